@@ -1,7 +1,7 @@
 //! The configuration (contract, section 3): what it holds and its defaults.
 //!
 //! No file is needed: [`Config::default`] tracks the Bedrock key of `~/.backlog-toolkit-env` and the
-//! user's `litellm --config …` process. Loading and its errors are in [`load`].
+//! user's `litellm --config …` process. Loading and its errors are in `load`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -103,7 +103,7 @@ pub struct ConsumerConfig {
     pub restart: Restart,
     /// Let the new process load beside the old one.
     pub handover: bool,
-    /// Words that its argv must have (see [`crate::consumers::find`]).
+    /// Words that its argv must have (see `crate::consumers`).
     #[serde(rename = "match")]
     pub matches: Vec<String>,
     /// Base URL it answers at; `None` for where its process listens.

@@ -1,0 +1,3 @@
+//! Short-lived child processes that do all work with secrets, so that the daemon never holds one.
+
+pub mod job;
