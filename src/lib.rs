@@ -6,6 +6,7 @@
 pub mod clock;
 pub mod config;
 pub mod core;
+pub mod desktop;
 pub mod salt;
 pub mod secret;
 pub mod worker;
