@@ -103,7 +103,27 @@ server_start() {
 server_pid() { own_pid "$dir/dunst.pid" "$dir" || die "no notification server runs in $dir"; }
 
 server_stop() {
-  end dunst
+  local pid
+  pid=$(server_pid)
+  kill -KILL "$pid" # also when frozen
+  wait_until 5 gone "$pid" || die "dunst (pid $pid) does not end"
+  wait_until 5 server_is false || die "the notification server is still on the bus"
+}
+
+start() {
+  # shellcheck disable=SC1091 # written by start
+  . "$dir/env"
+  launch dunst dunst -conf "$dir/dunstrc"
+  wait_until 10 server_is true || die "dunst did not start, see $dir/dunst.log"
+}
+
+server_pid() { own_pid "$dir/dunst.pid" "$dir" || die "no notification server runs in $dir"; }
+
+server_stop() {
+  local pid
+  pid=$(server_pid)
+  kill -KILL "$pid" # also when frozen
+  wait_until 5 gone "$pid" || die "dunst (pid $pid) does not end"
   wait_until 5 server_is false || die "the notification server is still on the bus"
 }
 
@@ -132,7 +152,7 @@ start() {
   mkdir -p "$dir"
   chmod 700 "$dir" # it is an XDG_RUNTIME_DIR
   rm -f "$dir/display" "$dir/bus" "$dir/env"
-  trap stop EXIT # a desktop that is half there is of no use
+  trap 'reap "$dir"' EXIT # a desktop that is half there is of no use
   when_gone "$owner" "$dir" "$here/desktop.sh" stop "$dir"
   start_x
   start_bus
@@ -146,13 +166,6 @@ ENV
   trap - EXIT
 }
 
-stop() {
-  unwatch "$dir"
-  end dunst
-  end bus
-  end xvfb
-}
-
 usage() {
   sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
   exit 2
@@ -164,7 +177,7 @@ dir=$(realpath -m "$2")
 shift 2
 case $verb in
 start) start "$@" ;;
-stop) stop ;;
+stop) reap "$dir" ;;
 server-start) server_start ;;
 server-stop) server_stop ;;
 server-freeze) kill -STOP "$(server_pid)" ;;

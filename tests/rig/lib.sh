@@ -1,5 +1,8 @@
 # shellcheck shell=bash
 # What the rig's scripts share. Source it; it does nothing by itself.
+#
+# Everything the rig starts for DIR has CREDD_RIG_DIR=DIR in its environment, and so has what that
+# starts in turn: it is found again whatever became of its parents, and a stranger is never hit.
 
 # Waits until COMMAND… succeeds, at most LIMIT seconds.
 wait_until() {
@@ -14,15 +17,42 @@ wait_until() {
 
 gone() { [ ! -d "/proc/$1" ] || grep -q '^State:[[:space:]]*Z' "/proc/$1/status" 2>/dev/null; }
 
-# The pid in FILE, if that process still runs and was started for DIR: a pid alone may be somebody
-# else's by now.
+# Whether process PID was started for DIR.
+started_for() { grep -qzxF "CREDD_RIG_DIR=$2" "/proc/$1/environ" 2>/dev/null; }
+
+# The pid in FILE, unless that process has ended and the number is somebody else's by now.
 own_pid() {
   local pid
-  pid=$(cat "$1" 2>/dev/null) || return 1
-  [ -n "$pid" ] && tr '\0' '\n' <"/proc/$pid/environ" 2>/dev/null | grep -qxF "CREDD_RIG_DIR=$2" && echo "$pid"
+  pid=$(cat "$1" 2>/dev/null) && [ -n "$pid" ] && started_for "$pid" "$2" && echo "$pid"
 }
 
-# Runs COMMAND… once process OWNER has ended, however it ended; the watcher's pid goes to DIR/watch.pid.
+# What runs for DIR, but for our own process group: the watcher that calls us must live to the end.
+pids_of() {
+  local file pid group
+  for file in $(grep -lzxF "CREDD_RIG_DIR=$1" /proc/[0-9]*/environ 2>/dev/null); do
+    pid=${file#/proc/}
+    pid=${pid%/environ}
+    group=$(ps -o pgid= -p "$pid") || continue
+    [ "${group// /}" = "$(ps -o pgid= -p $$ | tr -d ' ')" ] || echo "$pid"
+  done
+}
+
+# Ends all that runs for DIR; SIGKILL, because some of it may be frozen and none has anything to save.
+reap() {
+  local dir=$1 pids pid
+  pids=$(pids_of "$dir")
+  # Twice at most matters: what was being started while we looked.
+  while [ -n "$pids" ]; do
+    # shellcheck disable=SC2086 # a list of numbers
+    kill -KILL $pids 2>/dev/null || true
+    for pid in $pids; do
+      wait_until 5 gone "$pid" || return 1
+    done
+    pids=$(pids_of "$dir")
+  done
+}
+
+# Runs COMMAND… once process OWNER has ended, however it ended.
 # A parent-death signal would not do: it fires when the *thread* that started us ends.
 when_gone() {
   local owner=$1 dir=$2
@@ -30,13 +60,4 @@ when_gone() {
   # shellcheck disable=SC2016 # expanded by the watcher
   CREDD_RIG_DIR=$dir setsid bash -c 'owner=$1; shift; tail --pid="$owner" -f /dev/null; "$@"' \
     credd-rig-watch "$owner" "$@" </dev/null >/dev/null 2>&1 &
-  echo $! >"$dir/watch.pid"
-}
-
-# Ends the watcher of DIR, unless it is what runs us.
-unwatch() {
-  local pid
-  pid=$(own_pid "$1/watch.pid" "$1") || return 0
-  [ "$pid" = "$PPID" ] || [ "$pid" = $$ ] || kill -- "-$pid" 2>/dev/null || true
-  rm -f "$1/watch.pid"
 }
