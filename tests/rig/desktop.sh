@@ -111,32 +111,6 @@ server_stop() {
 }
 
 start() {
-  # shellcheck disable=SC1091 # written by start
-  . "$dir/env"
-  launch dunst dunst -conf "$dir/dunstrc"
-  wait_until 10 server_is true || die "dunst did not start, see $dir/dunst.log"
-}
-
-server_pid() { own_pid "$dir/dunst.pid" "$dir" || die "no notification server runs in $dir"; }
-
-server_stop() {
-  local pid
-  pid=$(server_pid)
-  kill -KILL "$pid" # also when frozen
-  wait_until 5 gone "$pid" || die "dunst (pid $pid) does not end"
-  wait_until 5 server_is false || die "the notification server is still on the bus"
-}
-
-# Ends what `launch NAME` started; SIGKILL, because it may be frozen and has nothing to save.
-end() {
-  local pid
-  pid=$(own_pid "$dir/$1.pid" "$dir") || return 0
-  kill -KILL "$pid" 2>/dev/null || true
-  wait_until 5 gone "$pid" || die "$1 (pid $pid) does not end"
-  rm -f "$dir/$1.pid"
-}
-
-start() {
   local owner=$PPID server=yes
   while [ $# -gt 0 ]; do
     case $1 in

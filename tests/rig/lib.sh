@@ -28,12 +28,12 @@ own_pid() {
 
 # What runs for DIR, but for our own process group: the watcher that calls us must live to the end.
 pids_of() {
-  local file pid group
-  for file in $(grep -lzxF "CREDD_RIG_DIR=$1" /proc/[0-9]*/environ 2>/dev/null); do
-    pid=${file#/proc/}
-    pid=${pid%/environ}
+  local own pid group
+  own=$(ps -o pgid= -p $$)
+  # Some have ended by the time they are read: grep's exit code tells nothing.
+  { grep -lzxF "CREDD_RIG_DIR=$1" /proc/[0-9]*/environ 2>/dev/null || true; } | while IFS=/ read -r _ _ pid _; do
     group=$(ps -o pgid= -p "$pid") || continue
-    [ "${group// /}" = "$(ps -o pgid= -p $$ | tr -d ' ')" ] || echo "$pid"
+    [ "$group" = "$own" ] || echo "$pid"
   done
 }
 
@@ -41,7 +41,7 @@ pids_of() {
 reap() {
   local dir=$1 pids pid
   pids=$(pids_of "$dir")
-  # Twice at most matters: what was being started while we looked.
+  # Again, for what was being started while we looked.
   while [ -n "$pids" ]; do
     # shellcheck disable=SC2086 # a list of numbers
     kill -KILL $pids 2>/dev/null || true
