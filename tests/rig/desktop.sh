@@ -45,8 +45,18 @@ write_bus_config() {
 XML
 }
 
+# dunst hands the actions of its popups to a menu, one a line: `#label (summary) [id,action]`. Ours picks
+# the one that DIR/pick names.
+write_menu() {
+  cat >"$dir/menu" <<MENU
+#!/bin/sh
+grep -F -f "$dir/pick"
+MENU
+  chmod +x "$dir/menu"
+}
+
 write_server_config() {
-  cat >"$dir/dunstrc" <<'RC'
+  cat >"$dir/dunstrc" <<RC
 [global]
     width = 460
     height = 300
@@ -60,6 +70,7 @@ write_server_config() {
     idle_threshold = 0
     show_indicators = yes
     corner_radius = 6
+    dmenu = $dir/menu
 [urgency_low]
     timeout = 0
 [urgency_normal]
@@ -131,6 +142,7 @@ start() {
   start_x
   start_bus
   write_server_config
+  write_menu
   cat >"$dir/env" <<ENV
 export DISPLAY=:$(cat "$dir/display")
 export DBUS_SESSION_BUS_ADDRESS=unix:path=$dir/bus
