@@ -1,7 +1,7 @@
 //! As much of HTTP/1.1 as the stand-ins and their clients need: whole bodies with a Content-Length,
 //! or chunks, or up to the end of the connection.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;

@@ -12,7 +12,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::bedrock::BedrockStandIn;
-use super::{http, installed, rig_program, run, wait};
+use super::{http, installed, is_running, rig_program, run, wait};
 
 pub use super::http::free_port;
 
@@ -20,7 +20,7 @@ pub const MASTER_KEY: &str = "sk-test-0123456789abcdef";
 /// The model of its configuration.
 pub const MODEL: &str = "cheap";
 /// What it is given to become ready, on a machine that is busy with other tests.
-pub const READY_TIMEOUT: Duration = Duration::from_secs(120);
+pub const READY_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// How it is to be started.
 #[derive(Default, Clone)]
@@ -110,7 +110,7 @@ impl LiteLlm {
     pub fn wait_ready(&self) {
         let ready = wait::try_until(READY_TIMEOUT, || {
             assert!(
-                self.is_running(self.pid) || self.listener().is_some(),
+                is_running(self.pid) || self.listener().is_some(),
                 "litellm ended: {}",
                 self.log()
             );
@@ -196,7 +196,7 @@ impl LiteLlm {
             "messages": [{"role": "user", "content": "Say hello."}]
         });
         let path = "/v1/chat/completions";
-        let timeout = Duration::from_secs(60);
+        let timeout = Duration::from_mins(1);
         let answer = http::request(
             self.port,
             "POST",
@@ -215,16 +215,6 @@ impl LiteLlm {
 
     fn get(&self, path: &str) -> std::io::Result<http::Message> {
         http::request(self.port, "GET", path, None, None, Duration::from_secs(5))
-    }
-
-    /// Whether a process is there and has not ended.
-    pub fn is_running(&self, pid: u32) -> bool {
-        fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
-            !stat
-                .rsplit(") ")
-                .next()
-                .is_some_and(|rest| rest.starts_with('Z'))
-        })
     }
 
     /// Ends it with whatever was started in its place.
