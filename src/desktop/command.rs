@@ -169,7 +169,7 @@ mod tests {
         let file = dir.path().join("pid");
         // A grandchild that ignores what a polite end would send, and a leader that never reads.
         let script = format!(
-            "(trap '' TERM HUP; echo $BASHPID $$ >/dev/null; exec sleep 600) & echo $! >'{}'; wait",
+            "(trap '' TERM HUP; exec sleep 600) & echo $! >'{}'; wait",
             file.display()
         );
         let limit = Duration::from_millis(500);
