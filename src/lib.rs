@@ -9,4 +9,5 @@ pub mod core;
 pub mod desktop;
 pub mod salt;
 pub mod secret;
+pub mod service;
 pub mod worker;
