@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # A private desktop: an X server nobody sees, a session bus and a notification server (dunst).
 #
-#   tests/rig/desktop.sh start DIR [--no-server] [--owner PID]
+#   tests/rig/desktop.sh start DIR [--no-server] [--bus ADDRESS] [--owner PID]
 #                                        DIR/env then says how to reach it; returns once it is up
+#                                        --bus: on a bus that is there, as in a guest, not a new one
 #   tests/rig/desktop.sh stop DIR
 #   tests/rig/desktop.sh server-start|server-stop|server-freeze|server-thaw DIR
 #
@@ -95,18 +96,25 @@ start_bus() {
   write_bus_config
   launch bus dbus-daemon --config-file="$dir/bus.conf" --nofork --nopidfile
   wait_until 10 test -S "$dir/bus" || die "dbus-daemon did not start, see $dir/bus.log"
+  bus=unix:path=$dir/bus
 }
 
+# Whether a notification server is on the bus: true or false.
 server_is() {
   local answer
-  answer=$(busctl --address="unix:path=$dir/bus" --timeout=2 call org.freedesktop.DBus / \
+  answer=$(busctl --address="$bus" --timeout=2 call org.freedesktop.DBus / \
     org.freedesktop.DBus NameHasOwner s org.freedesktop.Notifications 2>/dev/null)
   [ "$answer" = "b $1" ]
 }
 
-server_start() {
+load_env() {
   # shellcheck disable=SC1091 # written by start
   . "$dir/env"
+  bus=$DBUS_SESSION_BUS_ADDRESS
+}
+
+server_start() {
+  load_env
   launch dunst dunst -conf "$dir/dunstrc"
   wait_until 10 server_is true || die "dunst did not start, see $dir/dunst.log"
 }
@@ -115,6 +123,7 @@ server_pid() { own_pid "$dir/dunst.pid" "$dir" || die "no notification server ru
 
 server_stop() {
   local pid
+  load_env
   pid=$(server_pid)
   kill -KILL "$pid" # also when frozen
   wait_until 5 gone "$pid" || die "dunst (pid $pid) does not end"
@@ -122,11 +131,12 @@ server_stop() {
 }
 
 start() {
-  local owner=$PPID server=yes
+  local owner=$PPID server=yes runtime=$dir
   while [ $# -gt 0 ]; do
     case $1 in
     --no-server) server=no ;;
     --owner) owner=$2 && shift ;;
+    --bus) bus=$2 runtime=${XDG_RUNTIME_DIR-$dir} && shift ;;
     *) die "unknown option $1" ;;
     esac
     shift
@@ -140,26 +150,27 @@ start() {
   trap 'reap "$dir"' EXIT # a desktop that is half there is of no use
   when_gone "$owner" "$dir" "$here/desktop.sh" stop "$dir"
   start_x
-  start_bus
+  [ -n "$bus" ] || start_bus
   write_server_config
   write_menu
   cat >"$dir/env" <<ENV
 export DISPLAY=:$(cat "$dir/display")
-export DBUS_SESSION_BUS_ADDRESS=unix:path=$dir/bus
-export XDG_RUNTIME_DIR=$dir
+export DBUS_SESSION_BUS_ADDRESS=$bus
+export XDG_RUNTIME_DIR=$runtime
 ENV
   [ "$server" = no ] || server_start
   trap - EXIT
 }
 
 usage() {
-  sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+  sed -n '2,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
   exit 2
 }
 
 [ $# -ge 2 ] || usage
 verb=$1
 dir=$(realpath -m "$2")
+bus='' # the address of the session bus
 shift 2
 case $verb in
 start) start "$@" ;;

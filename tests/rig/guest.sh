@@ -175,7 +175,7 @@ pid_1() {
 enter() {
   local pid
   pid=$(pid_1) || die "none runs in $dir"
-  nsenter -t "$pid" -m -p -C -i -u -n -- "$@"
+  nsenter -t "$pid" -m -p -C -i -u -n -r -w -- "$@"
 }
 
 # Up, or gone for good.
@@ -205,7 +205,7 @@ boot() {
     unshare --pid --mount --cgroup --ipc --uts --net --fork --kill-child=SIGKILL \
     "$here/guest.sh" init "$dir" >"$dir/console.log" 2>&1 </dev/null &
   echo $! >"$dir/unshare.pid"
-  wait_until 60 settled || die "did not come up in a minute, see $dir/console.log"
+  wait_until 60 settled || die "did not come up in a minute: $(tail -n 20 "$dir/console.log")"
   pid_1 >/dev/null || die "ended during its start: $(tail -n 3 "$dir/console.log")"
   trap - EXIT
 }

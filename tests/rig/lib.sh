@@ -60,4 +60,5 @@ when_gone() {
   # shellcheck disable=SC2016 # expanded by the watcher
   CREDD_RIG_DIR=$dir setsid bash -c 'owner=$1; shift; tail --pid="$owner" -f /dev/null; "$@"' \
     credd-rig-watch "$owner" "$@" </dev/null >/dev/null 2>&1 &
+  disown # or the shell would report its end
 }
