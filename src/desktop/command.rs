@@ -47,6 +47,35 @@ pub enum CommandFailure {
     },
 }
 
+/// The command as one for the user's systemd to run, outside of our unit's sandbox: a mail program with
+/// a setgid bit, or one that compiles as it runs, would not work in it.
+///
+/// Systemd ends it by itself a little after `limit`, since killing `systemd-run` doesn't.
+pub(super) fn outside(argv: &[String], limit: Duration) -> Vec<String> {
+    let Some((program, arguments)) = argv.split_first() else {
+        return Vec::new();
+    };
+    let mut words: Vec<String> = [
+        "systemd-run",
+        "--user",
+        "--quiet",
+        "--collect",
+        "--wait",
+        "--pipe",
+        "--property=TimeoutStopSec=1",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    words.push(format!("--property=RuntimeMaxSec={}", limit.as_secs() + 1));
+    if let Ok(path) = std::env::var("PATH") {
+        words.push(format!("--setenv=PATH={path}"));
+    }
+    words.extend(["--".to_owned(), program.clone()]);
+    // Systemd fills variables into arguments, though not into the program's path.
+    words.extend(arguments.iter().map(|word| word.replace('$', "$$")));
+    words
+}
+
 /// Runs a command with `input` on its standard input. What it says on standard error joins ours, and
 /// so the journal.
 pub(super) async fn run(
@@ -137,6 +166,16 @@ mod tests {
         let script = format!("cat >'{}'", file.display());
         assert_eq!(run_for(&shell(&script), b"{\"a\":1}", LIMIT).await, Ok(()));
         assert_eq!(std::fs::read(file).unwrap(), b"{\"a\":1}");
+    }
+
+    #[test]
+    fn the_service_has_systemd_run_it() {
+        let argv = ["mail", "-s", "$HOME %h"].map(str::to_owned);
+        let words = outside(&argv, LIMIT);
+        assert_eq!(words[0], "systemd-run");
+        assert!(words.contains(&"--property=RuntimeMaxSec=31".to_owned()));
+        assert_eq!(words[words.len() - 4..], ["--", "mail", "-s", "$$HOME %h"]);
+        assert!(outside(&[], LIMIT).is_empty());
     }
 
     #[tokio::test]

@@ -206,10 +206,16 @@ impl Desktop {
     }
 
     /// Runs the user's alert command with `input` on its standard input, and reports
-    /// [`DesktopEvent::CommandEnded`].
-    pub fn run_command(&self, tag: String, argv: Vec<String>, input: Vec<u8>) {
+    /// [`DesktopEvent::CommandEnded`]. `from_service` says that the daemon runs as a unit of the user's
+    /// systemd, whose sandbox the command is not to inherit.
+    pub fn run_command(&self, tag: String, argv: Vec<String>, input: Vec<u8>, from_service: bool) {
         let events = self.events.clone();
         tokio::spawn(async move {
+            let argv = if from_service && cfg!(target_os = "linux") {
+                command::outside(&argv, command::LIMIT)
+            } else {
+                argv
+            };
             let result = command::run(&argv, &input, command::LIMIT).await;
             // Nobody listens while the daemon shuts down.
             let _ = events.send(DesktopEvent::CommandEnded { tag, result });

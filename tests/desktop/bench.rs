@@ -26,15 +26,27 @@ pub struct Bench {
     events: Receiver<DesktopEvent>,
     worst_gap: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
+    id: rustix::thread::Pid,
 }
 
 impl Bench {
     pub fn on(address: &str) -> Self {
+        Self::start(address, true)
+    }
+
+    /// Without what measures [`Bench::worst_gap`], which is a wake-up itself.
+    pub fn quiet(address: &str) -> Self {
+        Self::start(address, false)
+    }
+
+    fn start(address: &str, ticks: bool) -> Self {
         let (orders, mut inbox) = unbounded_channel::<Order>();
         let (outbox, events) = channel();
         let worst_gap = Arc::new(AtomicU64::new(0));
         let (address, gap) = (address.to_owned(), Arc::clone(&worst_gap));
+        let (named, name) = channel();
         let thread = thread::spawn(move || {
+            named.send(rustix::thread::gettid()).unwrap();
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()
@@ -47,7 +59,9 @@ impl Bench {
                         let _ = outbox.send(event);
                     }
                 });
-                tokio::spawn(tick(gap));
+                if ticks {
+                    tokio::spawn(tick(gap));
+                }
                 while let Some(order) = inbox.recv().await {
                     order(&desktop);
                 }
@@ -58,6 +72,7 @@ impl Bench {
             events,
             worst_gap,
             thread: Some(thread),
+            id: name.recv().unwrap(),
         }
     }
 
@@ -78,6 +93,16 @@ impl Bench {
     pub fn next(&self, timeout: Duration) -> DesktopEvent {
         let event = self.events.recv_timeout(timeout);
         event.unwrap_or_else(|_| panic!("no event within {timeout:?}"))
+    }
+
+    /// How often the runtime has gone to sleep so far.
+    pub fn naps(&self) -> u64 {
+        let path = format!("/proc/self/task/{}/status", self.id);
+        let status = std::fs::read_to_string(path).unwrap();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        line.unwrap().trim().parse().unwrap()
     }
 
     /// The longest time during which the runtime ran nothing else.

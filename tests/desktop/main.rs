@@ -218,6 +218,35 @@ fn what_was_closed_before_it_came_up_stays_away() {
 }
 
 #[test]
+fn waiting_costs_nothing() {
+    let desktop = Desktop::start_without_server();
+    let bench = Bench::quiet(&desktop.bus());
+    let asleep = || {
+        // What came last has been dealt with once nothing moves for a moment.
+        let mut naps = bench.naps();
+        wait::until_true("it comes to rest", SOON, || {
+            let before = std::mem::replace(&mut naps, bench.naps());
+            wait::try_until(Duration::from_millis(200), || {
+                (bench.naps() != before).then_some(())
+            })
+            .is_none()
+        });
+        let before = bench.naps();
+        wait::throughout("it sleeps", Duration::from_secs(3), || {
+            bench.naps() == before
+        });
+    };
+    bench.show(&popup("a", 7));
+    not_shown(bench.next(SOON));
+    asleep(); // until there is a service
+    desktop.start_server();
+    assert_eq!(bench.next(SOON), DesktopEvent::ServiceAppeared);
+    bench.show(&popup("a", 7));
+    shown(&bench.next(SOON));
+    asleep(); // until the user answers
+}
+
+#[test]
 fn the_wait_ends_with_the_server() {
     let desktop = Desktop::start();
     let bench = Bench::on(&desktop.bus());

@@ -306,6 +306,7 @@ fn inside_the_guest() {
     let options = place::options(Manager::Systemd, home.as_ref(), "/share/credd".as_ref());
     let mut out = Vec::new();
     let done = match std::env::var("CREDD_TEST_VERB").as_deref() {
+        Ok("alert") => return place::alert(),
         Ok("uninstall") => credd::service::uninstall(&options, &mut out),
         _ => credd::service::install(&options, &mut out),
     };
@@ -363,6 +364,11 @@ fn the_service_runs_in_its_sandbox() {
         ]
     );
     assert!(verb("install").contains("nothing to do"));
+
+    verb("alert");
+    let alert = fs::read_to_string(guest.share().join("alert")).unwrap();
+    assert!(alert.starts_with("{}\n$HOME %h\n"), "{alert}");
+    assert!(alert.contains("/run-"), "not in a unit of its own: {alert}");
 
     // It comes back, and its child, which might be restarting LiteLLM, has not been touched.
     let child = guest.shell("cat /share/child");

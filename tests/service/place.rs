@@ -9,6 +9,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use credd::desktop::{Desktop, DesktopEvent};
 use credd::service::{self, InstallOptions, Manager, ServiceError};
 use tempfile::TempDir;
 
@@ -30,6 +31,24 @@ pub fn options(manager: Manager, home: &Path, exe: &Path) -> InstallOptions {
         path_env: "/usr/local/bin:/usr/bin:/bin".into(),
         kept: Vec::new(),
     }
+}
+
+/// Runs an alert command as the daemon does in its service; it tells what it got in `/share/alert`.
+pub fn alert() {
+    let script = r#"cat >/share/alert; printf '%s\n' "$0" >>/share/alert; tr '\0' '\n' </proc/$$/cgroup >>/share/alert"#;
+    let argv = ["sh", "-c", script, "$HOME %h"].map(str::to_owned).to_vec();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let event = runtime.block_on(async {
+        let (events, mut inbox) = tokio::sync::mpsc::unbounded_channel();
+        let desktop = Desktop::new(events);
+        desktop.run_command("a".to_owned(), argv, b"{}\n".to_vec(), true);
+        inbox.recv().await
+    });
+    let (tag, result) = ("a".to_owned(), Ok(()));
+    assert_eq!(event, Some(DesktopEvent::CommandEnded { tag, result }));
 }
 
 impl Place {
