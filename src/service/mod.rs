@@ -1,5 +1,6 @@
 //! `credd install` and `credd uninstall`: the user service, of systemd or launchd.
 
+mod error;
 mod file;
 mod launchd;
 mod search_path;
@@ -10,6 +11,7 @@ use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+pub use error::ServiceError;
 use file::Found;
 pub use launchd::LABEL;
 pub use systemd::UNIT;
@@ -41,7 +43,7 @@ pub struct InstallOptions {
     pub manager: Manager,
     /// Say what would be done, and do nothing.
     pub dry_run: bool,
-    /// Replace, or remove, a file that isn't ours.
+    /// Replace, or remove, a file that isn't ours; write ours anew if only its `PATH` differs.
     pub force: bool,
     /// The program, absolute.
     pub exe: PathBuf,
@@ -57,70 +59,13 @@ pub struct InstallOptions {
     pub kept: Vec<PathBuf>,
 }
 
-/// Why the service could not be installed or removed.
-#[derive(Debug, thiserror::Error)]
-pub enum ServiceError {
-    /// The program, or one of its options, can't be named in a service file.
-    #[error(
-        "{what} can't be run as a service: {why}. Put it elsewhere and run credd install again"
-    )]
-    Unfit {
-        /// The program or the option.
-        what: String,
-        /// What is wrong with it.
-        why: &'static str,
-    },
-    /// The service's file is somebody else's.
-    #[error(
-        "{} was not written by credd ({why}). Move it away, or run the command again with --force",
-        path.display()
-    )]
-    Foreign {
-        /// The file.
-        path: PathBuf,
-        /// How that was told.
-        why: &'static str,
-    },
-    /// The service's file can't be read, written or removed.
-    #[error("{}: {source}. Check the directory's owner and permissions", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// The system's words.
-        source: io::Error,
-    },
-    /// The file is there, but there is nobody to start the service.
-    #[error("{} is written, but {reason}. {next}", path.display())]
-    NotStarted {
-        /// The file.
-        path: PathBuf,
-        /// What is missing.
-        reason: String,
-        /// What to do.
-        next: String,
-    },
-    /// The service manager refused.
-    #[error("{command} failed: {said}. {next}")]
-    Manager {
-        /// What was asked.
-        command: String,
-        /// Its own words.
-        said: String,
-        /// What to do.
-        next: String,
-    },
-    /// Nobody reads what we say.
-    #[error(transparent)]
-    Output(#[from] io::Error),
-}
-
 type Result<T> = std::result::Result<T, ServiceError>;
 
 /// Writes the service's file, has it started and waits until it runs.
 ///
 /// Doing it again changes nothing, unless the program, its options or credd's idea of the service have
 /// changed: then the file is written anew and the service restarted. A different `PATH` alone is no
-/// change, since every terminal has its own.
+/// change, since every terminal has its own; `force` has it written all the same.
 pub fn install(options: &InstallOptions, out: &mut dyn Write) -> Result<()> {
     warn(options, out)?;
     let path = options.path();
@@ -129,7 +74,9 @@ pub fn install(options: &InstallOptions, out: &mut dyn Write) -> Result<()> {
     if let (Found::Foreign(why), false) = (&found, options.force) {
         return Err(ServiceError::Foreign { path, why });
     }
-    let current = matches!(&found, Found::Ours(old) if without_path(old) == without_path(&text));
+    let same =
+        |old: &str| old == text || (!options.force && without_path(old) == without_path(&text));
+    let current = matches!(&found, Found::Ours(old) if same(old));
     if options.dry_run {
         return rehearse(options, current, &path, &text, out);
     }

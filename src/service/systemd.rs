@@ -36,10 +36,7 @@ pub(super) fn render(exe: &str, arguments: &[String], search_path: &str) -> Resu
     for line in SHIPPED.lines().skip_while(|line| line.starts_with('#')) {
         if line.starts_with("ExecStart=") {
             text.push_str(&start);
-            text.push_str(
-                "
-Environment=\"PATH=",
-            );
+            text.push_str("\nEnvironment=\"PATH=");
             text.push_str(&escape(search_path));
             text.push('"');
         } else {

@@ -76,6 +76,11 @@ fn installing_twice_does_nothing_even_from_another_terminal() {
             .unwrap(),
         before
     );
+
+    place.options.force = true;
+    assert!(place.install().unwrap().contains("Wrote"));
+    let unit = fs::read_to_string(place.options.path()).unwrap();
+    assert!(unit.contains(":/another/dir\""), "{unit}");
 }
 
 #[test]
