@@ -24,11 +24,21 @@ pub(super) async fn run(
     events: UnboundedSender<DesktopEvent>,
 ) {
     while let Some(order) = orders.recv().await {
-        // A popup of `display notification` has no handle to close it by.
-        let Order::Show(popup) = order else { continue };
-        let Popup { id, tag, .. } = popup;
-        let (title, body) = (text::line(&popup.summary), text::lines(&popup.body));
-        let event = match show(title, body).await {
+        let Popup {
+            id,
+            tag,
+            summary,
+            body,
+            ..
+        } = match order {
+            Order::Show(popup) => popup,
+            // A popup of `display notification` has no handle to close it by.
+            Order::Close(id) => {
+                tracing::debug!(id, "a popup can't be taken back here");
+                continue;
+            }
+        };
+        let event = match show(text::line(&summary), text::lines(&body)).await {
             Ok(()) => DesktopEvent::Shown { tag, id },
             Err(reason) => DesktopEvent::NotShown { tag, reason },
         };
