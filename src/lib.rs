@@ -6,6 +6,11 @@
 pub mod clock;
 pub mod config;
 pub mod core;
+pub mod cron;
+pub mod paths;
+pub mod protocol;
 pub mod salt;
 pub mod secret;
+pub mod store;
+pub mod view;
 pub mod worker;
