@@ -6,6 +6,8 @@
 pub mod clock;
 pub mod config;
 pub mod core;
+pub mod filesystem;
 pub mod salt;
 pub mod secret;
+pub mod watcher;
 pub mod worker;
