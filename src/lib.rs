@@ -7,6 +7,7 @@ pub mod clock;
 pub mod config;
 pub mod core;
 pub mod filesystem;
+pub mod keys;
 pub mod salt;
 pub mod secret;
 pub mod watcher;
