@@ -1,3 +1,5 @@
 //! Short-lived child processes that do all work with secrets, so that the daemon never holds one.
 
+mod contents;
 pub mod job;
+pub mod read;
