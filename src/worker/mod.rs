@@ -1,3 +1,7 @@
 //! Short-lived child processes that do all work with secrets, so that the daemon never holds one.
 
+mod contents;
 pub mod job;
+#[cfg(target_os = "linux")]
+mod lease;
+pub mod read;
