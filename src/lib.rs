@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod consumers;
 pub mod core;
 pub mod salt;
 pub mod secret;
