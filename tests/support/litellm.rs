@@ -1,0 +1,239 @@
+//! The real LiteLLM proxy, started the way its users start it: from a shell, in the background, into a
+//! log file, and with nobody waiting for its end.
+//!
+//! It needs 9 to 18 quiet seconds until it is ready: share one where that is possible.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::bedrock::BedrockStandIn;
+use super::{http, installed, is_running, rig_program, run, wait};
+
+pub use super::http::free_port;
+
+pub const MASTER_KEY: &str = "sk-test-0123456789abcdef";
+/// The model of its configuration.
+pub const MODEL: &str = "cheap";
+/// What it is given to become ready, on a machine that is busy with other tests.
+pub const READY_TIMEOUT: Duration = Duration::from_mins(2);
+
+/// How it is to be started.
+#[derive(Default, Clone)]
+pub struct Options<'a> {
+    /// Where its files go; a directory of its own otherwise.
+    pub dir: Option<&'a Path>,
+    pub port: Option<u16>,
+    pub env: &'a [(&'a str, &'a str)],
+    pub args: &'a [&'a str],
+}
+
+/// Ends, with whatever was started in its place, when it is dropped or this process ends.
+pub struct LiteLlm {
+    dir: PathBuf,
+    port: u16,
+    pid: u32,
+    own_dir: Option<TempDir>,
+}
+
+impl LiteLlm {
+    /// Starts one that reaches Bedrock's stand-in with a key, and waits until it is ready.
+    pub fn start(bedrock: &BedrockStandIn, key: &str) -> Self {
+        let proxy = Self::launch(bedrock, key, &Options::default());
+        proxy.wait_ready();
+        proxy
+    }
+
+    /// As [`LiteLlm::start`], without the waiting.
+    pub fn launch(bedrock: &BedrockStandIn, key: &str, options: &Options) -> Self {
+        let program = installed("litellm/bin/litellm", "litellm");
+        let own_dir = options.dir.is_none().then(|| {
+            tempfile::Builder::new()
+                .prefix("credd-litellm-")
+                .tempdir()
+                .unwrap()
+        });
+        let dir = options
+            .dir
+            .or(own_dir.as_ref().map(TempDir::path))
+            .unwrap()
+            .to_owned();
+        let port = options.port.unwrap_or_else(free_port);
+        fs::write(dir.join("config.yaml"), config()).unwrap();
+        run(rig_program("reap")
+            .arg(&dir)
+            .args(["--after", &std::process::id().to_string()]));
+
+        let path = std::env::var("PATH").unwrap_or_default();
+        let path = format!("{}:{path}", program.parent().unwrap().display());
+        // `set -m`, because a user's shell has job control: its jobs have their own process groups and
+        // don't ignore SIGINT.
+        let line = "set -m; litellm --config \"$PWD/config.yaml\" --port \"$@\" > litellm.log 2>&1 & \
+                    echo $! > litellm.pid";
+        let status = Command::new("setsid")
+            .args(["bash", "-c", line, "bash", &port.to_string()])
+            .args(options.args)
+            .current_dir(&dir)
+            .env_clear()
+            .env("PATH", path)
+            .env("HOME", &dir)
+            .env("LANG", "C.UTF-8")
+            .env("AWS_BEARER_TOKEN_BEDROCK", key)
+            .env("LITELLM_MASTER_KEY", MASTER_KEY)
+            .env("AWS_BEDROCK_RUNTIME_ENDPOINT", bedrock.url())
+            .env("LITELLM_LOCAL_MODEL_COST_MAP", "True") // or it asks the network for prices first
+            .envs(options.env.iter().copied())
+            .env("CREDD_RIG_DIR", &dir) // what it is found by and ended
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(status.success(), "the shell that starts litellm: {status}");
+        let pid = fs::read_to_string(dir.join("litellm.pid"))
+            .unwrap()
+            .trim()
+            .parse()
+            .unwrap();
+        Self {
+            dir,
+            port,
+            pid,
+            own_dir,
+        }
+    }
+
+    pub fn wait_ready(&self) {
+        let ready = wait::try_until(READY_TIMEOUT, || {
+            assert!(
+                is_running(self.pid) || self.listener().is_some(),
+                "litellm ended: {}",
+                self.log()
+            );
+            self.get("/health/readiness")
+                .is_ok_and(|m| m.status() == 200)
+                .then_some(())
+        });
+        assert!(
+            ready.is_some(),
+            "litellm is not ready within {READY_TIMEOUT:?}: {}",
+            self.log()
+        );
+    }
+
+    /// The process that was started, not one that took its place.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub fn pid_file(&self) -> PathBuf {
+        self.dir.join("litellm.pid")
+    }
+
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.dir.join("litellm.log")).unwrap_or_default())
+            .into_owned()
+    }
+
+    /// Who listens on its port now.
+    pub fn listener(&self) -> Option<u32> {
+        let sockets = run(Command::new("ss").args(["-Hltnp", &format!("sport = :{}", self.port)]));
+        let (_, rest) = sockets.split_once("pid=")?;
+        rest.split(',').next()?.parse().ok()
+    }
+
+    /// The key that the process on its port was started with.
+    pub fn key_in_use(&self) -> Option<String> {
+        let environment = fs::read(format!("/proc/{}/environ", self.listener()?)).ok()?;
+        String::from_utf8_lossy(&environment)
+            .split('\0')
+            .find_map(|entry| entry.strip_prefix("AWS_BEARER_TOKEN_BEDROCK="))
+            .map(str::to_owned)
+    }
+
+    /// A completion: what the model said, or the status (0 without an answer) and the reason.
+    pub fn complete(&self) -> Result<String, (u16, String)> {
+        let answer = self.ask(false)?;
+        let body: serde_json::Value =
+            serde_json::from_slice(&answer.body).map_err(|e| (200, e.to_string()))?;
+        body["choices"][0]["message"]["content"]
+            .as_str()
+            .map(str::to_owned)
+            .ok_or_else(|| (200, body.to_string()))
+    }
+
+    /// The same as a stream, put together again.
+    pub fn complete_streamed(&self) -> Result<String, (u16, String)> {
+        let answer = self.ask(true)?.text();
+        let parts = answer
+            .lines()
+            .filter_map(|line| line.strip_prefix("data: {"));
+        Ok(parts
+            .filter_map(|json| serde_json::from_str::<serde_json::Value>(&format!("{{{json}")).ok())
+            .filter_map(|event| {
+                event["choices"][0]["delta"]["content"]
+                    .as_str()
+                    .map(str::to_owned)
+            })
+            .collect())
+    }
+
+    fn ask(&self, stream: bool) -> Result<http::Message, (u16, String)> {
+        let question = json!({
+            "model": MODEL, "stream": stream, "max_tokens": 16,
+            "messages": [{"role": "user", "content": "Say hello."}]
+        });
+        let path = "/v1/chat/completions";
+        let timeout = Duration::from_mins(1);
+        let answer = http::request(
+            self.port,
+            "POST",
+            path,
+            Some(MASTER_KEY),
+            Some(&question),
+            timeout,
+        )
+        .map_err(|e| (0, e.to_string()))?;
+        if answer.status() == 200 {
+            Ok(answer)
+        } else {
+            Err((answer.status(), answer.text()))
+        }
+    }
+
+    fn get(&self, path: &str) -> std::io::Result<http::Message> {
+        http::request(self.port, "GET", path, None, None, Duration::from_secs(5))
+    }
+
+    /// Ends it with whatever was started in its place.
+    pub fn stop(&self) {
+        run(rig_program("reap").arg(&self.dir));
+    }
+}
+
+impl Drop for LiteLlm {
+    fn drop(&mut self) {
+        let _ = rig_program("reap").arg(&self.dir).output();
+    }
+}
+
+fn config() -> &'static str {
+    "model_list:
+  - model_name: cheap
+    litellm_params:
+      model: bedrock/anthropic.claude-3-haiku-20240307-v1:0
+      aws_region_name: us-east-1
+"
+}
