@@ -5,3 +5,6 @@ pub mod job;
 #[cfg(target_os = "linux")]
 mod lease;
 pub mod read;
+mod run;
+
+pub use run::run;
