@@ -1,5 +1,5 @@
-//! `credd run`: the loop around the core. It owns the [`Machine`]; everything else sends it events and
-//! carries out its effects.
+//! `credd run`: the loop around the core. It owns the [`crate::core::Machine`]; everything else sends
+//! it events and carries out its effects.
 
 mod notices;
 mod pids;
@@ -9,4 +9,4 @@ mod server;
 mod timer;
 mod workers;
 
-pub use run::{Options, run};
+pub use run::{Options, StartError, run};
