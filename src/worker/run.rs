@@ -38,25 +38,19 @@ fn work() -> io::Result<()> {
             // The reader of env files answers here with one `Answer::File` for each query.
             Err(io::Error::from(io::ErrorKind::Unsupported))
         }
-        Job::Inspect {
-            state_dir,
-            consumers,
-        } => {
+        Job::Inspect { state_dir, consumers } => {
             let salt = Salt::load(&state_dir)?;
             for query in consumers {
-                let report = consumers::inspect(&query, &salt);
-                answer(&Answer::Consumer {
-                    name: query.config.name,
-                    report,
-                });
+                // One that can't be looked at has no answer, which isn't the same as having no process.
+                let report = consumers::inspect(&query, &salt).map_err(io::Error::other)?;
+                answer(&Answer::Consumer { name: query.config.name, report });
             }
             Ok(())
         }
+        Job::AwaitApply { state_dir, consumer } => consumers::await_idle(&state_dir, &consumer),
         Job::Apply(order) => {
             let report = consumers::apply(&order, &mut |phase| {
-                answer(&Answer::Progress {
-                    phase: phase.to_owned(),
-                });
+                answer(&Answer::Progress { phase: phase.to_owned() });
             });
             answer(&Answer::Applied(report));
             Ok(())
