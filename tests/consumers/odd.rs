@@ -26,7 +26,7 @@ fn is_rolled_back(rig: &Rig, words: &[&str]) -> String {
 #[test]
 fn one_that_dies_at_its_start_is_put_back_at_once() {
     let mut rig = Rig::new();
-    rig.config.ready_timeout = Duration::from_secs(600);
+    rig.config.ready_timeout = Duration::from_mins(10);
     let detail = is_rolled_back(&rig, &["dies"]);
     let log = rig.path("log");
     assert!(detail.contains("ended before it was ready"), "{detail}");
