@@ -8,6 +8,7 @@ pub mod config;
 pub mod consumers;
 pub mod core;
 pub mod cron;
+pub mod envfile;
 pub mod paths;
 pub mod protocol;
 pub mod salt;

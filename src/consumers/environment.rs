@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use super::envfile::EnvFile;
 use crate::salt::Salt;
 use crate::secret::Secret;
 use crate::worker::job::KeyTarget;
@@ -124,15 +125,16 @@ pub fn changes(keys: &[KeyTarget], salt: &Salt, home: &Path) -> Result<Changes, 
         }
         seen.push(path);
         let source = read_file(path).map_err(|source| Unfit::Unreadable { path: path.to_owned(), source })?;
-        let file = super::envfile::source(source.expose(), home);
-        for (name, value) in file.exports {
+        let file = EnvFile::read(source.expose(), home);
+        for (name, value) in file.exports() {
             all.set(name, value);
         }
-        for name in file.unsets {
+        for name in file.unsets() {
             all.unset(name);
         }
         for key in keys.iter().filter(|key| key.env_file == path) {
-            let value = super::envfile::value(source.expose(), home, &key.variable)
+            let value = file
+                .value(&key.variable)
                 .filter(|value| salt.fingerprint(value.expose()) == key.fingerprint)
                 .ok_or_else(|| Unfit::Other { path: path.to_owned(), variable: key.variable.clone() })?;
             all.set(key.variable.clone().into_bytes(), value);
