@@ -12,8 +12,17 @@ use crate::{consumers, daemon, log, worker};
 
 /// Track API keys: be told before one expires, and have LiteLLM restarted when you replace it
 #[derive(Debug, Parser)]
-#[command(name = "credd", version, arg_required_else_help = false, subcommand_required = false, propagate_version = true, infer_subcommands = false)]
-#[command(after_help = "Without a command, credd shows the status.\nEnvironment: CREDD_CONFIG, CREDD_SOCKET, CREDD_STATE_DIR, CREDD_LOG, NO_COLOR")]
+#[command(
+    name = "credd",
+    version,
+    arg_required_else_help = false,
+    subcommand_required = false,
+    propagate_version = true,
+    infer_subcommands = false
+)]
+#[command(
+    after_help = "Without a command, credd shows the status.\nEnvironment: CREDD_CONFIG, CREDD_SOCKET, CREDD_STATE_DIR, CREDD_LOG, NO_COLOR"
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,

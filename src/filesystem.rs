@@ -56,14 +56,7 @@ mod tests {
     #[test]
     fn local_file_systems_are_trusted() {
         // ext2/3/4, btrfs, xfs, zfs, tmpfs, overlayfs
-        for kind in [
-            0xef53,
-            0x9123_683e,
-            0x5846_5342,
-            0x2fc1_2fc1,
-            0x0102_1994,
-            0x794c_7630,
-        ] {
+        for kind in [0xef53, 0x9123_683e, 0x5846_5342, 0x2fc1_2fc1, 0x0102_1994, 0x794c_7630] {
             assert_eq!(silent_magic(kind), None, "{kind:#x}");
         }
         assert_eq!(silent_magic(0x6969), Some("NFS"));

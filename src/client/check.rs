@@ -28,7 +28,11 @@ pub fn run(paths: &Paths, args: &CheckArgs) -> Result<u8, Failure> {
             return Err(Failure::usage(format!("no key is named {:?}", clean(name))).hint(format!("there is: {}", known.join(", "))));
         }
         _ if keys.is_empty() => {
-            return Err(Failure { code: 3, message: "nothing is known of any key".into(), hint: Some("start the daemon with: credd install".into()) });
+            return Err(Failure {
+                code: 3,
+                message: "nothing is known of any key".into(),
+                hint: Some("start the daemon with: credd install".into()),
+            });
         }
         _ => {}
     }

@@ -44,7 +44,8 @@ fn exchange(socket: &Path, method: &str, path: &str, body: &[u8], limit: Option<
     let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(limit)?;
     stream.set_write_timeout(Some(LIMIT))?;
-    let mut request = format!("{method} {path} HTTP/1.1\r\nHost: credd\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes();
+    let mut request =
+        format!("{method} {path} HTTP/1.1\r\nHost: credd\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes();
     request.extend_from_slice(body);
     stream.write_all(&request)?;
     let mut answer = Vec::new();

@@ -67,6 +67,8 @@ fn path(parts: &[&str]) -> Result<String, Failure> {
     let fine = |part: &&str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
     match parts.iter().find(|part| !fine(part)) {
         None => Ok(format!("/{}", parts.join("/"))),
-        Some(wrong) => Err(Failure::usage(format!("nothing can be named {:?}", terminal::clean(wrong))).hint("see the names with: credd status")),
+        Some(wrong) => {
+            Err(Failure::usage(format!("nothing can be named {:?}", terminal::clean(wrong))).hint("see the names with: credd status"))
+        }
     }
 }

@@ -55,8 +55,14 @@ pub fn current(paths: &Paths) -> Result<(Status, Option<Failure>), Failure> {
         Ok(status) => Ok((status, None)),
         Err(failure) if failure.code == 3 => {
             let saved = offline::status(paths)?;
-            let status =
-                saved.unwrap_or(Status { schema: 1, live: false, daemon: None, keys: Vec::new(), consumers: Vec::new(), problems: Vec::new() });
+            let status = saved.unwrap_or(Status {
+                schema: 1,
+                live: false,
+                daemon: None,
+                keys: Vec::new(),
+                consumers: Vec::new(),
+                problems: Vec::new(),
+            });
             Ok((status, Some(failure)))
         }
         Err(failure) => Err(failure),
@@ -64,7 +70,8 @@ pub fn current(paths: &Paths) -> Result<(Status, Option<Failure>), Failure> {
 }
 
 fn select(status: &mut Status, name: &str) -> Result<(), Failure> {
-    let names: Vec<String> = status.keys.iter().map(|key| &key.name).chain(status.consumers.iter().map(|consumer| &consumer.name)).cloned().collect();
+    let names: Vec<String> =
+        status.keys.iter().map(|key| &key.name).chain(status.consumers.iter().map(|consumer| &consumer.name)).cloned().collect();
     if !names.iter().any(|known| known == name) {
         let known = if names.is_empty() { "nothing is known yet".into() } else { format!("there is: {}", names.join(", ")) };
         return Err(Failure::usage(format!("no key or consumer is named {:?}", clean(name))).hint(known));
@@ -169,7 +176,10 @@ fn key_lines(out: &mut String, key: &KeyStatus, paths: &Paths, terminal: Termina
         _ => String::new(),
     };
     let word = format!("{:<10}", standing_word(key.state));
-    let bar = bar(key, terminal).filter(|_| terminal.width >= INDENT + 10 + BAR + 20).map(|bar| format!("{}  ", terminal.paint(colour, &bar))).unwrap_or_default();
+    let bar = bar(key, terminal)
+        .filter(|_| terminal.width >= INDENT + 10 + BAR + 20)
+        .map(|bar| format!("{}  ", terminal.paint(colour, &bar)))
+        .unwrap_or_default();
     let name = terminal.paint(BOLD, &format!("{:<INDENT$}", clean(&key.name)));
     line(out, &format!("{name}{}{bar}{left}", terminal.paint(colour, &word)));
     let mut more = |text: &str| wrapped(out, text, terminal);

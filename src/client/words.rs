@@ -62,7 +62,8 @@ pub fn local(now: Timestamp) -> Zoned {
 /// `yesterday`.
 pub fn parse_moment(text: &str, now: &Zoned) -> Result<Timestamp, Failure> {
     let text = text.trim();
-    let at_midnight = |days: i64| now.checked_add(jiff::Span::new().days(days)).and_then(|day| day.start_of_day()).map(|day| day.timestamp());
+    let at_midnight =
+        |days: i64| now.checked_add(jiff::Span::new().days(days)).and_then(|day| day.start_of_day()).map(|day| day.timestamp());
     match text {
         "now" => return Ok(now.timestamp()),
         "today" => return at_midnight(0).map_err(|error| Failure::usage(error.to_string())),

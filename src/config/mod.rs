@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::{ConsumerName, KeyName};
 
-pub use show::show;
 pub use load::{ConfigError, Place, Surroundings, parse_duration};
+pub use show::show;
 
 /// Everything the user can set, validated: names are unique, cron expressions parse, consumers refer
 /// to keys that exist, paths are absolute.

@@ -30,11 +30,15 @@ pub fn show(config: &Config, path: &Path, text: &str) -> String {
         page.string(at, "region", &key.region);
         page.string(at, "probe", key.probe.as_deref().unwrap_or("off"));
         page.string(at, "endpoint", key.endpoint.as_deref().unwrap_or_default());
-        page.string(at, "iam", match key.iam {
-            super::Iam::Off => "off",
-            super::Iam::Read => "read",
-            super::Iam::Renew => "renew",
-        });
+        page.string(
+            at,
+            "iam",
+            match key.iam {
+                super::Iam::Off => "off",
+                super::Iam::Read => "read",
+                super::Iam::Renew => "renew",
+            },
+        );
         page.string(at, "aws_profile", key.aws_profile.as_deref().unwrap_or_default());
     }
     for (index, consumer) in config.consumers.iter().enumerate() {
@@ -47,11 +51,15 @@ pub fn show(config: &Config, path: &Path, text: &str) -> String {
         page.value(at, "handover", &consumer.handover.to_string());
         page.list(at, "match", &consumer.matches);
         page.string(at, "url", consumer.url.as_deref().unwrap_or_default());
-        page.string(at, "verify", match consumer.verify {
-            Verify::Completion => "completion",
-            Verify::Readiness => "readiness",
-            Verify::None => "none",
-        });
+        page.string(
+            at,
+            "verify",
+            match consumer.verify {
+                Verify::Completion => "completion",
+                Verify::Readiness => "readiness",
+                Verify::None => "none",
+            },
+        );
         page.string(at, "model", consumer.model.as_deref().unwrap_or_default());
         page.string(at, "master_key_variable", &consumer.master_key_variable);
         page.string(at, "stop_timeout", &timeout(consumer.stop_timeout));

@@ -23,11 +23,7 @@ pub(super) struct End {
 
 impl End {
     pub(super) fn new(outcome: Outcome, detail: impl Into<String>, pid: Option<i32>) -> Self {
-        Self {
-            outcome,
-            detail: detail.into(),
-            pid,
-        }
+        Self { outcome, detail: detail.into(), pid }
     }
 
     /// Something was in the way before anything was done: the consumer serves as it did.
@@ -74,10 +70,7 @@ fn attempt(order: &ApplyOrder, progress: &mut dyn FnMut(&str)) -> End {
         }
         Err(error) => {
             let path = lock::lock_path(&order.state_dir, name);
-            let detail = format!(
-                "{} can't be locked ({error}): nothing was touched",
-                path.display()
-            );
+            let detail = format!("{} can't be locked ({error}): nothing was touched", path.display());
             return End::new(Outcome::RolledBack, detail, None);
         }
     };
@@ -97,26 +90,13 @@ fn attempt(order: &ApplyOrder, progress: &mut dyn FnMut(&str)) -> End {
         Ok(processes) if !processes.is_empty() => processes,
         Ok(_) => {
             let words = order.consumer.matches.join(" ");
-            return End::new(
-                Outcome::Failed,
-                format!("no process matches {words:?}: start it"),
-                None,
-            );
+            return End::new(Outcome::Failed, format!("no process matches {words:?}: start it"), None);
         }
         Err(error) => {
-            return End::new(
-                Outcome::Failed,
-                format!("processes can't be looked at: {error}"),
-                None,
-            );
+            return End::new(Outcome::Failed, format!("processes can't be looked at: {error}"), None);
         }
     };
-    let mut attempt = Attempt {
-        order,
-        changes: &changes,
-        salt: &salt,
-        progress,
-    };
+    let mut attempt = Attempt { order, changes: &changes, salt: &salt, progress };
     each(&mut attempt, processes)
 }
 
@@ -132,7 +112,7 @@ fn each(attempt: &mut Attempt<'_>, processes: Vec<Held>) -> End {
             continue;
         }
         let run_by = sys::run_by(&process);
-        let mut end = one(attempt, process, run_by, &pids);
+        let mut end = one(attempt, &process, run_by, &pids);
         let pid = ended.as_ref().map_or(end.pid, |first| first.pid);
         if end.outcome != Outcome::Applied && all > 1 {
             end.detail = format!("process {} of {all}: {}", index + 1, end.detail);
@@ -147,27 +127,24 @@ fn each(attempt: &mut Attempt<'_>, processes: Vec<Held>) -> End {
 }
 
 /// The way of restarting that fits one process.
-fn one(attempt: &mut Attempt<'_>, process: Held, run_by: RunBy, known: &[i32]) -> End {
+fn one(attempt: &mut Attempt<'_>, process: &Held, run_by: RunBy, known: &[i32]) -> End {
     let consumer = &attempt.order.consumer;
     let unit = match (consumer.restart, run_by) {
         (Restart::Systemd, by) => match (consumer.unit.clone(), by) {
             (Some(unit), _) | (None, RunBy::Systemd { unit }) => Some(unit),
             _ => {
-                return End::untouched(
-                    &process,
-                    "restart = \"systemd\", but no unit runs it: set unit",
-                );
+                return End::untouched(process, "restart = \"systemd\", but no unit runs it: set unit");
             }
         },
         (Restart::Auto, RunBy::Systemd { unit }) => Some(unit),
         (Restart::Auto | Restart::Process, _) => None,
         (other, _) => {
             let why = format!("restart = {:?} isn't there yet", other.as_str());
-            return End::untouched(&process, &why);
+            return End::untouched(process, &why);
         }
     };
     match unit {
-        Some(unit) => unit::restart(attempt, &process, &unit),
+        Some(unit) => unit::restart(attempt, process, &unit),
         None => plain::restart(attempt, process, known),
     }
 }

@@ -1,48 +1,35 @@
-//! The one place that knows the reader of env files. STAND-IN until branch `env` is merged: literal
-//! `export NAME=value` and `unset NAME` lines alone.
+//! The one place that knows the reader of env files.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use crate::envfile::{Answer, Reading, read};
 use crate::secret::Secret;
 
-/// What sourcing a file would certainly do to an environment.
-pub(super) struct Sourced {
-    /// Variables exported with a value that can be told.
-    pub(super) exports: Vec<(Vec<u8>, Secret)>,
-    /// Variables removed.
-    pub(super) unsets: Vec<Vec<u8>>,
-}
+/// An env file that was read.
+pub(super) struct EnvFile(Reading);
 
-/// Reads a file's bytes.
-pub(super) fn source(bytes: &[u8], _home: &Path) -> Sourced {
-    let mut found = Sourced {
-        exports: Vec::new(),
-        unsets: Vec::new(),
-    };
-    for line in bytes.split(|byte| *byte == b'\n') {
-        if let Some(name) = line.strip_prefix(b"unset ") {
-            found.exports.retain(|(known, _)| known != name);
-            found.unsets.push(name.to_vec());
-        } else if let Some(rest) = line.strip_prefix(b"export ")
-            && let Some(at) = rest.iter().position(|byte| *byte == b'=')
-        {
-            let value = rest[at + 1..]
-                .strip_prefix(b"\"")
-                .and_then(|v| v.strip_suffix(b"\""))
-                .unwrap_or(&rest[at + 1..]);
-            found.exports.retain(|(known, _)| known != &rest[..at]);
-            found
-                .exports
-                .push((rest[..at].to_vec(), Secret::new(value.to_vec())));
+impl EnvFile {
+    /// Reads a file's bytes; `~` in them is `home`.
+    pub(super) fn read(bytes: &[u8], home: &Path) -> Self {
+        Self(read(bytes, home.as_os_str().as_bytes()))
+    }
+
+    /// The value that it certainly gives a variable, exported or not.
+    pub(super) fn value(&self, variable: &str) -> Option<Secret> {
+        match self.0.variable(variable) {
+            Answer::Static { value, .. } => Some(Secret::new(value)),
+            _ => None,
         }
     }
-    found
-}
 
-/// The value that a file certainly gives a variable, exported or not.
-pub(super) fn value(bytes: &[u8], home: &Path, variable: &str) -> Option<Secret> {
-    source(bytes, home)
-        .exports
-        .into_iter()
-        .find_map(|(name, value)| (name == variable.as_bytes()).then_some(value))
+    /// Variables that a child would certainly get, with their values.
+    pub(super) fn exports(&self) -> impl Iterator<Item = (Vec<u8>, Secret)> {
+        self.0.exports().into_iter().map(|(name, value)| (name, Secret::new(value)))
+    }
+
+    /// Variables that a child would certainly not have.
+    pub(super) fn unsets(&self) -> Vec<Vec<u8>> {
+        self.0.unsets()
+    }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use super::envfile::EnvFile;
 use crate::salt::Salt;
 use crate::secret::Secret;
 use crate::worker::job::KeyTarget;
@@ -32,20 +33,14 @@ impl Environ {
 
     /// A variable's value; of several entries the first counts, as for `getenv` and Python.
     pub fn get(&self, name: &[u8]) -> Option<&[u8]> {
-        self.entries()
-            .find_map(|(entry, value)| (entry == name).then_some(value))
+        self.entries().find_map(|(entry, value)| (entry == name).then_some(value))
     }
 
     /// This environment with the changes laid over it: everything they don't name stays as it is, in
     /// its place.
+    #[must_use]
     pub fn overlaid(&self, changes: &Changes) -> Self {
-        let size = self.0.len()
-            + 1
-            + changes
-                .set
-                .iter()
-                .map(|(name, value)| name.len() + value.expose().len() + 2)
-                .sum::<usize>();
+        let size = self.0.len() + 1 + changes.set.iter().map(|(name, value)| name.len() + value.expose().len() + 2).sum::<usize>();
         // Never grown, so that no freed half of it stays behind in memory.
         let mut block = Zeroizing::new(Vec::with_capacity(size));
         let mut push = |name: &[u8], value: &[u8]| {
@@ -83,10 +78,7 @@ pub struct Changes {
 impl Changes {
     fn set(&mut self, name: Vec<u8>, value: Secret) {
         // The kernel's entries can't hold a NUL, and a name no `=`: such a pair can't be exported.
-        if !name.is_empty()
-            && !name.iter().any(|byte| matches!(byte, 0 | b'='))
-            && !value.expose().contains(&0)
-        {
+        if !name.is_empty() && !name.iter().any(|byte| matches!(byte, 0 | b'=')) && !value.expose().contains(&0) {
             self.unset.retain(|gone| *gone != name);
             self.set.insert(name, value);
         }
@@ -132,24 +124,19 @@ pub fn changes(keys: &[KeyTarget], salt: &Salt, home: &Path) -> Result<Changes, 
             continue;
         }
         seen.push(path);
-        let source = read_file(path).map_err(|source| Unfit::Unreadable {
-            path: path.to_owned(),
-            source,
-        })?;
-        let file = super::envfile::source(source.expose(), home);
-        for (name, value) in file.exports {
+        let source = read_file(path).map_err(|source| Unfit::Unreadable { path: path.to_owned(), source })?;
+        let file = EnvFile::read(source.expose(), home);
+        for (name, value) in file.exports() {
             all.set(name, value);
         }
-        for name in file.unsets {
+        for name in file.unsets() {
             all.unset(name);
         }
         for key in keys.iter().filter(|key| key.env_file == path) {
-            let value = super::envfile::value(source.expose(), home, &key.variable)
+            let value = file
+                .value(&key.variable)
                 .filter(|value| salt.fingerprint(value.expose()) == key.fingerprint)
-                .ok_or_else(|| Unfit::Other {
-                    path: path.to_owned(),
-                    variable: key.variable.clone(),
-                })?;
+                .ok_or_else(|| Unfit::Other { path: path.to_owned(), variable: key.variable.clone() })?;
             all.set(key.variable.clone().into_bytes(), value);
         }
     }
@@ -163,10 +150,7 @@ fn read_file(path: &Path) -> io::Result<Secret> {
     use std::os::unix::fs::OpenOptionsExt;
     let nonblock = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
     // Not to hang on a FIFO somebody put there.
-    let file = std::fs::OpenOptions::new()
-        .read(true)
-        .custom_flags(nonblock)
-        .open(path)?;
+    let file = std::fs::OpenOptions::new().read(true).custom_flags(nonblock).open(path)?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::other("it is no regular file"));
     }
@@ -248,15 +232,9 @@ mod tests {
         assert_eq!(new.get(b"KEY"), Some(&b"one"[..]));
         assert_eq!(new.get(b"B"), Some(&b"2"[..]));
         assert_eq!(new.get(b"C"), None);
-        assert!(matches!(
-            changes(&[target(b"two")], &salt, dir.path()),
-            Err(Unfit::Other { .. })
-        ));
+        assert!(matches!(changes(&[target(b"two")], &salt, dir.path()), Err(Unfit::Other { .. })));
         std::fs::remove_file(&path).unwrap();
-        assert!(matches!(
-            changes(&[target(b"one")], &salt, dir.path()),
-            Err(Unfit::Unreadable { .. })
-        ));
+        assert!(matches!(changes(&[target(b"one")], &salt, dir.path()), Err(Unfit::Unreadable { .. })));
     }
 
     #[test]

@@ -14,7 +14,7 @@
 //! Only the topmost matching process of a tree counts: gunicorn's and granian's workers carry their
 //! parent's arguments and go with it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
@@ -32,11 +32,7 @@ pub fn find(words: &[String]) -> Result<Vec<Held>, sysinfo::Error> {
         .into_iter()
         .filter_map(|pid| Held::open(pid).ok())
         // Looked up by a number that may have changed hands since: ask the one that is held.
-        .filter(|process| {
-            process
-                .argv()
-                .is_ok_and(|argv| matches(words, &argv) && sys::is_native(process))
-        })
+        .filter(|process| process.argv().is_ok_and(|argv| matches(words, &argv) && sys::is_native(process)))
         .collect();
     held.sort_by_key(|process| (process.start_ticks(), process.pid()));
     Ok(held)
@@ -50,18 +46,11 @@ fn candidates(words: &[String]) -> Result<Vec<i32>, sysinfo::Error> {
     system.refresh_processes_specifics(
         ProcessesToUpdate::All,
         true,
-        ProcessRefreshKind::nothing()
-            .with_cmd(UpdateKind::Always)
-            .with_user(UpdateKind::Always)
-            .without_tasks(),
+        ProcessRefreshKind::nothing().with_cmd(UpdateKind::Always).with_user(UpdateKind::Always).without_tasks(),
     );
     let own = rustix::process::getuid().as_raw();
-    let parents: HashMap<Pid, Option<Pid>> = system
-        .processes()
-        .iter()
-        .map(|(pid, process)| (*pid, process.parent()))
-        .collect();
-    let matching: HashMap<Pid, ()> = system
+    let parents: HashMap<Pid, Option<Pid>> = system.processes().iter().map(|(pid, process)| (*pid, process.parent())).collect();
+    let matching: HashSet<Pid> = system
         .processes()
         .iter()
         .filter(|(_, process)| process.thread_kind().is_none())
@@ -70,21 +59,15 @@ fn candidates(words: &[String]) -> Result<Vec<i32>, sysinfo::Error> {
             let argv: Vec<&[u8]> = process.cmd().iter().map(|arg| arg.as_bytes()).collect();
             matches(words, &argv)
         })
-        .map(|(pid, _)| (*pid, ()))
+        .map(|(pid, _)| *pid)
         .collect();
     let has_matching_ancestor = |pid: Pid| {
         // Bounded, since the table isn't one instant's and could show a circle.
-        std::iter::successors(parents.get(&pid).copied().flatten(), |parent| {
-            parents.get(parent).copied().flatten()
-        })
-        .take(parents.len())
-        .any(|ancestor| matching.contains_key(&ancestor))
+        std::iter::successors(parents.get(&pid).copied().flatten(), |parent| parents.get(parent).copied().flatten())
+            .take(parents.len())
+            .any(|ancestor| matching.contains(&ancestor))
     };
-    Ok(matching
-        .keys()
-        .filter(|pid| !has_matching_ancestor(**pid))
-        .filter_map(|pid| i32::try_from(pid.as_u32()).ok())
-        .collect())
+    Ok(matching.iter().filter(|pid| !has_matching_ancestor(**pid)).filter_map(|pid| i32::try_from(pid.as_u32()).ok()).collect())
 }
 
 /// Whether an argument vector is what `match` describes (see the module's head).
@@ -99,11 +82,7 @@ pub fn matches<A: AsRef<[u8]>>(words: &[String], argv: &[A]) -> bool {
         let word = word.as_bytes();
         rest.iter().any(|argument| {
             let argument = argument.as_ref();
-            argument == word
-                || word.starts_with(b"-")
-                    && argument
-                        .strip_prefix(word)
-                        .is_some_and(|value| value.starts_with(b"="))
+            argument == word || word.starts_with(b"-") && argument.strip_prefix(word).is_some_and(|value| value.starts_with(b"="))
         })
     })
 }
@@ -117,10 +96,7 @@ fn after_program<'a, A: AsRef<[u8]>>(program: &[u8], argv: &'a [A]) -> Option<&'
     if !is_interpreter(first.as_ref()) {
         return None;
     }
-    let options = rest
-        .iter()
-        .take_while(|argument| is_plain_option(argument.as_ref()))
-        .count();
+    let options = rest.iter().take_while(|argument| is_plain_option(argument.as_ref())).count();
     let (script, arguments) = rest.get(options..)?.split_first()?;
     if script.as_ref() == b"-m" {
         let (module, arguments) = arguments.split_first()?;
@@ -130,41 +106,27 @@ fn after_program<'a, A: AsRef<[u8]>>(program: &[u8], argv: &'a [A]) -> Option<&'
 }
 
 fn is_named(program: &[u8], argument: &[u8]) -> bool {
-    if program.contains(&b'/') {
-        argument == program
-    } else {
-        file_name(argument) == program
-    }
+    if program.contains(&b'/') { argument == program } else { file_name(argument) == program }
 }
 
 pub(super) fn is_interpreter(argument: &[u8]) -> bool {
     let name = file_name(argument);
     // python3, python3.11, pypy3.10: the name and a version, nothing else.
     ["python", "pypy"].iter().any(|family| {
-        name.strip_prefix(family.as_bytes()).is_some_and(|version| {
-            version
-                .iter()
-                .all(|byte| byte.is_ascii_digit() || *byte == b'.')
-        })
+        name.strip_prefix(family.as_bytes()).is_some_and(|version| version.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.'))
     }) || name == b"node"
         || name == b"ruby"
 }
 
 /// Options of Python that take no value, alone or run together.
 fn is_plain_option(argument: &[u8]) -> bool {
-    argument.strip_prefix(b"-").is_some_and(|letters| {
-        !letters.is_empty()
-            && letters
-                .iter()
-                .all(|letter| b"bBdEiIOPqRsSuv".contains(letter))
-    })
+    argument
+        .strip_prefix(b"-")
+        .is_some_and(|letters| !letters.is_empty() && letters.iter().all(|letter| b"bBdEiIOPqRsSuv".contains(letter)))
 }
 
 pub(super) fn file_name(argument: &[u8]) -> &[u8] {
-    argument
-        .rsplit(|byte| *byte == b'/')
-        .next()
-        .unwrap_or(argument)
+    argument.rsplit(|byte| *byte == b'/').next().unwrap_or(argument)
 }
 
 /// The value of an option, as `--config FILE` or `--config=FILE`; the last one counts, as in click.
@@ -175,10 +137,8 @@ pub fn option<'a>(argv: &'a [Vec<u8>], names: &[&str]) -> Option<&'a OsStr> {
             let name = name.as_bytes();
             if argument == name {
                 found = argv.get(index + 1).map(Vec::as_slice).or(found);
-            } else if let Some(value) = argument
-                .strip_prefix(name)
-                .filter(|_| name.starts_with(b"--"))
-                .and_then(|value| value.strip_prefix(b"="))
+            } else if let Some(value) =
+                argument.strip_prefix(name).filter(|_| name.starts_with(b"--")).and_then(|value| value.strip_prefix(b"="))
             {
                 found = Some(value);
             }
@@ -200,14 +160,7 @@ mod tests {
         for argv in [
             &["litellm", "--config", "c.yaml"][..],
             &["/opt/venv/bin/litellm", "--config", "c.yaml"],
-            &[
-                "/v/bin/python3",
-                "/v/bin/litellm",
-                "--config",
-                "c.yaml",
-                "--port",
-                "8000",
-            ],
+            &["/v/bin/python3", "/v/bin/litellm", "--config", "c.yaml", "--port", "8000"],
             &["python3.11", "litellm", "--port", "8000", "--config=c.yaml"],
             &["python", "-u", "/v/bin/litellm", "--config", "c"],
             &["python3", "-Bu", "-m", "litellm", "--config", "c"],
@@ -247,16 +200,9 @@ mod tests {
 
     #[test]
     fn other_words_are_exact_and_a_path_is_whole() {
-        let words = |all: &[&str]| {
-            all.iter()
-                .map(|word| (*word).to_owned())
-                .collect::<Vec<_>>()
-        };
+        let words = |all: &[&str]| all.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
         assert!(matches(&words(&["/a/litellm"]), &["python3", "/a/litellm"]));
-        assert!(!matches(
-            &words(&["/a/litellm"]),
-            &["python3", "/b/litellm"]
-        ));
+        assert!(!matches(&words(&["/a/litellm"]), &["python3", "/b/litellm"]));
         assert!(!matches(&words(&["litellm", "a"]), &["litellm", "a=b"]));
         assert!(matches(&words(&["litellm", "a"]), &["litellm", "b", "a"]));
         assert!(!matches(&[], &["litellm"]));
@@ -264,10 +210,7 @@ mod tests {
 
     #[test]
     fn the_value_of_an_option() {
-        let argv: Vec<Vec<u8>> = ["litellm", "-c", "a", "--config=b", "--port"]
-            .iter()
-            .map(|word| word.as_bytes().to_vec())
-            .collect();
+        let argv: Vec<Vec<u8>> = ["litellm", "-c", "a", "--config=b", "--port"].iter().map(|word| word.as_bytes().to_vec()).collect();
         assert_eq!(option(&argv, &["--config", "-c"]), Some(OsStr::new("b")));
         assert_eq!(option(&argv, &["-c"]), Some(OsStr::new("a")));
         assert_eq!(option(&argv, &["--port"]), None);

@@ -20,20 +20,12 @@ const BODY: u64 = 64 * 1024;
 
 /// GET; the status. The error says why there was no answer.
 pub fn get(url: &str, patience: Duration) -> Result<u16, String> {
-    let response = agent(patience)
-        .get(url)
-        .call()
-        .map_err(|error| error.to_string())?;
+    let response = agent(patience).get(url).call().map_err(|error| error.to_string())?;
     Ok(response.status().as_u16())
 }
 
 /// POST of a JSON body with a bearer token. The error says why there was no answer.
-pub fn post(
-    url: &str,
-    token: Option<&Secret>,
-    body: &Value,
-    patience: Duration,
-) -> Result<Answer, String> {
+pub fn post(url: &str, token: Option<&Secret>, body: &Value, patience: Duration) -> Result<Answer, String> {
     let mut request = agent(patience).post(url);
     if let Some(token) = token {
         let header = Zeroizing::new([b"Bearer ", token.expose()].concat());
@@ -45,24 +37,10 @@ pub fn post(
         }
     }
     let mut response = request.send_json(body).map_err(|error| error.to_string())?;
-    let text = response
-        .body_mut()
-        .with_config()
-        .limit(BODY)
-        .lossy_utf8(true)
-        .read_to_string();
-    Ok(Answer {
-        status: response.status().as_u16(),
-        body: Zeroizing::new(text.unwrap_or_default()),
-    })
+    let text = response.body_mut().with_config().limit(BODY).lossy_utf8(true).read_to_string();
+    Ok(Answer { status: response.status().as_u16(), body: Zeroizing::new(text.unwrap_or_default()) })
 }
 
 fn agent(patience: Duration) -> Agent {
-    Agent::config_builder()
-        .proxy(None)
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .timeout_global(Some(patience))
-        .build()
-        .new_agent()
+    Agent::config_builder().proxy(None).http_status_as_error(false).max_redirects(0).timeout_global(Some(patience)).build().new_agent()
 }

@@ -8,14 +8,11 @@ use crate::salt::Salt;
 use crate::worker::job::ConsumerQuery;
 
 /// Looks at a consumer's processes. One whose environment can't be read (it ended meanwhile, or hides it)
-/// is left out: nothing could be told of it, or done.
-pub fn inspect(query: &ConsumerQuery, salt: &Salt) -> ConsumerReport {
-    let held = find(&query.config.matches).unwrap_or_default();
-    let processes = held
-        .iter()
-        .filter_map(|process| report(process, query, salt))
-        .collect();
-    ConsumerReport { processes }
+/// is left out: nothing could be told of it, or done. The error is of looking at processes at all.
+pub fn inspect(query: &ConsumerQuery, salt: &Salt) -> Result<ConsumerReport, sysinfo::Error> {
+    let held = find(&query.config.matches)?;
+    let processes = held.iter().filter_map(|process| report(process, query, salt)).collect();
+    Ok(ConsumerReport { processes })
 }
 
 fn report(process: &Held, query: &ConsumerQuery, salt: &Salt) -> Option<ProcessReport> {
@@ -33,11 +30,5 @@ fn report(process: &Held, query: &ConsumerQuery, salt: &Salt) -> Option<ProcessR
         Restart::Process => RunBy::Process,
         _ => sys::run_by(process),
     };
-    Some(ProcessReport {
-        pid: process.pid(),
-        start_ticks: process.start_ticks(),
-        started_at: process.started_at(),
-        keys,
-        run_by,
-    })
+    Some(ProcessReport { pid: process.pid(), start_ticks: process.start_ticks(), started_at: process.started_at(), keys, run_by })
 }

@@ -58,17 +58,10 @@ impl LaunchSpec {
             argc: self.argv.len(),
             umask: self.umask,
             nice: self.nice,
-            limits: self
-                .limits
-                .iter()
-                .map(|limit| (limit.kind, limit.soft, limit.hard))
-                .collect(),
+            limits: self.limits.iter().map(|limit| (limit.kind, limit.soft, limit.hard)).collect(),
             stdin_at: self.stdin.as_ref().map(|(_, at)| *at),
         })?;
-        let stdin = self
-            .stdin
-            .as_ref()
-            .map_or(OsStr::new(""), |(path, _)| path.as_os_str());
+        let stdin = self.stdin.as_ref().map_or(OsStr::new(""), |(path, _)| path.as_os_str());
         let strings: Vec<&[u8]> = [self.program.as_os_str(), self.dir.as_os_str(), stdin]
             .into_iter()
             .chain(self.argv.iter().map(OsString::as_os_str))
@@ -90,10 +83,7 @@ impl LaunchSpec {
     /// The way back. The error is `InvalidData`.
     pub fn decode(bytes: &[u8]) -> io::Result<(Self, Environ)> {
         let cut = || io::Error::from(io::ErrorKind::InvalidData);
-        let end = bytes
-            .iter()
-            .position(|byte| *byte == b'\n')
-            .ok_or_else(cut)?;
+        let end = bytes.iter().position(|byte| *byte == b'\n').ok_or_else(cut)?;
         let head: Head = serde_json::from_slice(&bytes[..end])?;
         let mut rest = &bytes[end + 1..];
         let mut next = || {
@@ -106,10 +96,7 @@ impl LaunchSpec {
         let dir = next()?.into();
         let stdin = PathBuf::from(next()?);
         let argv = (0..head.argc).map(|_| next()).collect::<Result<_, _>>()?;
-        let limits = head
-            .limits
-            .into_iter()
-            .map(|(kind, soft, hard)| Limit { kind, soft, hard });
+        let limits = head.limits.into_iter().map(|(kind, soft, hard)| Limit { kind, soft, hard });
         let spec = Self {
             program,
             argv,
@@ -151,9 +138,7 @@ fn become_consumer() -> io::Result<std::convert::Infallible> {
         None => Stdio::null(),
     };
     if let Some(mask) = spec.umask {
-        rustix::process::umask(Mode::from_raw_mode(
-            rustix::fs::RawMode::try_from(mask).unwrap_or(0o022),
-        ));
+        rustix::process::umask(Mode::from_raw_mode(rustix::fs::RawMode::try_from(mask).unwrap_or(0o022)));
     }
     if let Some(nice) = spec.nice {
         // Raising it isn't everybody's; then it runs a little less favoured than before.
@@ -194,11 +179,7 @@ mod tests {
             dir: "/tmp/a b".into(),
             umask: Some(0o27),
             nice: Some(-3),
-            limits: vec![Limit {
-                kind: 6,
-                soft: Some(1024),
-                hard: None,
-            }],
+            limits: vec![Limit { kind: 6, soft: Some(1024), hard: None }],
             stdin: Some(("/in".into(), 7)),
         };
         let environ = Environ::new(Zeroizing::new(b"A=1\0B=\0".to_vec()));

@@ -25,87 +25,27 @@ pub struct Kind {
 
 /// Every limit that both sides know. (The kernel's list of labels: `lnames` in fs/proc/base.c.)
 pub const KINDS: &[Kind] = &[
-    Kind {
-        code: 0,
-        label: "Max cpu time ",
-        resource: Resource::Cpu,
-    },
-    Kind {
-        code: 1,
-        label: "Max file size ",
-        resource: Resource::Fsize,
-    },
-    Kind {
-        code: 2,
-        label: "Max data size ",
-        resource: Resource::Data,
-    },
-    Kind {
-        code: 3,
-        label: "Max stack size ",
-        resource: Resource::Stack,
-    },
-    Kind {
-        code: 4,
-        label: "Max core file size ",
-        resource: Resource::Core,
-    },
-    Kind {
-        code: 5,
-        label: "Max processes ",
-        resource: Resource::Nproc,
-    },
-    Kind {
-        code: 6,
-        label: "Max open files ",
-        resource: Resource::Nofile,
-    },
-    Kind {
-        code: 7,
-        label: "Max locked memory ",
-        resource: Resource::Memlock,
-    },
-    Kind {
-        code: 8,
-        label: "Max address space ",
-        resource: Resource::As,
-    },
+    Kind { code: 0, label: "Max cpu time ", resource: Resource::Cpu },
+    Kind { code: 1, label: "Max file size ", resource: Resource::Fsize },
+    Kind { code: 2, label: "Max data size ", resource: Resource::Data },
+    Kind { code: 3, label: "Max stack size ", resource: Resource::Stack },
+    Kind { code: 4, label: "Max core file size ", resource: Resource::Core },
+    Kind { code: 5, label: "Max processes ", resource: Resource::Nproc },
+    Kind { code: 6, label: "Max open files ", resource: Resource::Nofile },
+    Kind { code: 7, label: "Max locked memory ", resource: Resource::Memlock },
+    Kind { code: 8, label: "Max address space ", resource: Resource::As },
     #[cfg(target_os = "linux")]
-    Kind {
-        code: 9,
-        label: "Max file locks ",
-        resource: Resource::Locks,
-    },
+    Kind { code: 9, label: "Max file locks ", resource: Resource::Locks },
     #[cfg(target_os = "linux")]
-    Kind {
-        code: 10,
-        label: "Max pending signals ",
-        resource: Resource::Sigpending,
-    },
+    Kind { code: 10, label: "Max pending signals ", resource: Resource::Sigpending },
     #[cfg(target_os = "linux")]
-    Kind {
-        code: 11,
-        label: "Max msgqueue size ",
-        resource: Resource::Msgqueue,
-    },
+    Kind { code: 11, label: "Max msgqueue size ", resource: Resource::Msgqueue },
     #[cfg(target_os = "linux")]
-    Kind {
-        code: 12,
-        label: "Max nice priority ",
-        resource: Resource::Nice,
-    },
+    Kind { code: 12, label: "Max nice priority ", resource: Resource::Nice },
     #[cfg(target_os = "linux")]
-    Kind {
-        code: 13,
-        label: "Max realtime priority ",
-        resource: Resource::Rtprio,
-    },
+    Kind { code: 13, label: "Max realtime priority ", resource: Resource::Rtprio },
     #[cfg(target_os = "linux")]
-    Kind {
-        code: 14,
-        label: "Max realtime timeout ",
-        resource: Resource::Rttime,
-    },
+    Kind { code: 14, label: "Max realtime timeout ", resource: Resource::Rttime },
 ];
 
 /// Sets this process's limits, each as far as it is allowed to: a hard limit that can't be raised stays,
@@ -115,10 +55,7 @@ pub fn set(limits: &[Limit]) {
         let Some(kind) = KINDS.iter().find(|kind| kind.code == limit.kind) else {
             continue;
         };
-        let wanted = Rlimit {
-            current: limit.soft,
-            maximum: limit.hard,
-        };
+        let wanted = Rlimit { current: limit.soft, maximum: limit.hard };
         if rustix::process::setrlimit(kind.resource, wanted).is_err() {
             let maximum = rustix::process::getrlimit(kind.resource).maximum;
             let current = match (limit.soft, maximum) {

@@ -29,8 +29,7 @@ impl LiteLlm {
         let Ok(bytes) = read else {
             return Self::default();
         };
-        std::str::from_utf8(&bytes)
-            .map_or_else(|_| Self::default(), |text| Self::parse(text, environ))
+        std::str::from_utf8(&bytes).map_or_else(|_| Self::default(), |text| Self::parse(text, environ))
     }
 
     fn parse(text: &str, environ: &Environ) -> Self {
@@ -67,10 +66,7 @@ fn get<'a>(node: &'a Yaml<'a>, key: &str) -> Option<&'a Yaml<'a>> {
 fn completion_model(entry: &Yaml<'_>) -> Option<String> {
     let name = get(entry, "model_name")?.as_str()?;
     let model = get(get(entry, "litellm_params")?, "model")?.as_str()?;
-    let mode = get(entry, "model_info")
-        .and_then(|info| get(info, "mode"))
-        .and_then(Yaml::as_str)
-        .unwrap_or("chat");
+    let mode = get(entry, "model_info").and_then(|info| get(info, "mode")).and_then(Yaml::as_str).unwrap_or("chat");
     let fits = model.starts_with("bedrock/")
         && !name.contains('*')
         && !model.contains('*')
@@ -88,10 +84,7 @@ mod tests {
     fn parse(text: &str) -> (Option<String>, Option<Vec<u8>>) {
         let environ = Environ::new(Zeroizing::new(b"MK=sk-env\0".to_vec()));
         let found = LiteLlm::parse(text, &environ);
-        (
-            found.model,
-            found.master_key.map(|key| key.expose().to_vec()),
-        )
+        (found.model, found.master_key.map(|key| key.expose().to_vec()))
     }
 
     #[test]
@@ -114,27 +107,14 @@ model_list:
 general_settings:
   master_key: os.environ/MK
 ";
-        assert_eq!(
-            parse(text),
-            (Some("cheap".to_owned()), Some(b"sk-env".to_vec()))
-        );
+        assert_eq!(parse(text), (Some("cheap".to_owned()), Some(b"sk-env".to_vec())));
     }
 
     #[test]
     fn odd_files_have_none() {
-        for text in [
-            "",
-            "[1, 2]",
-            "model_list: 3",
-            "model_list: [{}]",
-            "a: [",
-            "general_settings: {master_key: os.environ/NO}",
-        ] {
+        for text in ["", "[1, 2]", "model_list: 3", "model_list: [{}]", "a: [", "general_settings: {master_key: os.environ/NO}"] {
             assert_eq!(parse(text), (None, None), "{text}");
         }
-        assert_eq!(
-            parse("general_settings: {master_key: sk-lit}").1,
-            Some(b"sk-lit".to_vec())
-        );
+        assert_eq!(parse("general_settings: {master_key: sk-lit}").1, Some(b"sk-lit".to_vec()));
     }
 }

@@ -28,6 +28,15 @@ pub fn is_at_work(state_dir: &Path, consumer: &ConsumerName) -> io::Result<bool>
     }
 }
 
+/// Waits until no worker is at work on a consumer.
+pub fn await_idle(state_dir: &Path, consumer: &ConsumerName) -> io::Result<()> {
+    match File::open(lock_path(state_dir, consumer)) {
+        Ok(file) => file.lock_shared(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// Takes the lock until the file is dropped; `None` where another worker has it. (The descriptor is closed
 /// on exec, so that no consumer inherits it.)
 pub(super) fn lock(state_dir: &Path, consumer: &ConsumerName) -> io::Result<Option<File>> {
@@ -58,7 +67,14 @@ mod tests {
         assert!(first.is_some());
         assert!(is_at_work(dir.path(), &name).unwrap());
         assert!(lock(dir.path(), &name).unwrap().is_none());
+        let waiter = {
+            let dir = dir.path().to_owned();
+            let name = name.clone();
+            std::thread::spawn(move || await_idle(&dir, &name).unwrap())
+        };
+        assert!(!waiter.is_finished());
         drop(first);
+        waiter.join().unwrap();
         assert!(!is_at_work(dir.path(), &name).unwrap());
         assert!(lock(dir.path(), &name).unwrap().is_some());
     }

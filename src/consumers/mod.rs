@@ -28,7 +28,7 @@ mod unit;
 
 pub use apply::apply;
 pub use inspect::inspect;
-pub use lock::{is_at_work, lock_path};
+pub use lock::{await_idle, is_at_work, lock_path};
 
 /// A name as a part of a file's or a unit's: letters, digits, `-` and `.` stay, any other byte becomes `_`
 /// and two hexadecimal digits, so that different names stay different.

@@ -9,9 +9,7 @@ use atomic_write_file::AtomicWriteFile;
 /// Writes a consumer's new main pid. Of several processes of a consumer, each with its own restart, the
 /// file belongs to the one whose old pid it holds, else to the first.
 pub(super) fn update(path: &Path, old: i32, new: i32, is_first: bool) -> io::Result<()> {
-    let known = fs::read_to_string(path)
-        .ok()
-        .and_then(|text| text.trim().parse::<i32>().ok());
+    let known = fs::read_to_string(path).ok().and_then(|text| text.trim().parse::<i32>().ok());
     if known != Some(old) && !is_first {
         return Ok(());
     }

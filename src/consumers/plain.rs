@@ -60,52 +60,36 @@ impl Memory {
     }
 
     fn see_log(&self) -> String {
-        self.log
-            .as_ref()
-            .map_or_else(String::new, |path| format!("; see {}", path.display()))
+        self.log.as_ref().map_or_else(String::new, |path| format!("; see {}", path.display()))
     }
 }
 
 /// Restarts a process with the keys ordered. `known` are the pids of all the consumer's processes.
-pub(super) fn restart(attempt: &mut Attempt<'_>, process: Held, known: &[i32]) -> End {
+pub(super) fn restart(attempt: &mut Attempt<'_>, process: &Held, known: &[i32]) -> End {
     let consumer = &attempt.order.consumer;
-    let memory = match Memory::of(&process, consumer) {
+    let memory = match Memory::of(process, consumer) {
         Ok(memory) => memory,
         Err(_) if process.is_gone() => {
             return End::new(Outcome::Superseded, "it ended by itself: look again", None);
         }
         Err(error) => {
-            return End::untouched(&process, &format!("it can't be looked into ({error})"));
+            return End::untouched(process, &format!("it can't be looked into ({error})"));
         }
     };
     if let Some(obstacle) = memory.obstacle() {
-        return End::untouched(
-            &process,
-            &format!("{obstacle}, so it couldn't be started again"),
-        );
+        return End::untouched(process, &format!("{obstacle}, so it couldn't be started again"));
     }
-    let starter = match Starter::new(
-        attempt.order.from_service,
-        consumer.name.as_str(),
-        consumer.stop_timeout,
-    ) {
+    let starter = match Starter::new(attempt.order.from_service, consumer.name.as_str(), consumer.stop_timeout) {
         Ok(starter) => starter,
-        Err(why) => return End::untouched(&process, &why),
+        Err(why) => return End::untouched(process, &why),
     };
     let environ = memory.environ.overlaid(attempt.changes);
     let is_first = known.first() == Some(&process.pid());
-    let mut restart = Restarting {
-        attempt,
-        memory,
-        starter,
-    };
+    let mut restart = Restarting { attempt, memory, starter };
 
     (restart.attempt.progress)("stopping");
-    if !stop::stop(&process, consumer.stop_timeout) {
-        let detail = format!(
-            "process {} can't be stopped: end it and start it yourself",
-            process.pid()
-        );
+    if !stop::stop(process, consumer.stop_timeout) {
+        let detail = format!("process {} can't be stopped: end it and start it yourself", process.pid());
         return End::new(Outcome::Failed, detail, Some(process.pid()));
     }
     let mut end = match restart.serve(&environ, true) {
@@ -115,11 +99,7 @@ pub(super) fn restart(attempt: &mut Attempt<'_>, process: Held, known: &[i32]) -
     if let (Some(path), Some(pid)) = (&consumer.pid_file, end.pid)
         && let Err(error) = pid_file::update(path, process.pid(), pid, is_first)
     {
-        end.detail = format!(
-            "{}; its pid is {pid}, but {} can't be written ({error})",
-            end.detail,
-            path.display()
-        );
+        end.detail = format!("{}; its pid is {pid}, but {} can't be written ({error})", end.detail, path.display());
     }
     end
 }
@@ -161,12 +141,7 @@ impl Restarting<'_, '_> {
         }
     }
 
-    fn check(
-        &mut self,
-        process: &Held,
-        environ: &Environ,
-        verify: Verify,
-    ) -> Result<String, String> {
+    fn check(&mut self, process: &Held, environ: &Environ, verify: Verify) -> Result<String, String> {
         let consumer = &self.attempt.order.consumer;
         let log = self.memory.see_log();
         if verify == Verify::None {
@@ -188,27 +163,18 @@ impl Restarting<'_, '_> {
             }
         };
         if verify == Verify::Readiness {
-            return Ok(
-                "it is ready with the new key (not proven: verify = \"readiness\")".to_owned(),
-            );
+            return Ok("it is ready with the new key (not proven: verify = \"readiness\")".to_owned());
         }
         let litellm = LiteLlm::of(&self.memory.argv, &self.memory.spec.dir, environ);
-        let unproven =
-            |why: &str| format!("it runs with the new key, which couldn't be proven: {why}");
+        let unproven = |why: &str| format!("it runs with the new key, which couldn't be proven: {why}");
         let Some(model) = consumer.model.clone().or(litellm.model) else {
-            return Ok(unproven(
-                "its configuration names no Bedrock model, so set model",
-            ));
+            return Ok(unproven("its configuration names no Bedrock model, so set model"));
         };
         (self.attempt.progress)("proving it by a completion");
-        let master_key = environ
-            .get(consumer.master_key_variable.as_bytes())
-            .map(|value| Secret::new(value.to_vec()))
-            .or(litellm.master_key);
+        let master_key =
+            environ.get(consumer.master_key_variable.as_bytes()).map(|value| Secret::new(value.to_vec())).or(litellm.master_key);
         match prove(process, &base, &model, master_key.as_ref()) {
-            Proof::Works => Ok(format!(
-                "it runs with the new key, proven by a completion of {model}"
-            )),
+            Proof::Works => Ok(format!("it runs with the new key, proven by a completion of {model}")),
             Proof::Unproven(why) => Ok(unproven(&why)),
             Proof::Refused(why) => Err(why),
         }
@@ -226,14 +192,11 @@ impl Restarting<'_, '_> {
         let old = std::mem::replace(&mut self.memory.environ, Environ::new(Vec::new().into()));
         match self.serve(&old, false) {
             Ok(up) => {
-                let detail =
-                    format!("it runs with its old key again, since with the new one {why}");
+                let detail = format!("it runs with its old key again, since with the new one {why}");
                 End::new(Outcome::RolledBack, detail, Some(up.process.pid()))
             }
             Err(again) => {
-                let detail = format!(
-                    "it doesn't run: with the new key {why}; with the old one {again}; start it yourself"
-                );
+                let detail = format!("it doesn't run: with the new key {why}; with the old one {again}; start it yourself");
                 End::new(Outcome::Failed, detail, None)
             }
         }

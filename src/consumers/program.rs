@@ -18,7 +18,7 @@ pub struct Program {
     pub argv: Vec<OsString>,
 }
 
-/// The kernel keeps the first 15 bytes of a program's name (TASK_COMM_LEN, with its NUL).
+/// The kernel keeps the first 15 bytes of a program's name (`TASK_COMM_LEN`, with its NUL).
 const COMM_LENGTH: usize = 15;
 
 /// What to execute to get the same arguments and the same name in the process table.
@@ -28,18 +28,8 @@ const COMM_LENGTH: usize = 15;
 /// before. Else it is what `argv[0]` leads to, if that is the program that runs (so that a virtual
 /// environment's `python3` is found by its own path), or was when it was replaced by an upgrade; else the
 /// program that runs.
-pub fn to_start(
-    argv: &[Vec<u8>],
-    exe: &Path,
-    comm: &[u8],
-    dir: &Path,
-    path: Option<&[u8]>,
-) -> Program {
-    let words = |from: usize| {
-        argv.iter()
-            .skip(from)
-            .map(|word| OsString::from_vec(word.clone()))
-    };
+pub fn to_start(argv: &[Vec<u8>], exe: &Path, comm: &[u8], dir: &Path, path: Option<&[u8]>) -> Program {
+    let words = |from: usize| argv.iter().skip(from).map(|word| OsString::from_vec(word.clone()));
     if let [interpreter, script, ..] = argv
         && is_interpreter(interpreter)
         && let name = file_name(script)
@@ -48,10 +38,7 @@ pub fn to_start(
         && names_interpreter(&dir.join(OsStr::from_bytes(script)), interpreter)
     {
         // By the very path it had: that is what becomes the interpreter's argument.
-        return Program {
-            file: OsStr::from_bytes(script).into(),
-            argv: words(1).collect(),
-        };
+        return Program { file: OsStr::from_bytes(script).into(), argv: words(1).collect() };
     }
     let named = argv.first().and_then(|name| look_up(name, dir, path));
     let same = |file: &PathBuf| match (fs::canonicalize(file), fs::canonicalize(exe)) {
@@ -59,10 +46,7 @@ pub fn to_start(
         (Ok(_), Err(_)) => true,
         _ => false,
     };
-    Program {
-        file: named.filter(same).unwrap_or_else(|| exe.to_owned()),
-        argv: words(0).collect(),
-    }
+    Program { file: named.filter(same).unwrap_or_else(|| exe.to_owned()), argv: words(0).collect() }
 }
 
 /// Whether a script can be executed and its first line is this interpreter alone.
@@ -81,9 +65,7 @@ fn look_up(name: &[u8], dir: &Path, path: Option<&[u8]>) -> Option<PathBuf> {
     if name.as_bytes().contains(&b'/') {
         return Some(dir.join(name)).filter(|file| is_executable(file));
     }
-    std::env::split_paths(OsStr::from_bytes(path?))
-        .map(|entry| dir.join(entry).join(name))
-        .find(|file| is_executable(file))
+    std::env::split_paths(OsStr::from_bytes(path?)).map(|entry| dir.join(entry).join(name)).find(|file| is_executable(file))
 }
 
 /// Whether a file is there and may be executed by somebody.
@@ -115,10 +97,7 @@ mod tests {
         let exe = Path::new("/usr/bin/python3.11");
         let found = to_start(&args, exe, b"litellm", dir.path(), None);
         assert_eq!(found.file, script);
-        assert_eq!(
-            found.argv,
-            [script.as_os_str(), "--config".as_ref(), "".as_ref()]
-        );
+        assert_eq!(found.argv, [script.as_os_str(), "--config".as_ref(), "".as_ref()]);
         // Started as `python3 litellm`: the interpreter it is.
         let found = to_start(&args, exe, b"python3", dir.path(), None);
         assert_eq!((found.file.as_path(), found.argv.len()), (exe, 4));
@@ -136,29 +115,14 @@ mod tests {
         let link = dir.path().join("python3");
         let exe = fs::canonicalize(&real).unwrap();
         let by_path = argv(&[link.to_str().unwrap(), "x"]);
-        assert_eq!(
-            to_start(&by_path, &exe, b"python3", dir.path(), None).file,
-            link
-        );
+        assert_eq!(to_start(&by_path, &exe, b"python3", dir.path(), None).file, link);
         let by_name = argv(&["python3", "x"]);
         let path = dir.path().as_os_str().as_bytes();
-        assert_eq!(
-            to_start(&by_name, &exe, b"python3", Path::new("/"), Some(path)).file,
-            link
-        );
-        assert_eq!(
-            to_start(&by_name, &exe, b"python3", Path::new("/"), None).file,
-            exe
-        );
-        assert_eq!(
-            to_start(&argv(&["fake", "x"]), &exe, b"x", dir.path(), Some(path)).file,
-            exe
-        );
+        assert_eq!(to_start(&by_name, &exe, b"python3", Path::new("/"), Some(path)).file, link);
+        assert_eq!(to_start(&by_name, &exe, b"python3", Path::new("/"), None).file, exe);
+        assert_eq!(to_start(&argv(&["fake", "x"]), &exe, b"x", dir.path(), Some(path)).file, exe);
         // Replaced by an upgrade: whatever stands there now.
         let gone = dir.path().join("gone");
-        assert_eq!(
-            to_start(&by_path, &gone, b"python3", dir.path(), None).file,
-            link
-        );
+        assert_eq!(to_start(&by_path, &gone, b"python3", dir.path(), None).file, link);
     }
 }

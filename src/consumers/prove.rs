@@ -36,16 +36,9 @@ pub fn prove(process: &Held, base: &str, model: &str, master_key: Option<&Secret
     });
     let end = clock::monotonic() + PATIENCE;
     loop {
-        let proof = match http::post(
-            &format!("{base}/v1/chat/completions"),
-            master_key,
-            &body,
-            ANSWER,
-        ) {
+        let proof = match http::post(&format!("{base}/v1/chat/completions"), master_key, &body, ANSWER) {
             Ok(answer) => classify(answer.status, &answer.body),
-            Err(problem) => Again::Worth(Proof::Unproven(format!(
-                "the completion got no answer ({problem})"
-            ))),
+            Err(problem) => Again::Worth(Proof::Unproven(format!("the completion got no answer ({problem})"))),
         };
         match proof {
             Again::Useless(proof) => return proof,
@@ -83,29 +76,14 @@ fn classify(status: u16, body: &str) -> Again {
         return Again::Useless(Proof::Works);
     }
     if says(&["unable to locate credentials"]) {
-        return Again::Useless(Proof::Refused(
-            "LiteLLM found no key in its environment".to_owned(),
-        ));
+        return Again::Useless(Proof::Refused("LiteLLM found no key in its environment".to_owned()));
     }
-    if says(&[
-        "access to the model",
-        "model access is denied",
-        "model use case details",
-    ]) {
+    if says(&["access to the model", "model access is denied", "model use case details"]) {
         // The account's affair, whatever the key.
-        return Again::Useless(unproven(format!(
-            "the account has no access to the model (HTTP {status})"
-        )));
+        return Again::Useless(unproven(format!("the account has no access to the model (HTTP {status})")));
     }
-    if says(&[
-        "expiredtoken",
-        "token has expired",
-        "api key has expired",
-        "key is expired",
-    ]) {
-        return Again::Useless(Proof::Refused(format!(
-            "Bedrock says that the key has expired (HTTP {status})"
-        )));
+    if says(&["expiredtoken", "token has expired", "api key has expired", "key is expired"]) {
+        return Again::Useless(Proof::Refused(format!("Bedrock says that the key has expired (HTTP {status})")));
     }
     if says(&[
         "make sure your api key is valid",
@@ -117,27 +95,16 @@ fn classify(status: u16, body: &str) -> Again {
     ]) {
         return refused(&format!("Bedrock refuses the key (HTTP {status})"));
     }
-    let from_bedrock = says(&[
-        "bedrockexception",
-        "litellm.permissiondeniederror",
-        "litellm.authenticationerror",
-        "accessdeniedexception",
-    ]);
+    let from_bedrock = says(&["bedrockexception", "litellm.permissiondeniederror", "litellm.authenticationerror", "accessdeniedexception"]);
     match status {
-        401 | 403 if from_bedrock && says(&["not authorized to perform"]) => refused(&format!(
-            "the key lacks a permission that the completion needs (HTTP {status})"
-        )),
+        401 | 403 if from_bedrock && says(&["not authorized to perform"]) => {
+            refused(&format!("the key lacks a permission that the completion needs (HTTP {status})"))
+        }
         401 | 403 if from_bedrock => refused(&format!("Bedrock refuses the key (HTTP {status})")),
-        401 | 403 => Again::Useless(unproven(format!(
-            "LiteLLM itself refused the completion (HTTP {status}): check master_key_variable"
-        ))),
+        401 | 403 => Again::Useless(unproven(format!("LiteLLM itself refused the completion (HTTP {status}): check master_key_variable"))),
         429 => Again::Worth(unproven("Bedrock is throttling (HTTP 429)".to_owned())),
-        500.. => Again::Worth(unproven(format!(
-            "Bedrock couldn't be asked (HTTP {status})"
-        ))),
-        _ => Again::Useless(unproven(format!(
-            "LiteLLM didn't take the completion (HTTP {status}): check model"
-        ))),
+        500.. => Again::Worth(unproven(format!("Bedrock couldn't be asked (HTTP {status})"))),
+        _ => Again::Useless(unproven(format!("LiteLLM didn't take the completion (HTTP {status}): check model"))),
     }
 }
 
@@ -166,55 +133,17 @@ mod tests {
             (200, "{}", "works"),
             (403, denied(key).as_str(), "refused"),
             (403, &denied("Bearer Token has expired"), "refused"),
-            (
-                403,
-                &denied(
-                    "User: arn:aws:iam::1:user/x is not authorized to perform: bedrock:InvokeModel",
-                ),
-                "refused",
-            ),
-            (
-                403,
-                &denied("You don't have access to the model with the specified model ID."),
-                "unproven",
-            ),
-            (
-                401,
-                r#"{"error":{"message":"litellm.AuthenticationError: Unable to locate credentials"}}"#,
-                "refused",
-            ),
-            (
-                500,
-                r#"{"error":{"message":"litellm.APIConnectionError: Unable to locate credentials"}}"#,
-                "refused",
-            ),
-            (
-                401,
-                r#"{"error":{"message":"Authentication Error, Invalid proxy server token passed","code":"401"}}"#,
-                "unproven",
-            ),
+            (403, &denied("User: arn:aws:iam::1:user/x is not authorized to perform: bedrock:InvokeModel"), "refused"),
+            (403, &denied("You don't have access to the model with the specified model ID."), "unproven"),
+            (401, r#"{"error":{"message":"litellm.AuthenticationError: Unable to locate credentials"}}"#, "refused"),
+            (500, r#"{"error":{"message":"litellm.APIConnectionError: Unable to locate credentials"}}"#, "refused"),
+            (401, r#"{"error":{"message":"Authentication Error, Invalid proxy server token passed","code":"401"}}"#, "unproven"),
             (403, "<html>a proxy in between</html>", "unproven"),
-            (
-                400,
-                r#"{"error":{"message":"Invalid model name passed in model=x"}}"#,
-                "unproven",
-            ),
+            (400, r#"{"error":{"message":"Invalid model name passed in model=x"}}"#, "unproven"),
             (404, "", "unproven"),
-            (
-                429,
-                r#"{"error":{"message":"litellm.RateLimitError: BedrockException"}}"#,
-                "unproven",
-            ),
-            (
-                500,
-                "litellm.APIConnectionError: Name or service not known",
-                "unproven",
-            ),
-            (
-                503,
-                "litellm.ServiceUnavailableError: BedrockException",
-                "unproven",
-            ),
+            (429, r#"{"error":{"message":"litellm.RateLimitError: BedrockException"}}"#, "unproven"),
+            (500, "litellm.APIConnectionError: Name or service not known", "unproven"),
+            (503, "litellm.ServiceUnavailableError: BedrockException", "unproven"),
         ] {
             assert_eq!(proof(status, body), expected, "{status} {body}");
         }

@@ -41,13 +41,9 @@ impl Place {
     pub fn of(process: &Held, argv: &[Vec<u8>], url: Option<&str>) -> Self {
         let own = own_listeners(process).unwrap_or_default();
         Self {
-            url: url
-                .filter(|url| url.starts_with("http://"))
-                .map(|url| url.trim_end_matches('/').to_owned()),
+            url: url.filter(|url| url.starts_with("http://")).map(|url| url.trim_end_matches('/').to_owned()),
             ports: own.iter().map(|listener| listener.address.port()).collect(),
-            fallback: option(argv, &["--port"])
-                .and_then(|port| port.to_str()?.parse().ok())
-                .unwrap_or(8000),
+            fallback: option(argv, &["--port"]).and_then(|port| port.to_str()?.parse().ok()).unwrap_or(8000),
         }
     }
 
@@ -75,19 +71,11 @@ impl Place {
     fn look(&self, process: &Held) -> Option<Waited> {
         let Some(all) = all_listeners(process) else {
             // No such knowledge on this system: it has to answer, that is all.
-            let base = self
-                .url
-                .clone()
-                .unwrap_or_else(|| format!("http://127.0.0.1:{}", self.fallback));
+            let base = self.url.clone().unwrap_or_else(|| format!("http://127.0.0.1:{}", self.fallback));
             return answers(&base).then_some(Waited::Ready(base));
         };
-        let own: Vec<SocketAddr> = all
-            .iter()
-            .filter(|one| one.own)
-            .map(|one| one.address)
-            .collect();
-        let expected =
-            |address: &&SocketAddr| self.ports.is_empty() || self.ports.contains(&address.port());
+        let own: Vec<SocketAddr> = all.iter().filter(|one| one.own).map(|one| one.address).collect();
+        let expected = |address: &&SocketAddr| self.ports.is_empty() || self.ports.contains(&address.port());
         if let Some(taken) = self.taken(&own, &all) {
             return Some(Waited::Taken(taken));
         }
@@ -95,22 +83,13 @@ impl Place {
         if let Some(url) = &self.url {
             return (here.next().is_some() && answers(url)).then(|| Waited::Ready(url.clone()));
         }
-        here.map(base_url)
-            .find(|base| answers(base))
-            .map(Waited::Ready)
+        here.map(base_url).find(|base| answers(base)).map(Waited::Ready)
     }
 
     /// It listens, though not where it did, and somebody else does.
     fn taken(&self, own: &[SocketAddr], all: &[Listener]) -> Option<u16> {
-        let is_elsewhere = !own.is_empty()
-            && !self.ports.is_empty()
-            && own
-                .iter()
-                .all(|address| !self.ports.contains(&address.port()));
-        let mut others = all
-            .iter()
-            .filter(|one| !one.own)
-            .map(|one| one.address.port());
+        let is_elsewhere = !own.is_empty() && !self.ports.is_empty() && own.iter().all(|address| !self.ports.contains(&address.port()));
+        let mut others = all.iter().filter(|one| !one.own).map(|one| one.address.port());
         is_elsewhere.then(|| others.find(|port| self.ports.contains(port)))?
     }
 }
@@ -155,29 +134,15 @@ mod tests {
 
     #[test]
     fn a_port_taken_by_another_is_told_from_one_not_yet_open() {
-        let place = Place {
-            url: None,
-            ports: vec![8000],
-            fallback: 8000,
-        };
-        let listener = |port: u16, own| Listener {
-            address: ([127, 0, 0, 1], port).into(),
-            own,
-        };
+        let place = Place { url: None, ports: vec![8000], fallback: 8000 };
+        let listener = |port: u16, own| Listener { address: ([127, 0, 0, 1], port).into(), own };
         let taken = |all: &[Listener]| {
-            let own: Vec<_> = all
-                .iter()
-                .filter(|one| one.own)
-                .map(|one| one.address)
-                .collect();
+            let own: Vec<_> = all.iter().filter(|one| one.own).map(|one| one.address).collect();
             place.taken(&own, all)
         };
         assert_eq!(taken(&[listener(8000, false)]), None);
         assert_eq!(taken(&[listener(8000, true)]), None);
-        assert_eq!(
-            taken(&[listener(8000, false), listener(54321, true)]),
-            Some(8000)
-        );
+        assert_eq!(taken(&[listener(8000, false), listener(54321, true)]), Some(8000));
         assert_eq!(taken(&[listener(54321, true)]), None);
     }
 }

@@ -33,40 +33,23 @@ impl Starter {
             return Ok(Self::Child);
         }
         let consumer = super::file_safe(consumer);
-        Ok(Self::Unit {
-            bus: sys::Bus::connect()?,
-            consumer,
-            stop_timeout,
-        })
+        Ok(Self::Unit { bus: sys::Bus::connect()?, consumer, stop_timeout })
     }
 
     /// Gets ready to start processes.
     #[cfg(not(target_os = "linux"))]
-    pub fn new(
-        _from_service: bool,
-        _consumer: &str,
-        _stop_timeout: Duration,
-    ) -> Result<Self, String> {
+    pub fn new(_from_service: bool, _consumer: &str, _stop_timeout: Duration) -> Result<Self, String> {
         Ok(Self::Child)
     }
 
     /// Starts a process; held. The error says why it couldn't be.
-    pub fn start(
-        &self,
-        spec: &LaunchSpec,
-        environ: &Environ,
-        streams: &Streams,
-    ) -> Result<Held, String> {
+    pub fn start(&self, spec: &LaunchSpec, environ: &Environ, streams: &Streams) -> Result<Held, String> {
         let bytes = spec.encode(environ).map_err(|error| error.to_string())?;
         let (out, err) = streams.copies().map_err(|error| error.to_string())?;
         let pid = match self {
             Self::Child => child(&bytes, out, err)?,
             #[cfg(target_os = "linux")]
-            Self::Unit {
-                bus,
-                consumer,
-                stop_timeout,
-            } => {
+            Self::Unit { bus, consumer, stop_timeout } => {
                 let source = sys::spec_file(&bytes).map_err(|error| error.to_string())?;
                 unit(bus, consumer, *stop_timeout, [&source, &out, &err])?
             }
@@ -93,12 +76,7 @@ fn child(bytes: &[u8], out: OwnedFd, err: OwnedFd) -> Result<i32, String> {
 }
 
 #[cfg(target_os = "linux")]
-fn unit(
-    bus: &sys::Bus,
-    consumer: &str,
-    stop_timeout: Duration,
-    stdio: [&dyn AsFd; 3],
-) -> Result<i32, String> {
+fn unit(bus: &sys::Bus, consumer: &str, stop_timeout: Duration, stdio: [&dyn AsFd; 3]) -> Result<i32, String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let program = program.to_str().ok_or("credd's own path isn't UTF-8")?;
     // Replaced by an upgrade since this worker started: the new one knows `launch` as well.

@@ -28,70 +28,42 @@ pub(super) fn restart(attempt: &mut Attempt<'_>, process: &Held, unit: &str) -> 
     let main = match bus.restart(unit, patience) {
         Ok(main) => main,
         Err(why) => {
-            return End::new(
-                Outcome::Failed,
-                format!("{unit} didn't come back: {why}; {see}"),
-                None,
-            );
+            return End::new(Outcome::Failed, format!("{unit} didn't come back: {why}; {see}"), None);
         }
     };
     let Ok(new) = Held::open(main) else {
-        return End::new(
-            Outcome::Failed,
-            format!("{unit} ended at once; {see}"),
-            None,
-        );
+        return End::new(Outcome::Failed, format!("{unit} ended at once; {see}"), None);
     };
     if consumer.verify != Verify::None {
         (attempt.progress)("waiting until it is ready");
         match place.wait(&new, consumer.ready_timeout) {
             Waited::Ready(_) => {}
             Waited::Died => {
-                return End::new(
-                    Outcome::Failed,
-                    format!("{unit} ended before it was ready; {see}"),
-                    None,
-                );
+                return End::new(Outcome::Failed, format!("{unit} ended before it was ready; {see}"), None);
             }
             Waited::Taken(port) => {
                 let detail = format!("{unit} found its port {port} taken by another process");
                 return End::new(Outcome::Failed, detail, Some(main));
             }
             Waited::TimedOut => {
-                return End::new(
-                    Outcome::Failed,
-                    format!("{unit} was not ready in time; {see}"),
-                    Some(main),
-                );
+                return End::new(Outcome::Failed, format!("{unit} was not ready in time; {see}"), Some(main));
             }
         }
     }
     // Below a wrapper, the keys are in the environment of what it started.
     let matching = super::find::find(&consumer.matches).unwrap_or_default();
-    let took_it = matching
-        .iter()
-        .filter(|process| super::sys::run_by(process) == super::sys::run_by(&new))
-        .chain([&new])
-        .any(|process| {
-            process.environ().is_ok_and(|environ| {
-                attempt.order.keys.iter().all(|key| {
-                    let value = environ.get(key.variable.as_bytes());
-                    value.is_some_and(|value| attempt.salt.fingerprint(value) == key.fingerprint)
-                })
+    let took_it = matching.iter().filter(|process| super::sys::run_by(process) == super::sys::run_by(&new)).chain([&new]).any(|process| {
+        process.environ().is_ok_and(|environ| {
+            attempt.order.keys.iter().all(|key| {
+                let value = environ.get(key.variable.as_bytes());
+                value.is_some_and(|value| attempt.salt.fingerprint(value) == key.fingerprint)
             })
-        });
+        })
+    });
     if took_it {
-        End::new(
-            Outcome::Applied,
-            format!("{unit} was restarted and has the new key"),
-            Some(main),
-        )
+        End::new(Outcome::Applied, format!("{unit} was restarted and has the new key"), Some(main))
     } else {
-        let file = attempt
-            .order
-            .keys
-            .first()
-            .map_or_else(String::new, |key| key.env_file.display().to_string());
+        let file = attempt.order.keys.first().map_or_else(String::new, |key| key.env_file.display().to_string());
         let detail = format!(
             "{unit} was restarted, but doesn't take its key from {file}: start it through a shell that sources the file, or set restart = \"process\""
         );
@@ -102,8 +74,5 @@ pub(super) fn restart(attempt: &mut Attempt<'_>, process: &Held, unit: &str) -> 
 /// There is no systemd.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn restart(_attempt: &mut Attempt<'_>, process: &Held, unit: &str) -> End {
-    End::untouched(
-        process,
-        &format!("there is no systemd here to restart {unit}"),
-    )
+    End::untouched(process, &format!("there is no systemd here to restart {unit}"))
 }

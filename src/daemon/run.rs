@@ -22,7 +22,7 @@ use super::workers::Workers;
 use crate::clock;
 use crate::config::{Config, ConfigError, Surroundings};
 use crate::core::{
-    Calendar, ConsumerName, Denial, Effect, Event, HistoryEntry, KeyName, Ledger, Machine, Record, Reply, Request, Ticket, Topic,
+    Calendar, ConsumerName, Denial, Effect, Event, HistoryEntry, KeyName, Machine, Record, Reply, Request, Ticket, Topic,
 };
 use crate::cron::{self, RemindCalendar};
 use crate::desktop::{Desktop, open_page};
@@ -126,12 +126,10 @@ impl Daemon {
         let paths = &options.paths;
         private_dir(&paths.state_dir).with_context(|| format!("the state directory {} can't be used", paths.state_dir.display()))?;
         let lock = Lock::take(&paths.state_dir).context("the lock can't be taken")?;
-        let lock = lock.ok_or_else(|| {
-            anyhow::anyhow!("another credd is running with {}; see: credd status", paths.state_dir.display())
-        })?;
+        let lock = lock.ok_or_else(|| anyhow::anyhow!("another credd is running with {}; see: credd status", paths.state_dir.display()))?;
         Salt::load_or_create(&paths.state_dir).context("the salt can't be read")?;
-        let (journal, ledger, damage) = Journal::open(&paths.state_dir, now)
-            .with_context(|| format!("the state in {} can't be opened", paths.state_dir.display()))?;
+        let (journal, ledger, damage) =
+            Journal::open(&paths.state_dir, now).with_context(|| format!("the state in {} can't be opened", paths.state_dir.display()))?;
         if let Some(dir) = paths.socket.parent() {
             make_socket_dir(dir).with_context(|| format!("the socket's directory {} can't be made", dir.display()))?;
         }
@@ -427,7 +425,8 @@ impl Daemon {
     fn open_page(&mut self, topic: &Topic) {
         let Topic::Key(name) = topic else { return };
         let Some(key) = self.config.keys.iter().find(|key| key.name == *name) else { return };
-        let region = self.machine.key(name).and_then(|key| key.record.known_now()?.anatomy.region.clone()).unwrap_or_else(|| key.region.clone());
+        let region =
+            self.machine.key(name).and_then(|key| key.record.known_now()?.anatomy.region.clone()).unwrap_or_else(|| key.region.clone());
         let from_service = self.from_service;
         tokio::task::spawn_local(async move {
             if let Err(error) = open_page(&region, from_service).await {
@@ -483,7 +482,9 @@ impl Daemon {
             Ask::History(n) => {
                 let answer = match self.history.last(n) {
                     Ok(entries) => Answer::ok(&entries),
-                    Err(error) => Answer::error(500, "history", &format!("the history can't be read: {error}"), "check the state directory"),
+                    Err(error) => {
+                        Answer::error(500, "history", &format!("the history can't be read: {error}"), "check the state directory")
+                    }
                 };
                 let _ = call.answer.send(answer);
                 return;
@@ -510,7 +511,9 @@ impl Daemon {
     fn reply(&mut self, ticket: Ticket, reply: Reply) {
         let Some(waiter) = self.waiters.remove(&ticket) else { return };
         let answer = match (reply, waiter.then) {
-            (Reply::Denied(Denial::UnknownKey(name)), _) => self.unknown("key", name.as_str(), self.config.keys.iter().map(|key| key.name.as_str())),
+            (Reply::Denied(Denial::UnknownKey(name)), _) => {
+                self.unknown("key", name.as_str(), self.config.keys.iter().map(|key| key.name.as_str()))
+            }
             (Reply::Denied(Denial::UnknownConsumer(name)), _) => {
                 self.unknown("consumer", name.as_str(), self.config.consumers.iter().map(|consumer| consumer.name.as_str()))
             }
@@ -594,7 +597,12 @@ fn remind_calendar(config: &Config) -> anyhow::Result<RemindCalendar> {
 
 /// The job on the `remind` cron. What is due is the core's to say, so a job that runs late, twice or
 /// not at all loses nothing: it only has the core look at the time.
-async fn add_remind_job(schedule: &mut Schedule, config: &Config, now: Timestamp, events: &mpsc::UnboundedSender<Event>) -> anyhow::Result<Uuid> {
+async fn add_remind_job(
+    schedule: &mut Schedule,
+    config: &Config,
+    now: Timestamp,
+    events: &mpsc::UnboundedSender<Event>,
+) -> anyhow::Result<Uuid> {
     let events = events.clone();
     let tick = move || {
         let _ = events.send(Event::Tick);

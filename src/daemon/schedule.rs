@@ -32,7 +32,12 @@ impl Schedule {
     }
 
     /// Runs `job` at each time of `expression`, in local time.
-    pub async fn add(&mut self, expression: &str, now: Timestamp, job: impl Fn() + Send + Sync + 'static) -> Result<Uuid, JobSchedulerError> {
+    pub async fn add(
+        &mut self,
+        expression: &str,
+        now: Timestamp,
+        job: impl Fn() + Send + Sync + 'static,
+    ) -> Result<Uuid, JobSchedulerError> {
         let job = Job::new_async_tz(expression, chrono::Local, move |_, _| {
             job();
             Box::pin(std::future::ready(()))

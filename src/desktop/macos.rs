@@ -18,11 +18,7 @@ const SCRIPT: &[u8] = b"on run argv\n\
 end run\n";
 
 /// Carries out orders until nobody can give any more. There is no bus whose address could matter.
-pub(super) async fn run(
-    _address: Option<String>,
-    mut orders: UnboundedReceiver<Order>,
-    events: UnboundedSender<DesktopEvent>,
-) {
+pub(super) async fn run(_address: Option<String>, mut orders: UnboundedReceiver<Order>, events: UnboundedSender<DesktopEvent>) {
     while let Some(order) = orders.recv().await {
         // A popup of `display notification` has no handle to close it by.
         let Order::Show(popup) = order else { continue };
@@ -39,11 +35,7 @@ pub(super) async fn run(
 
 async fn show(title: String, body: String) -> Result<(), Failure> {
     let mut script = Command::new("/usr/bin/osascript");
-    script
-        .args(["-", &title, &body])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    script.args(["-", &title, &body]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
     let refused = match command::run_group(&mut script, SCRIPT, ANSWER_LIMIT).await {
         Ok(Some(status)) if status.success() => return Ok(()),
         Ok(Some(status)) => Failure::Refused(format!("osascript: {status}")),

@@ -16,26 +16,15 @@ use crate::core::{Anatomy, KeyKind};
 const LONGEST_SHORT_TERM: i64 = 43_200;
 
 /// With or without `=`, as makers differ; everything else strict.
-const LENIENT_PADDING: GeneralPurposeConfig =
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+const LENIENT_PADDING: GeneralPurposeConfig = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
 
 /// Takes a key's value apart. Never fails: what isn't known is opaque.
 pub fn anatomy(value: &[u8]) -> Anatomy {
-    long_term(value)
-        .or_else(|| short_term(value))
-        .or_else(|| jwt(value))
-        .unwrap_or_else(|| plain(KeyKind::Opaque))
+    long_term(value).or_else(|| short_term(value)).or_else(|| jwt(value)).unwrap_or_else(|| plain(KeyKind::Opaque))
 }
 
 fn plain(kind: KeyKind) -> Anatomy {
-    Anatomy {
-        kind,
-        issued_at: None,
-        expires_at: None,
-        region: None,
-        account: None,
-        user: None,
-    }
+    Anatomy { kind, issued_at: None, expires_at: None, region: None, account: None, user: None }
 }
 
 /// `ABSK` and base64 of `USER-at-ACCOUNT:SECRET`.
@@ -80,9 +69,7 @@ fn short_term(value: &[u8]) -> Option<Anatomy> {
     if !(1..=LONGEST_SHORT_TERM).contains(&seconds) {
         return None;
     }
-    let expires_at = issued_at
-        .checked_add(SignedDuration::from_secs(seconds))
-        .ok()?;
+    let expires_at = issued_at.checked_add(SignedDuration::from_secs(seconds)).ok()?;
     Some(Anatomy {
         issued_at: Some(issued_at),
         expires_at: Some(expires_at),
@@ -93,17 +80,13 @@ fn short_term(value: &[u8]) -> Option<Anatomy> {
 
 /// The region of `ID/DATE/REGION/bedrock/aws4_request`, its slashes escaped or not.
 fn scope_region(credential: &str) -> Option<&str> {
-    let mut parts = credential
-        .split("%2F")
-        .flat_map(|part| part.split("%2f"))
-        .flat_map(|part| part.split('/'));
+    let mut parts = credential.split("%2F").flat_map(|part| part.split("%2f")).flat_map(|part| part.split('/'));
     let (_id, date) = (parts.next()?, parts.next()?);
     let (region, service, end) = (parts.next()?, parts.next()?, parts.next()?);
     let _: i64 = digits(date)?;
     let letters = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     let fits = (3..=32).contains(&region.len()) && region.bytes().all(letters);
-    (fits && service == "bedrock" && end == "aws4_request" && parts.next().is_none())
-        .then_some(region)
+    (fits && service == "bedrock" && end == "aws4_request" && parts.next().is_none()).then_some(region)
 }
 
 /// `20261028T090000Z`.
@@ -147,11 +130,7 @@ fn jwt(value: &[u8]) -> Option<Anatomy> {
     {
         return None;
     }
-    Some(Anatomy {
-        issued_at,
-        expires_at,
-        ..plain(KeyKind::Jwt)
-    })
+    Some(Anatomy { issued_at, expires_at, ..plain(KeyKind::Jwt) })
 }
 
 /// Seconds since 1970, a number with a fraction at most.

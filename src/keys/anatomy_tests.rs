@@ -12,10 +12,7 @@ fn presigned(url: &str) -> Vec<u8> {
 }
 
 fn token(header: &str, claims: &str) -> Vec<u8> {
-    let (header, claims) = (
-        URL_SAFE_NO_PAD.encode(header),
-        URL_SAFE_NO_PAD.encode(claims),
-    );
+    let (header, claims) = (URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
     format!("{header}.{claims}.c2ln").into_bytes()
 }
 
@@ -31,10 +28,7 @@ const URL: &str = "bedrock.amazonaws.com/?Action=CallWithBearerToken&X-Amz-Algor
 #[test]
 fn long_term_keys_tell_account_and_user() {
     let table = [
-        (
-            "BedrockAPIKey-ab12-at-123456789012:c2VjcmV0",
-            "BedrockAPIKey-ab12",
-        ),
+        ("BedrockAPIKey-ab12-at-123456789012:c2VjcmV0", "BedrockAPIKey-ab12"),
         ("ops+1-at-123456789012:a:b", "ops+1"),
         ("look-at-me-at-123456789012:s", "look-at-me"),
     ];
@@ -69,10 +63,7 @@ fn short_term_keys_tell_their_dates_and_region() {
 #[test]
 fn tokens_tell_their_dates() {
     let header = r#"{"alg":"HS256","typ":"JWT"}"#;
-    let both = anatomy(&token(
-        header,
-        r#"{"iat":1761642000,"exp":1761685200.5,"sub":"x"}"#,
-    ));
+    let both = anatomy(&token(header, r#"{"iat":1761642000,"exp":1761685200.5,"sub":"x"}"#));
     assert_eq!(both.kind, KeyKind::Jwt);
     assert_eq!(both.issued_at, at("2025-10-28T09:00:00Z"));
     assert_eq!(both.expires_at, at("2025-10-28T21:00:00Z"));
@@ -130,14 +121,7 @@ fn anything_odd_is_opaque() {
     ] {
         table.push(presigned(&URL.replace(from, to)));
     }
-    for claims in [
-        r#"{"exp":"soon"}"#,
-        r#"{"exp":-1}"#,
-        r#"{"exp":1e300}"#,
-        r#"{"iat":20,"exp":10}"#,
-        "[]",
-        "not JSON",
-    ] {
+    for claims in [r#"{"exp":"soon"}"#, r#"{"exp":-1}"#, r#"{"exp":1e300}"#, r#"{"iat":20,"exp":10}"#, "[]", "not JSON"] {
         table.push(token(header, claims));
     }
     table.push(token("{}", "{}"));

@@ -15,10 +15,7 @@ impl Tree for Disk {
             Ok(metadata) => metadata,
             Err(error) => return absent(&error),
         };
-        let id = Id {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-        };
+        let id = Id { device: metadata.dev(), inode: metadata.ino() };
         let stamp = Stamp {
             id,
             size: metadata.size(),

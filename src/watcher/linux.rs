@@ -58,13 +58,7 @@ impl Source {
         // Without /proc, mounts go unseen: rarer than anything worth giving up for.
         let mounts = std::fs::File::open("/proc/self/mountinfo").ok();
         let mounts = mounts.and_then(|file| Receiver::from_owned_fd_unchecked(file.into()).ok());
-        Ok(Self {
-            descriptor,
-            ready,
-            mounts,
-            table: Table::default(),
-            buffer: vec![MaybeUninit::uninit(); 16 * 1024].into_boxed_slice(),
-        })
+        Ok(Self { descriptor, ready, mounts, table: Table::default(), buffer: vec![MaybeUninit::uninit(); 16 * 1024].into_boxed_slice() })
     }
 
     /// Watches a file's way instead of what was watched for it. Tells whether every change of it
@@ -117,9 +111,7 @@ impl Source {
     fn watch(&self, path: &Path, flags: WatchFlags) -> io::Result<Option<i32>> {
         match inotify::add_watch(&self.descriptor, path, flags) {
             Ok(watch) => Ok(Some(watch)),
-            Err(error @ (Errno::NOSPC | Errno::NOMEM | Errno::MFILE | Errno::NFILE)) => {
-                Err(error.into())
-            }
+            Err(error @ (Errno::NOSPC | Errno::NOMEM | Errno::MFILE | Errno::NFILE)) => Err(error.into()),
             Err(_) => Ok(None),
         }
     }
@@ -198,9 +190,7 @@ pub fn advice(error: &io::Error) -> String {
         Some(Errno::MFILE | Errno::NFILE) => {
             "all of the user's inotify instances (or open files) are taken; raise fs.inotify.max_user_instances with sysctl".to_owned()
         }
-        Some(Errno::NOSPC) => {
-            "all of the user's inotify watches are taken; raise fs.inotify.max_user_watches with sysctl".to_owned()
-        }
+        Some(Errno::NOSPC) => "all of the user's inotify watches are taken; raise fs.inotify.max_user_watches with sysctl".to_owned(),
         _ => format!("inotify doesn't work here ({error})"),
     }
 }
@@ -213,11 +203,7 @@ mod tests {
     fn flags_come_down_to_few_events() {
         let table = [
             (ReadFlags::CREATE, Some("a"), Event::Name(1, "a".into())),
-            (
-                ReadFlags::MOVED_TO | ReadFlags::ISDIR,
-                Some("a"),
-                Event::Name(1, "a".into()),
-            ),
+            (ReadFlags::MOVED_TO | ReadFlags::ISDIR, Some("a"), Event::Name(1, "a".into())),
             (ReadFlags::MODIFY, None, Event::Itself(1)),
             (ReadFlags::DELETE_SELF, None, Event::Itself(1)),
             (ReadFlags::IGNORED, None, Event::Gone(1)),
@@ -225,11 +211,7 @@ mod tests {
             (ReadFlags::QUEUE_OVERFLOW, None, Event::Overflow),
         ];
         for (flags, name, event) in table {
-            assert_eq!(
-                meaning(1, flags, name.map(str::as_bytes)),
-                event,
-                "{flags:?}"
-            );
+            assert_eq!(meaning(1, flags, name.map(str::as_bytes)), event, "{flags:?}");
         }
     }
 

@@ -113,17 +113,11 @@ impl Watcher {
                 continue;
             }
             let absolute = std::path::absolute(&configured).unwrap_or_else(|_| configured.clone());
-            let (digest, hinted) = known
-                .remove(&configured)
-                .unwrap_or_else(|| (look(&absolute).digest(), false));
+            let (digest, hinted) = known.remove(&configured).unwrap_or_else(|| (look(&absolute).digest(), false));
             if hinted {
                 self.hinted.insert(self.files.len());
             }
-            self.files.push(File {
-                configured,
-                absolute,
-                digest,
-            });
+            self.files.push(File { configured, absolute, digest });
         }
         self.follow_all();
         if let Ok(source) = &mut self.source {
@@ -159,9 +153,7 @@ impl Watcher {
             return None;
         }
         let hinted = std::mem::take(&mut self.hinted);
-        let paths = hinted
-            .into_iter()
-            .filter_map(|number| Some(self.files.get(number)?.configured.clone()));
+        let paths = hinted.into_iter().filter_map(|number| Some(self.files.get(number)?.configured.clone()));
         Some(Hint::Files(paths.collect()))
     }
 
@@ -172,10 +164,7 @@ impl Watcher {
             Ok(touched) => touched,
             Err(error) => {
                 self.lose(error);
-                Touched {
-                    all: true,
-                    ..Touched::default()
-                }
+                Touched { all: true, ..Touched::default() }
             }
         };
         if touched.all || touched.perhaps {
@@ -278,15 +267,11 @@ impl Watcher {
             return;
         }
         let lost = self.source.as_ref().err().map(advice);
-        let blind = self.blind.iter().filter_map(|(&number, &blind)| {
-            Some((self.files.get(number)?.configured.as_path(), blind))
-        });
+        let blind = self.blind.iter().filter_map(|(&number, &blind)| Some((self.files.get(number)?.configured.as_path(), blind)));
         let plan = plan(lost.as_deref(), blind, self.files.is_empty());
         if plan.reason != self.plan.reason {
             self.notices.push_back(match &plan.reason {
-                Some(reason) => Hint::Degraded {
-                    reason: reason.clone(),
-                },
+                Some(reason) => Hint::Degraded { reason: reason.clone() },
                 None => Hint::Restored,
             });
         }

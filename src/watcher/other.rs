@@ -69,11 +69,7 @@ impl Source {
             // A directory that is replaced is named in its own events.
             names.extend(step.directory.file_name().map(OsString::from));
             let known = self.directories.contains_key(&step.directory);
-            let watched = known
-                || self
-                    .watcher
-                    .watch(&step.directory, RecursiveMode::NonRecursive)
-                    .is_ok();
+            let watched = known || self.watcher.watch(&step.directory, RecursiveMode::NonRecursive).is_ok();
             covered &= watched;
             if watched && directories.insert(step.directory.clone()) {
                 let files = self.directories.entry(step.directory.clone());
@@ -84,11 +80,7 @@ impl Source {
             self.names.entry(name.clone()).or_default().insert(file);
         }
         let (old_directories, old_names) = self.ties.remove(&file).unwrap_or_default();
-        self.loosen(
-            file,
-            old_directories.difference(&directories),
-            old_names.difference(&names),
-        );
+        self.loosen(file, old_directories.difference(&directories), old_names.difference(&names));
         if !names.is_empty() {
             self.ties.insert(file, (directories, names));
         }
@@ -97,12 +89,7 @@ impl Source {
 
     /// Watches nothing for files whose number isn't below this.
     pub fn keep(&mut self, files: usize) {
-        let needless: Vec<usize> = self
-            .ties
-            .keys()
-            .copied()
-            .filter(|&file| file >= files)
-            .collect();
+        let needless: Vec<usize> = self.ties.keys().copied().filter(|&file| file >= files).collect();
         for file in needless {
             if let Some((directories, names)) = self.ties.remove(&file) {
                 self.loosen(file, directories.iter(), names.iter());
@@ -110,12 +97,7 @@ impl Source {
         }
     }
 
-    fn loosen<'a>(
-        &mut self,
-        file: usize,
-        directories: impl Iterator<Item = &'a PathBuf>,
-        names: impl Iterator<Item = &'a OsString>,
-    ) {
+    fn loosen<'a>(&mut self, file: usize, directories: impl Iterator<Item = &'a PathBuf>, names: impl Iterator<Item = &'a OsString>) {
         for directory in directories {
             if let Some(files) = self.directories.get_mut(directory) {
                 files.remove(&file);
@@ -153,11 +135,7 @@ impl Source {
     pub fn take(&mut self) -> io::Result<Touched> {
         let seen = std::mem::take(&mut *self.seen.0.lock().unwrap_or_else(PoisonError::into_inner));
         let files = seen.names.iter().filter_map(|name| self.names.get(name));
-        Ok(Touched {
-            all: seen.all,
-            perhaps: false,
-            files: files.flatten().copied().collect(),
-        })
+        Ok(Touched { all: seen.all, perhaps: false, files: files.flatten().copied().collect() })
     }
 }
 

@@ -98,9 +98,7 @@ impl Route {
     pub fn same_way(&self, other: &Self) -> bool {
         self.steps == other.steps
             && match (&self.end, &other.end) {
-                (End::File(_, one), End::File(_, two)) | (End::Other(one), End::Other(two)) => {
-                    one.id == two.id
-                }
+                (End::File(_, one), End::File(_, two)) | (End::Other(one), End::Other(two)) => one.id == two.id,
                 (one, two) => one == two,
             }
     }
@@ -115,20 +113,11 @@ impl Route {
 
 /// Follows an absolute path.
 pub fn resolve(tree: &impl Tree, path: &Path) -> Route {
-    let mut walk = Walk {
-        directory: PathBuf::from("/"),
-        trail: Vec::new(),
-        rest: Vec::new(),
-        steps: Vec::new(),
-        seen: HashSet::new(),
-        links: 0,
-    };
+    let mut walk =
+        Walk { directory: PathBuf::from("/"), trail: Vec::new(), rest: Vec::new(), steps: Vec::new(), seen: HashSet::new(), links: 0 };
     walk.push(path);
     let end = walk.run(tree);
-    Route {
-        steps: walk.steps,
-        end,
-    }
+    Route { steps: walk.steps, end }
 }
 
 struct Walk {
@@ -175,11 +164,7 @@ impl Walk {
             }
             let path = self.directory.join(&name);
             if self.seen.insert((id, name.clone())) {
-                self.steps.push(Step {
-                    directory: self.directory.clone(),
-                    id,
-                    name,
-                });
+                self.steps.push(Step { directory: self.directory.clone(), id, name });
             }
             let last = self.rest.is_empty();
             match tree.look(&path) {

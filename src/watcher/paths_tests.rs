@@ -33,20 +33,11 @@ fn id(inode: u64) -> Id {
 }
 
 fn stamp(inode: u64, size: u64) -> Stamp {
-    Stamp {
-        id: id(inode),
-        size,
-        modified: (1, 0),
-        changed: (1, 0),
-    }
+    Stamp { id: id(inode), size, modified: (1, 0), changed: (1, 0) }
 }
 
 fn way(route: &Route) -> Vec<String> {
-    route
-        .steps
-        .iter()
-        .map(|step| format!("{}:{}", step.directory.display(), step.name.display()))
-        .collect()
+    route.steps.iter().map(|step| format!("{}:{}", step.directory.display(), step.name.display())).collect()
 }
 
 #[test]
@@ -54,42 +45,14 @@ fn every_name_on_the_way_is_a_step() {
     let home = ["d /home", "d /home/u"];
     #[allow(clippy::type_complexity, reason = "a table")]
     let table: &[(&str, &[&str], &str, &[&str], &str)] = &[
-        (
-            "a plain file",
-            &["f /home/u/.env"],
-            "/home/u/.env",
-            &["/:home", "/home:u", "/home/u:.env"],
-            "file /home/u/.env",
-        ),
-        (
-            "a missing file",
-            &[],
-            "/home/u/.env",
-            &["/:home", "/home:u", "/home/u:.env"],
-            "missing",
-        ),
-        (
-            "missing parents: the nearest ancestor that exists",
-            &[],
-            "/home/u/a/b/.env",
-            &["/:home", "/home:u", "/home/u:a"],
-            "missing",
-        ),
+        ("a plain file", &["f /home/u/.env"], "/home/u/.env", &["/:home", "/home:u", "/home/u:.env"], "file /home/u/.env"),
+        ("a missing file", &[], "/home/u/.env", &["/:home", "/home:u", "/home/u:.env"], "missing"),
+        ("missing parents: the nearest ancestor that exists", &[], "/home/u/a/b/.env", &["/:home", "/home:u", "/home/u:a"], "missing"),
         (
             "a relative symlink",
-            &[
-                "l /home/u/.env -> dot/env",
-                "d /home/u/dot",
-                "f /home/u/dot/env",
-            ],
+            &["l /home/u/.env -> dot/env", "d /home/u/dot", "f /home/u/dot/env"],
             "/home/u/.env",
-            &[
-                "/:home",
-                "/home:u",
-                "/home/u:.env",
-                "/home/u:dot",
-                "/home/u/dot:env",
-            ],
+            &["/:home", "/home:u", "/home/u:.env", "/home/u:dot", "/home/u/dot:env"],
             "file /home/u/dot/env",
         ),
         (
@@ -101,44 +64,14 @@ fn every_name_on_the_way_is_a_step() {
         ),
         (
             "a symlinked directory, as in Kubernetes",
-            &[
-                "l /home/u/.env -> ..data/env",
-                "l /home/u/..data -> ..1",
-                "d /home/u/..1",
-                "f /home/u/..1/env",
-            ],
+            &["l /home/u/.env -> ..data/env", "l /home/u/..data -> ..1", "d /home/u/..1", "f /home/u/..1/env"],
             "/home/u/.env",
-            &[
-                "/:home",
-                "/home:u",
-                "/home/u:.env",
-                "/home/u:..data",
-                "/home/u:..1",
-                "/home/u/..1:env",
-            ],
+            &["/:home", "/home:u", "/home/u:.env", "/home/u:..data", "/home/u:..1", "/home/u/..1:env"],
             "file /home/u/..1/env",
         ),
-        (
-            "up and down",
-            &["f /home/env"],
-            "/home/u/../env",
-            &["/:home", "/home:u", "/home:env"],
-            "file /home/env",
-        ),
-        (
-            "up from the root",
-            &["f /home/env"],
-            "/../../home/./env",
-            &["/:home", "/home:env"],
-            "file /home/env",
-        ),
-        (
-            "a link to itself",
-            &["l /home/u/.env -> .env"],
-            "/home/u/.env",
-            &["/:home", "/home:u", "/home/u:.env"],
-            "circle",
-        ),
+        ("up and down", &["f /home/env"], "/home/u/../env", &["/:home", "/home:u", "/home:env"], "file /home/env"),
+        ("up from the root", &["f /home/env"], "/../../home/./env", &["/:home", "/home:env"], "file /home/env"),
+        ("a link to itself", &["l /home/u/.env -> .env"], "/home/u/.env", &["/:home", "/home:u", "/home/u:.env"], "circle"),
         (
             "two links in a circle",
             &["l /home/u/a -> b", "l /home/u/b -> a"],
@@ -153,34 +86,10 @@ fn every_name_on_the_way_is_a_step() {
             &["/:home", "/home:u", "/home/u:.env", "/home/u:gone"],
             "missing",
         ),
-        (
-            "a file where a directory should be",
-            &["f /home/u/a"],
-            "/home/u/a/.env",
-            &["/:home", "/home:u", "/home/u:a"],
-            "missing",
-        ),
-        (
-            "a directory where the file should be",
-            &["d /home/u/.env"],
-            "/home/u/.env",
-            &["/:home", "/home:u", "/home/u:.env"],
-            "directory",
-        ),
-        (
-            "a socket",
-            &["s /home/u/.env"],
-            "/home/u/.env",
-            &["/:home", "/home:u", "/home/u:.env"],
-            "other",
-        ),
-        (
-            "no permission",
-            &["x /home/u/a"],
-            "/home/u/a/.env",
-            &["/:home", "/home:u", "/home/u:a"],
-            "refused",
-        ),
+        ("a file where a directory should be", &["f /home/u/a"], "/home/u/a/.env", &["/:home", "/home:u", "/home/u:a"], "missing"),
+        ("a directory where the file should be", &["d /home/u/.env"], "/home/u/.env", &["/:home", "/home:u", "/home/u:.env"], "directory"),
+        ("a socket", &["s /home/u/.env"], "/home/u/.env", &["/:home", "/home:u", "/home/u:.env"], "other"),
+        ("no permission", &["x /home/u/a"], "/home/u/a/.env", &["/:home", "/home:u", "/home/u:a"], "refused"),
         ("the root", &[], "/", &[], "directory"),
     ];
     for (title, lines, path, steps, end) in table {

@@ -46,10 +46,7 @@ pub fn blind(route: &Route, covered: bool) -> Option<Blind> {
         End::File(path, stamp) => Some((path.clone(), stamp.id)),
         _ => None,
     };
-    let directories = route
-        .steps
-        .iter()
-        .map(|step| (step.directory.clone(), step.id));
+    let directories = route.steps.iter().map(|step| (step.directory.clone(), step.id));
     for (path, id) in directories.chain(end) {
         // Few ways cross more than two file systems.
         if device.replace(id.device) != Some(id.device)
@@ -68,11 +65,7 @@ pub fn time_to_retry(error: &io::Error, ticks: u32) -> bool {
 }
 
 /// What to do, where `lost` says why nothing at all can be watched.
-pub fn plan<'a>(
-    lost: Option<&str>,
-    blind: impl Iterator<Item = (&'a Path, Blind)>,
-    nothing_to_watch: bool,
-) -> Plan {
+pub fn plan<'a>(lost: Option<&str>, blind: impl Iterator<Item = (&'a Path, Blind)>, nothing_to_watch: bool) -> Plan {
     if nothing_to_watch {
         return Plan::default();
     }
@@ -80,9 +73,7 @@ pub fn plan<'a>(
         let seconds = WITHOUT_WATCHES.as_secs();
         return Plan {
             period: Some(WITHOUT_WATCHES),
-            reason: Some(format!(
-                "env files can't be watched and are looked at every {seconds} seconds instead: {why}"
-            )),
+            reason: Some(format!("env files can't be watched and are looked at every {seconds} seconds instead: {why}")),
         };
     }
     let mut needed = false;
@@ -101,25 +92,14 @@ pub fn plan<'a>(
     }
     let mut reason = String::new();
     for (name, paths) in &silent {
-        clause(
-            &mut reason,
-            paths,
-            &format!("on {name}, which doesn't tell of changes made elsewhere"),
-        );
+        clause(&mut reason, paths, &format!("on {name}, which doesn't tell of changes made elsewhere"));
     }
-    clause(
-        &mut reason,
-        &closed,
-        "reached through a directory that credd may not read",
-    );
+    clause(&mut reason, &closed, "reached through a directory that credd may not read");
     if !reason.is_empty() {
         let seconds = FOR_FEW.as_secs();
         let _ = write!(reason, ": looked at every {seconds} seconds instead");
     }
-    Plan {
-        period: (needed || BESIDES).then_some(FOR_FEW),
-        reason: (!reason.is_empty()).then_some(reason),
-    }
+    Plan { period: (needed || BESIDES).then_some(FOR_FEW), reason: (!reason.is_empty()).then_some(reason) }
 }
 
 /// "a and 3 more are on NFS …", joined to what is there already.
@@ -142,30 +122,17 @@ mod tests {
     fn only_what_needs_it_is_looked_at() {
         let path = |name: &'static str| Path::new(name);
         let seen = plan(None, std::iter::empty(), false);
-        assert_eq!(
-            (seen.period, seen.reason),
-            (BESIDES.then_some(FOR_FEW), None)
-        );
+        assert_eq!((seen.period, seen.reason), (BESIDES.then_some(FOR_FEW), None));
 
         let lost = plan(Some("no room"), std::iter::empty(), false);
         assert_eq!(lost.period, Some(WITHOUT_WATCHES));
-        assert_eq!(
-            lost.reason.unwrap(),
-            "env files can't be watched and are looked at every 2 seconds instead: no room"
-        );
-        assert_eq!(
-            plan(Some("no room"), std::iter::empty(), true),
-            Plan::default()
-        );
+        assert_eq!(lost.reason.unwrap(), "env files can't be watched and are looked at every 2 seconds instead: no room");
+        assert_eq!(plan(Some("no room"), std::iter::empty(), true), Plan::default());
 
         let restless = plan(None, [(path("/a"), Blind::Restless)].into_iter(), false);
         assert_eq!((restless.period, restless.reason), (Some(FOR_FEW), None));
 
-        let few = [
-            (path("/n/a"), Blind::Silent("NFS")),
-            (path("/n/b"), Blind::Silent("NFS")),
-            (path("/c"), Blind::Closed),
-        ];
+        let few = [(path("/n/a"), Blind::Silent("NFS")), (path("/n/b"), Blind::Silent("NFS")), (path("/c"), Blind::Closed)];
         assert_eq!(
             plan(None, few.into_iter(), false).reason.unwrap(),
             "/n/a and 1 more are on NFS, which doesn't tell of changes made elsewhere; /c is reached \

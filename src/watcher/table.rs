@@ -157,10 +157,7 @@ mod tests {
     use super::*;
 
     fn tie(watch: Watch, name: &str) -> Tie {
-        Tie {
-            watch,
-            name: (!name.is_empty()).then(|| name.into()),
-        }
+        Tie { watch, name: (!name.is_empty()).then(|| name.into()) }
     }
 
     fn touched(table: &mut Table, event: &Event) -> Vec<usize> {
@@ -171,16 +168,8 @@ mod tests {
 
     fn two_files() -> Table {
         let mut table = Table::default();
-        assert!(
-            table
-                .tie(0, vec![tie(1, "home"), tie(2, ".env"), tie(3, "")])
-                .is_empty()
-        );
-        assert!(
-            table
-                .tie(1, vec![tie(1, "home"), tie(2, "other"), tie(4, "")])
-                .is_empty()
-        );
+        assert!(table.tie(0, vec![tie(1, "home"), tie(2, ".env"), tie(3, "")]).is_empty());
+        assert!(table.tie(1, vec![tie(1, "home"), tie(2, "other"), tie(4, "")]).is_empty());
         table
     }
 
@@ -212,10 +201,7 @@ mod tests {
         let mut table = two_files();
         assert_eq!(table.len(), 4);
         // The file was replaced: another inode.
-        assert_eq!(
-            table.tie(0, vec![tie(1, "home"), tie(2, ".env"), tie(5, "")]),
-            [3]
-        );
+        assert_eq!(table.tie(0, vec![tie(1, "home"), tie(2, ".env"), tie(5, "")]), [3]);
         assert_eq!(table.tie(0, Vec::new()), [5]);
         let mut rest = table.tie(1, Vec::new());
         rest.sort_unstable();
@@ -228,10 +214,7 @@ mod tests {
         let mut table = two_files();
         assert_eq!(touched(&mut table, &Event::Gone(2)), [0, 1]);
         assert_eq!(touched(&mut table, &Event::Gone(2)), [] as [usize; 0]);
-        assert_eq!(
-            table.tie(0, vec![tie(1, "home"), tie(7, ".env"), tie(3, "")]),
-            [] as [Watch; 0]
-        );
+        assert_eq!(table.tie(0, vec![tie(1, "home"), tie(7, ".env"), tie(3, "")]), [] as [Watch; 0]);
         assert_eq!(touched(&mut table, &Event::Name(7, ".env".into())), [0]);
     }
 }

@@ -3,15 +3,16 @@
 use jiff::Timestamp;
 
 use crate::core::{FileContents, Finding, PresentKey, VariableReport};
+use crate::envfile::{self, Answer, Reading};
 use crate::keys;
 use crate::salt::Salt;
-use standin::{Answer, Reading};
+use crate::secret::Secret;
 
 /// Reads an env file's bytes; times and mode are left for the caller to fill in.
 pub fn contents(bytes: &[u8], variables: &[String], salt: &Salt, home: &[u8]) -> FileContents {
-    let reading = standin::read(bytes, home);
+    let reading = envfile::read(bytes, home);
     let set = |name: &str| match reading.variable(name) {
-        Answer::Static { value, .. } => !value.expose().is_empty(),
+        Answer::Static { value, .. } => !value.is_empty(),
         _ => false,
     };
     FileContents {
@@ -20,16 +21,9 @@ pub fn contents(bytes: &[u8], variables: &[String], salt: &Salt, home: &[u8]) ->
         mode: 0,
         empty: bytes.iter().all(u8::is_ascii_whitespace),
         unfinished: reading.unfinished(),
-        exports_others: reading.exports().iter().any(|(name, _)| {
-            !variables
-                .iter()
-                .any(|asked| asked.as_bytes() == name.as_bytes())
-        }),
+        exports_others: reading.exports().iter().any(|(name, _)| !variables.iter().any(|asked| asked.as_bytes() == name.as_slice())),
         static_aws_keys: set("AWS_ACCESS_KEY_ID") && set("AWS_SECRET_ACCESS_KEY"),
-        variables: variables
-            .iter()
-            .map(|variable| report(&reading, variable, salt))
-            .collect(),
+        variables: variables.iter().map(|variable| report(&reading, variable, salt)).collect(),
     }
 }
 
@@ -48,13 +42,12 @@ fn report(reading: &Reading, variable: &str, salt: &Salt) -> VariableReport {
 
 fn finding(answer: Answer, salt: &Salt) -> Finding {
     match answer {
-        Answer::Static { value, line, .. } if value.expose().is_empty() => Finding::Empty { line },
-        Answer::Static {
-            value,
-            exported,
-            line,
-        } => {
+        Answer::Static { value, exported, line, .. } => {
+            let value = Secret::new(value);
             let value = value.expose();
+            if value.is_empty() {
+                return Finding::Empty { line };
+            }
             Finding::Present(PresentKey {
                 fingerprint: salt.fingerprint(value),
                 exported,
@@ -64,66 +57,9 @@ fn finding(answer: Answer, salt: &Salt) -> Finding {
             })
         }
         Answer::Unset { hint } => Finding::Unset { hint },
-    }
-}
-
-/// Stands in for `crate::envfile` until that is merged: plain lines alone.
-mod standin {
-    use crate::secret::Secret;
-
-    pub enum Answer {
-        Static {
-            value: Secret,
-            exported: bool,
-            line: usize,
-        },
-        Unset {
-            hint: Option<String>,
-        },
-    }
-
-    pub struct Reading(Vec<(String, Secret, bool, usize)>, bool);
-
-    pub fn read(bytes: &[u8], _home: &[u8]) -> Reading {
-        let text = String::from_utf8_lossy(bytes);
-        let assignments = text.lines().enumerate().filter_map(|(number, line)| {
-            let bare = line.strip_prefix("export ").unwrap_or(line);
-            let (name, value) = bare.split_once('=')?;
-            let value = value.trim_matches(['"', '\'']).as_bytes().to_vec();
-            Some((
-                name.to_owned(),
-                Secret::new(value),
-                bare.len() < line.len(),
-                number + 1,
-            ))
-        });
-        Reading(assignments.collect(), text.matches('"').count() % 2 == 1)
-    }
-
-    impl Reading {
-        pub fn variable(&self, name: &str) -> Answer {
-            match self.0.iter().rfind(|found| found.0 == name) {
-                Some((_, value, exported, line)) => Answer::Static {
-                    value: value.clone(),
-                    exported: *exported,
-                    line: *line,
-                },
-                None => Answer::Unset { hint: None },
-            }
+        Answer::Inherited { depends_on, line } => {
+            Finding::Dynamic { reason: format!("it depends on {}, which the shell may have inherited", depends_on.join(" and ")), line }
         }
-        pub fn exports(&self) -> Vec<(&str, ())> {
-            let exported = self.0.iter().filter(|found| found.2);
-            exported.map(|found| (found.0.as_str(), ())).collect()
-        }
-        pub fn unfinished(&self) -> bool {
-            self.1
-        }
-        pub fn cut_short(&self, _: &str) -> bool {
-            false
-        }
-        pub fn assignments(&self, name: &str) -> Vec<usize> {
-            let found = self.0.iter().filter(|found| found.0 == name);
-            found.map(|found| found.3).collect()
-        }
+        Answer::Dynamic { reason, line } | Answer::Broken { reason, line } => Finding::Dynamic { reason, line },
     }
 }

@@ -30,41 +30,27 @@ pub fn read(query: &FileQuery, salt: &Salt, home: &[u8]) -> FileReport {
         }),
         Err(body) => body,
     };
-    FileReport {
-        path: query.path.clone(),
-        body,
-    }
+    FileReport { path: query.path.clone(), body }
 }
 
 /// The whole of a file that nobody writes to, wiped when dropped.
 pub fn whole(path: &Path) -> Result<(Zeroizing<Vec<u8>>, Stat), FileBody> {
     // Opening a device may do something, so what it is is asked first, and again once it is open.
-    regular(
-        path,
-        &rustix::fs::stat(path).map_err(|errno| refused(path, errno))?,
-    )?;
+    regular(path, &rustix::fs::stat(path).map_err(|errno| refused(path, errno))?)?;
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let descriptor =
-        rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| refused(path, errno))?;
+    let descriptor = rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| refused(path, errno))?;
     let mut file = File::from(descriptor);
     let before = rustix::fs::fstat(&file).map_err(|errno| refused(path, errno))?;
     regular(path, &before)?;
     let size = usize::try_from(before.st_size).unwrap_or(usize::MAX);
     if size > MOST_BYTES {
-        return Err(unreadable(
-            path,
-            "is larger than 1 MiB",
-            "point env_file at the file that assigns the key",
-        ));
+        return Err(unreadable(path, "is larger than 1 MiB", "point env_file at the file that assigns the key"));
     }
     if written_to(&file, path) {
         return Err(FileBody::Busy);
     }
-    let bytes = read_exactly(&mut file, size).map_err(|error| {
-        error.map_or(FileBody::Busy, |error| {
-            unreadable(path, &format!("can't be read ({error})"), "check its disk")
-        })
-    })?;
+    let bytes = read_exactly(&mut file, size)
+        .map_err(|error| error.map_or(FileBody::Busy, |error| unreadable(path, &format!("can't be read ({error})"), "check its disk")))?;
     let after = rustix::fs::fstat(&file).map_err(|errno| refused(path, errno))?;
     let there = rustix::fs::stat(path).map_err(|_| FileBody::Busy)?;
     let still = same(&before, &after) && same(&before, &there);
@@ -97,13 +83,8 @@ fn read_exactly(file: &mut File, size: usize) -> Result<Zeroizing<Vec<u8>>, Opti
 }
 
 fn same(one: &Stat, two: &Stat) -> bool {
-    let key = |stat: &Stat| {
-        (
-            (stat.st_dev, stat.st_ino, stat.st_size),
-            (stat.st_mtime, stat.st_mtime_nsec),
-            (stat.st_ctime, stat.st_ctime_nsec),
-        )
-    };
+    let key =
+        |stat: &Stat| ((stat.st_dev, stat.st_ino, stat.st_size), (stat.st_mtime, stat.st_mtime_nsec), (stat.st_ctime, stat.st_ctime_nsec));
     key(one) == key(two)
 }
 
@@ -111,8 +92,7 @@ fn same(one: &Stat, two: &Stat) -> bool {
 #[cfg(target_os = "linux")]
 fn written_to(file: &File, path: &Path) -> bool {
     // A network file system refuses leases for other reasons as well.
-    super::lease::open_for_writing(file).unwrap_or(false)
-        && crate::filesystem::silent(path).is_none()
+    super::lease::open_for_writing(file).unwrap_or(false) && crate::filesystem::silent(path).is_none()
 }
 
 /// Nothing tells on other systems; the core's wait for quiet is all there is.
@@ -130,11 +110,7 @@ fn regular(path: &Path, stat: &Stat) -> Result<(), FileBody> {
         FileType::CharacterDevice | FileType::BlockDevice => "is a device",
         _ => "is not a regular file",
     };
-    Err(unreadable(
-        path,
-        what,
-        "point env_file at the file that assigns the key",
-    ))
+    Err(unreadable(path, what, "point env_file at the file that assigns the key"))
 }
 
 fn refused(path: &Path, errno: Errno) -> FileBody {
@@ -142,21 +118,11 @@ fn refused(path: &Path, errno: Errno) -> FileBody {
         Errno::NOENT | Errno::NOTDIR => FileBody::Missing,
         // Somebody holds a lease that forbids reading.
         Errno::AGAIN | Errno::INTR => FileBody::Busy,
-        Errno::LOOP => unreadable(
-            path,
-            "is a symlink that leads in a circle",
-            "make it point at the file that assigns the key",
-        ),
-        Errno::ACCESS | Errno::PERM => unreadable(
-            path,
-            "may not be read by this user",
-            "check the owner and mode of the file and of its directories",
-        ),
-        errno => unreadable(
-            path,
-            &format!("can't be opened ({errno})"),
-            "check the path and its file system",
-        ),
+        Errno::LOOP => unreadable(path, "is a symlink that leads in a circle", "make it point at the file that assigns the key"),
+        Errno::ACCESS | Errno::PERM => {
+            unreadable(path, "may not be read by this user", "check the owner and mode of the file and of its directories")
+        }
+        errno => unreadable(path, &format!("can't be opened ({errno})"), "check the path and its file system"),
     }
 }
 
@@ -165,19 +131,11 @@ fn unreadable(path: &Path, what: &str, next: &str) -> FileBody {
 }
 
 /// A file can be given any time by its owner; those out of range are clamped.
-#[allow(
-    clippy::useless_conversion,
-    clippy::unnecessary_fallible_conversions,
-    reason = "widths differ between systems"
-)]
+#[allow(clippy::useless_conversion, clippy::unnecessary_fallible_conversions, reason = "widths differ between systems")]
 fn timestamp(seconds: impl TryInto<i64>, nanoseconds: impl TryInto<i32>) -> Timestamp {
     let seconds = seconds.try_into().unwrap_or(i64::MAX);
     let nanoseconds = nanoseconds.try_into().unwrap_or(0);
-    Timestamp::new(seconds, nanoseconds).unwrap_or(if seconds < 0 {
-        Timestamp::MIN
-    } else {
-        Timestamp::MAX
-    })
+    Timestamp::new(seconds, nanoseconds).unwrap_or(if seconds < 0 { Timestamp::MIN } else { Timestamp::MAX })
 }
 
 #[cfg(test)]

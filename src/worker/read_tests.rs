@@ -37,10 +37,7 @@ impl Home {
     }
 
     fn read_for(&self, name: &str, variables: &[&str]) -> FileBody {
-        let query = FileQuery {
-            path: self.path(name),
-            variables: variables.iter().map(|&name| name.to_owned()).collect(),
-        };
+        let query = FileQuery { path: self.path(name), variables: variables.iter().map(|&name| name.to_owned()).collect() };
         let report = read(&query, &self.salt, b"/home/u");
         assert_eq!(report.path, query.path);
         report.body
@@ -83,22 +80,13 @@ fn present(contents: &FileContents, number: usize) -> &PresentKey {
 #[test]
 fn a_key_is_reported_by_its_fingerprint() {
     let home = Home::new();
-    let contents = home.contents(
-        "export KEY=\"secret\"\nOTHER=x\n",
-        &["KEY", "OTHER", "NONE"],
-    );
+    let contents = home.contents("export KEY=\"secret\"\nOTHER=x\n", &["KEY", "OTHER", "NONE"]);
     let key = present(&contents, 0);
     assert_eq!(key.fingerprint, home.salt.fingerprint(b"secret"));
-    assert_eq!(
-        (key.exported, key.line, key.control_character),
-        (true, 1, false)
-    );
+    assert_eq!((key.exported, key.line, key.control_character), (true, 1, false));
     assert_eq!(key.anatomy.kind, KeyKind::Opaque);
     assert!(!present(&contents, 1).exported);
-    assert!(matches!(
-        contents.variables[2].finding,
-        Finding::Unset { .. }
-    ));
+    assert!(matches!(contents.variables[2].finding, Finding::Unset { .. }));
     assert!(!contents.empty && !contents.unfinished && !contents.exports_others);
     let metadata = std::fs::metadata(home.path(".env")).unwrap();
     let modified: Timestamp = metadata.modified().unwrap().try_into().unwrap();
@@ -149,10 +137,7 @@ fn what_is_no_env_file_is_refused_in_one_sentence_and_never_waited_for() {
     let home = Home::new();
     let next = "; point env_file at the file that assigns the key";
     std::fs::create_dir(home.path("directory")).unwrap();
-    assert_eq!(
-        home.why("directory"),
-        format!("/directory is a directory{next}")
-    );
+    assert_eq!(home.why("directory"), format!("/directory is a directory{next}"));
     rustix::fs::mkfifoat(rustix::fs::CWD, home.path("pipe"), Mode::RUSR).unwrap();
     assert_eq!(home.why("pipe"), format!("/pipe is a named pipe{next}"));
     let _listener = UnixListener::bind(home.path("socket")).unwrap();
@@ -160,15 +145,9 @@ fn what_is_no_env_file_is_refused_in_one_sentence_and_never_waited_for() {
     symlink("/dev/zero", home.path("device")).unwrap();
     assert_eq!(home.why("device"), format!("/device is a device{next}"));
     std::fs::write(home.path("large"), vec![b'#'; MOST_BYTES + 1]).unwrap();
-    assert_eq!(
-        home.why("large"),
-        format!("/large is larger than 1 MiB{next}")
-    );
+    assert_eq!(home.why("large"), format!("/large is larger than 1 MiB{next}"));
     symlink("circle", home.path("circle")).unwrap();
-    assert_eq!(
-        home.why("circle"),
-        "/circle is a symlink that leads in a circle; make it point at the file that assigns the key"
-    );
+    assert_eq!(home.why("circle"), "/circle is a symlink that leads in a circle; make it point at the file that assigns the key");
     std::fs::write(home.path("largest"), vec![b'#'; MOST_BYTES]).unwrap();
     assert!(matches!(home.settled("largest", &[]), FileBody::Read(_)));
 }
@@ -205,12 +184,7 @@ fn a_file_that_is_open_for_writing_is_busy() {
         .spawn()
         .unwrap();
     let mut said = [0; 5];
-    child
-        .stdout
-        .as_mut()
-        .unwrap()
-        .read_exact(&mut said)
-        .unwrap();
+    child.stdout.as_mut().unwrap().read_exact(&mut said).unwrap();
     assert_eq!(home.read(".env"), FileBody::Busy);
     drop(child.stdin.take());
     child.wait().unwrap();
@@ -223,18 +197,11 @@ fn a_writer_in_a_hurry_and_a_reader_do_each_other_no_harm() {
     let home = Home::new();
     let path = home.env("KEY=first\n");
     let done = std::sync::atomic::AtomicBool::new(false);
-    let (first, last) = (
-        home.salt.fingerprint(b"first"),
-        home.salt.fingerprint(b"second"),
-    );
+    let (first, last) = (home.salt.fingerprint(b"first"), home.salt.fingerprint(b"second"));
     std::thread::scope(|scope| {
         scope.spawn(|| {
             for _ in 0..2_000 {
-                let mut file = OpenOptions::new()
-                    .write(true)
-                    .truncate(true)
-                    .open(&path)
-                    .unwrap();
+                let mut file = OpenOptions::new().write(true).truncate(true).open(&path).unwrap();
                 file.write_all(b"KEY=sec").unwrap();
                 file.write_all(b"ond\n").unwrap();
             }

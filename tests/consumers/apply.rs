@@ -10,10 +10,7 @@ use crate::rig::{NEW, OLD, Rig, proc_text, until, written};
 /// One line of `/proc/PID/status` or `limits`.
 fn line(pid: i32, file: &str, start: &str) -> String {
     let text = proc_text(pid, file);
-    text.lines()
-        .find(|line| line.starts_with(start))
-        .unwrap()
-        .to_owned()
+    text.lines().find(|line| line.starts_with(start)).unwrap().to_owned()
 }
 
 #[test]
@@ -39,73 +36,34 @@ fn takes_up_the_key_and_keeps_the_rest() {
     assert!(before.3.contains("0027"));
     let (phases, report) = rig.apply();
     assert_eq!(report.outcome, Outcome::Applied, "{}", report.detail);
-    assert!(
-        report.detail.contains("proven by a completion of cheap"),
-        "{}",
-        report.detail
-    );
-    assert_eq!(
-        phases,
-        [
-            "stopping",
-            "starting",
-            "waiting until it is ready",
-            "proving it by a completion"
-        ]
-    );
+    assert!(report.detail.contains("proven by a completion of cheap"), "{}", report.detail);
+    assert_eq!(phases, ["stopping", "starting", "waiting until it is ready", "proving it by a completion"]);
     let new = report.pid.unwrap();
     assert_ne!(new, old);
     assert_eq!(kept(new), before);
     let environ = proc_text(new, "environ");
-    let mut entries: Vec<&str> = environ
-        .split('\0')
-        .filter(|entry| !entry.is_empty())
-        .collect();
-    entries.retain(|entry| {
-        ["AWS_", "GONE", "KEPT", "LITELLM"]
-            .iter()
-            .any(|start| entry.starts_with(start))
-    });
+    let mut entries: Vec<&str> = environ.split('\0').filter(|entry| !entry.is_empty()).collect();
+    entries.retain(|entry| ["AWS_", "GONE", "KEPT", "LITELLM"].iter().any(|start| entry.starts_with(start)));
     entries.sort_unstable();
     assert_eq!(
         entries,
-        [
-            &format!("AWS_BEARER_TOKEN_BEDROCK={NEW}"),
-            "AWS_REGION=eu-west-1",
-            "KEPT=a b\nc",
-            "LITELLM_MASTER_KEY=sk-master"
-        ]
+        [&format!("AWS_BEARER_TOKEN_BEDROCK={NEW}"), "AWS_REGION=eu-west-1", "KEPT=a b\nc", "LITELLM_MASTER_KEY=sk-master"]
     );
-    assert_eq!(
-        fs::read_to_string(rig.path("pid")).unwrap(),
-        format!("{new}\n")
-    );
+    assert_eq!(fs::read_to_string(rig.path("pid")).unwrap(), format!("{new}\n"));
     // A session of its own, without a terminal: neither a hang-up nor the worker's end is its affair.
-    assert!(
-        proc_text(new, "stat").contains(&format!(" S 1 {new} {new} 0 ")) || session(new) == new
-    );
+    assert!(proc_text(new, "stat").contains(&format!(" S 1 {new} {new} 0 ")) || session(new) == new);
     let fds: Vec<_> = fs::read_dir(format!("/proc/{new}/fd"))
         .unwrap()
         .filter_map(|fd| fs::read_link(fd.unwrap().path()).ok())
-        .filter(|target| {
-            target.to_string_lossy().contains("credd") || target.starts_with(rig.path("state"))
-        })
+        .filter(|target| target.to_string_lossy().contains("credd") || target.starts_with(rig.path("state")))
         .collect();
     assert!(fds.is_empty(), "{fds:?}");
-    assert_eq!(
-        fs::read_link(format!("/proc/{new}/fd/0")).unwrap().to_str(),
-        Some("/dev/null")
-    );
+    assert_eq!(fs::read_link(format!("/proc/{new}/fd/0")).unwrap().to_str(), Some("/dev/null"));
 }
 
 fn session(pid: i32) -> i32 {
     let stat = proc_text(pid, "stat");
-    stat[stat.rfind(')').unwrap() + 2..]
-        .split(' ')
-        .nth(3)
-        .unwrap()
-        .parse()
-        .unwrap()
+    stat[stat.rfind(')').unwrap() + 2..].split(' ').nth(3).unwrap().parse().unwrap()
 }
 
 #[test]
@@ -122,17 +80,8 @@ fn the_log_goes_on_where_it_was() {
     assert_eq!(report.outcome, Outcome::Applied, "{}", report.detail);
     assert_eq!(rig.log(), "rotated\n");
     let log = fs::read_to_string(rig.path("log.1")).unwrap();
-    let said: Vec<&str> = log
-        .lines()
-        .map(|line| line.split(' ').next().unwrap())
-        .collect();
-    assert_eq!(
-        said[..7],
-        [
-            "before", "started", "a", "stopping", "stopped", "started", "a"
-        ],
-        "{log}"
-    );
+    let said: Vec<&str> = log.lines().map(|line| line.split(' ').next().unwrap()).collect();
+    assert_eq!(said[..7], ["before", "started", "a", "stopping", "stopped", "started", "a"], "{log}");
     assert!(!log.contains('\0'));
 }
 
@@ -149,10 +98,7 @@ fn output_into_a_pipe_goes_on() {
     drop(command);
     let (_, report) = rig.apply();
     assert_eq!(report.outcome, Outcome::Applied, "{}", report.detail);
-    until("the new one's words come through", || {
-        rig.log()
-            .contains(&format!("started {}", report.pid.unwrap()))
-    });
+    until("the new one's words come through", || rig.log().contains(&format!("started {}", report.pid.unwrap())));
     child.wait().unwrap();
     drop(rig);
     // It ends once nobody holds the other end: the worker left none behind.
@@ -167,18 +113,12 @@ fn every_process_is_restarted() {
     let mut second = other.command("", "> log 2>&1");
     second.env("FAKE_BEHAVIOUR", rig.path("behaviour"));
     // The same configuration on another port.
-    let fake =
-        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/fake-litellm/litellm");
+    let fake = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/fake-litellm/litellm");
     let mut second = std::process::Command::new("python3");
     second
         .arg(fake)
         .arg(format!("--config={}", rig.path("config.yaml").display()))
-        .args([
-            "--config",
-            rig.path("config.yaml").to_str().unwrap(),
-            "--port",
-            &other.port.to_string(),
-        ])
+        .args(["--config", rig.path("config.yaml").to_str().unwrap(), "--port", &other.port.to_string()])
         .env(crate::rig::VARIABLE, OLD)
         .env("LITELLM_MASTER_KEY", "sk-master")
         .process_group(0)
@@ -225,9 +165,5 @@ fn without_a_process_it_fails() {
     let rig = Rig::new();
     let (_, report) = rig.apply();
     assert_eq!(report.outcome, Outcome::Failed);
-    assert!(
-        report.detail.starts_with("no process matches"),
-        "{}",
-        report.detail
-    );
+    assert!(report.detail.starts_with("no process matches"), "{}", report.detail);
 }

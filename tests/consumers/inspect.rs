@@ -13,9 +13,7 @@ fn tells_keys_ages_and_who_runs_it() {
     let before = credd::clock::now();
     let child = rig.start();
     let report = rig.inspect();
-    let [process] = &report.processes[..] else {
-        panic!("{report:?}")
-    };
+    let [process] = &report.processes[..] else { panic!("{report:?}") };
     assert_eq!(process.pid, i32::try_from(child.id()).unwrap());
     assert_eq!(process.start_ticks, held(&child).start_ticks());
     // Ticks are hundredths of a second.
@@ -32,10 +30,7 @@ fn a_process_without_the_variable_has_no_key() {
     let mut command = rig.command("", "> log 2>&1");
     command.env_remove(crate::rig::VARIABLE);
     let _child = rig.start_by(&mut command);
-    assert_eq!(
-        rig.inspect().processes[0].keys[&KeyName::from("bedrock")],
-        None
-    );
+    assert_eq!(rig.inspect().processes[0].keys[&KeyName::from("bedrock")], None);
 }
 
 #[test]
@@ -62,21 +57,11 @@ fn decoys_are_never_touched() {
         spawn("python3", &["-c", "input()"]),
         spawn("sh", &["-c", &format!("sleep 1000; {line}")]),
     ];
-    if Command::new("vim")
-        .arg("--version")
-        .stdout(Stdio::null())
-        .status()
-        .is_ok()
-    {
+    if Command::new("vim").arg("--version").stdout(Stdio::null()).status().is_ok() {
         decoys.push(spawn("vim", &["--"]));
     }
     let child = rig.start();
-    let found: Vec<i32> = rig
-        .inspect()
-        .processes
-        .iter()
-        .map(|process| process.pid)
-        .collect();
+    let found: Vec<i32> = rig.inspect().processes.iter().map(|process| process.pid).collect();
     assert_eq!(found, [i32::try_from(child.id()).unwrap()]);
     let held: Vec<_> = decoys.iter().map(held).collect();
     assert_eq!(rig.apply().1.outcome, Outcome::Applied);
@@ -105,28 +90,17 @@ fn workers_with_their_parents_arguments_belong_to_it() {
     // As gunicorn does: a fork without an exec has the same arguments.
     let code = "import os, sys, time; os.fork(); time.sleep(1000)";
     std::fs::write(rig.path("litellm"), code).unwrap();
-    let mut parent = Command::new("python3")
-        .arg(rig.path("litellm"))
-        .args(&rig.config.matches[1..])
-        .spawn()
-        .unwrap();
+    let mut parent = Command::new("python3").arg(rig.path("litellm")).args(&rig.config.matches[1..]).spawn().unwrap();
     let process = held(&parent);
     // `python3` may be a script that leads to Python: only what it becomes counts.
     let is_python = |process: &credd::consumers::sys::Held| {
-        process
-            .argv()
-            .is_ok_and(|argv| credd::consumers::find::matches(&rig.config.matches, &argv))
+        process.argv().is_ok_and(|argv| credd::consumers::find::matches(&rig.config.matches, &argv))
     };
     crate::rig::until("it has forked", || {
         let children = credd::consumers::sys::descendants(&process);
         is_python(&process) && children.len() == 1 && is_python(&children[0])
     });
-    let found: Vec<i32> = rig
-        .inspect()
-        .processes
-        .iter()
-        .map(|process| process.pid)
-        .collect();
+    let found: Vec<i32> = rig.inspect().processes.iter().map(|process| process.pid).collect();
     assert_eq!(found, [process.pid()]);
     drop(rig);
     parent.wait().unwrap();

@@ -26,7 +26,7 @@ fn is_rolled_back(rig: &Rig, words: &[&str]) -> String {
 #[test]
 fn one_that_dies_at_its_start_is_put_back_at_once() {
     let mut rig = Rig::new();
-    rig.config.ready_timeout = Duration::from_secs(600);
+    rig.config.ready_timeout = Duration::from_mins(10);
     let detail = is_rolled_back(&rig, &["dies"]);
     let log = rig.path("log");
     assert!(detail.contains("ended before it was ready"), "{detail}");
@@ -44,10 +44,7 @@ fn one_that_is_never_ready_is_put_back() {
 #[test]
 fn a_refused_key_is_put_back() {
     let detail = is_rolled_back(&Rig::new(), &["refused"]);
-    assert!(
-        detail.contains("Bedrock refuses the key (HTTP 403)"),
-        "{detail}"
-    );
+    assert!(detail.contains("Bedrock refuses the key (HTTP 403)"), "{detail}");
 }
 
 #[test]
@@ -58,11 +55,7 @@ fn what_is_not_the_keys_fault_is_only_told() {
         let _child = rig.start();
         let (_, report) = rig.apply();
         assert_eq!(report.outcome, Outcome::Applied, "{}", report.detail);
-        assert!(
-            report.detail.contains("couldn't be proven"),
-            "{}",
-            report.detail
-        );
+        assert!(report.detail.contains("couldn't be proven"), "{}", report.detail);
         assert!(report.detail.contains(said), "{}", report.detail);
         assert_eq!(rig.keys(), [NEW]);
     }
@@ -75,11 +68,7 @@ fn one_that_comes_back_neither_way_has_failed() {
     rig.behave(&[("*", &["dies"])]);
     let (_, report) = rig.apply();
     assert_eq!((report.outcome, report.pid), (Outcome::Failed, None));
-    assert!(
-        report.detail.contains("it doesn't run"),
-        "{}",
-        report.detail
-    );
+    assert!(report.detail.contains("it doesn't run"), "{}", report.detail);
 }
 
 #[test]
@@ -127,11 +116,7 @@ fn what_cannot_be_started_again_is_never_stopped() {
     fs::rename(rig.path("config.yaml"), rig.path("away.yaml")).unwrap();
     let (phases, report) = rig.apply();
     assert_eq!((report.outcome, phases.len()), (Outcome::RolledBack, 0));
-    assert!(
-        report.detail.contains("config.yaml is gone"),
-        "{}",
-        report.detail
-    );
+    assert!(report.detail.contains("config.yaml is gone"), "{}", report.detail);
     assert!(!held(&child).is_gone());
 }
 
@@ -139,12 +124,7 @@ fn what_cannot_be_started_again_is_never_stopped() {
 fn a_way_of_restarting_that_is_not_there_yet_touches_nothing() {
     let mut rig = Rig::new();
     let child = rig.start();
-    for restart in [
-        Restart::Compose,
-        Restart::Command,
-        Restart::Launchd,
-        Restart::Systemd,
-    ] {
+    for restart in [Restart::Compose, Restart::Command, Restart::Launchd, Restart::Systemd] {
         rig.config.restart = restart;
         let (_, report) = rig.apply();
         assert_eq!(report.outcome, Outcome::RolledBack, "{}", report.detail);

@@ -43,20 +43,14 @@ impl Rig {
         let path = |name: &str| dir.path().join(name);
         fs::create_dir(path("state")).unwrap();
         let salt = Salt::load_or_create(&path("state")).unwrap();
-        fs::write(
-            path("config.yaml"),
-            "model_list:\n- model_name: cheap\n  litellm_params: {model: bedrock/x}\n",
-        )
-        .unwrap();
+        fs::write(path("config.yaml"), "model_list:\n- model_name: cheap\n  litellm_params: {model: bedrock/x}\n").unwrap();
         let config = ConsumerConfig {
             name: ConsumerName::from("litellm"),
             keys: Vec::new(),
             restart: Restart::Auto,
             handover: false,
             // The path keeps the tests, which run side by side, from each other's processes.
-            matches: ["litellm", "--config", path("config.yaml").to_str().unwrap()]
-                .map(str::to_owned)
-                .to_vec(),
+            matches: ["litellm", "--config", path("config.yaml").to_str().unwrap()].map(str::to_owned).to_vec(),
             url: None,
             verify: Verify::Completion,
             model: None,
@@ -68,17 +62,8 @@ impl Rig {
             compose_file: None,
             command: Vec::new(),
         };
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let rig = Self {
-            dir,
-            port,
-            salt,
-            config,
-        };
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let rig = Self { dir, port, salt, config };
         rig.write_key(NEW);
         rig
     }
@@ -101,8 +86,7 @@ impl Rig {
     /// The command line that runs the stand-in through a shell, with its output as given.
     pub fn command(&self, before: &str, redirect: &str) -> Command {
         let fake = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/fake-litellm/litellm");
-        let line =
-            format!("{before}exec python3 \"$0\" --config \"$1\" --port \"$2\" '' {redirect}");
+        let line = format!("{before}exec python3 \"$0\" --config \"$1\" --port \"$2\" '' {redirect}");
         let mut command = Command::new("bash");
         command
             .args(["-c", &line])
@@ -173,15 +157,9 @@ impl Rig {
     pub fn inspect(&self) -> ConsumerReport {
         let query = ConsumerQuery {
             config: self.config.clone(),
-            keys: vec![KeyVariable {
-                name: KeyName::from("bedrock"),
-                variable: VARIABLE.to_owned(),
-            }],
+            keys: vec![KeyVariable { name: KeyName::from("bedrock"), variable: VARIABLE.to_owned() }],
         };
-        let job = Job::Inspect {
-            state_dir: self.path("state"),
-            consumers: vec![query],
-        };
+        let job = Job::Inspect { state_dir: self.path("state"), consumers: vec![query] };
         match work(&job).pop() {
             Some(Answer::Consumer { report, .. }) => report,
             other => panic!("{other:?}"),
@@ -194,8 +172,7 @@ impl Rig {
         held.iter()
             .map(|process| {
                 let environ = process.environ().unwrap();
-                String::from_utf8(environ.get(VARIABLE.as_bytes()).unwrap_or(b"none").to_vec())
-                    .unwrap()
+                String::from_utf8(environ.get(VARIABLE.as_bytes()).unwrap_or(b"none").to_vec()).unwrap()
             })
             .collect()
     }
@@ -214,12 +191,7 @@ impl Drop for Rig {
 
 /// Has a real worker do a job.
 pub fn work(job: &Job) -> Vec<Answer> {
-    let mut worker = Command::new(env!("CARGO_BIN_EXE_credd"))
-        .arg("worker")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut worker = Command::new(env!("CARGO_BIN_EXE_credd")).arg("worker").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut input = worker.stdin.take().unwrap();
     input.write_all(&serde_json::to_vec(job).unwrap()).unwrap();
     // Left open: the worker is to be content with a whole job.
@@ -227,9 +199,7 @@ pub fn work(job: &Job) -> Vec<Answer> {
     drop(input);
     assert!(output.status.success());
     let text = String::from_utf8(output.stdout).unwrap();
-    text.lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// A child as a process that can be asked after.

@@ -1,9 +1,6 @@
 //! credd's side of a test: its runtime on a thread of its own, as in the daemon.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "in a test, a panic is the error handling"
-)]
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is the error handling")]
 
 use std::process::Command;
 use std::sync::Arc;
@@ -35,10 +32,7 @@ impl Bench {
         let worst_gap = Arc::new(AtomicU64::new(0));
         let (address, gap) = (address.to_owned(), Arc::clone(&worst_gap));
         let thread = thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let (tell, mut told) = unbounded_channel();
                 let desktop = Desktop::at(address, tell);
@@ -53,12 +47,7 @@ impl Bench {
                 }
             });
         });
-        Self {
-            orders: Some(orders),
-            events,
-            worst_gap,
-            thread: Some(thread),
-        }
+        Self { orders: Some(orders), events, worst_gap, thread: Some(thread) }
     }
 
     pub fn show(&self, popup: &Popup) {

@@ -33,23 +33,14 @@ pub struct Held {
 }
 
 /// One process as sysinfo sees it now.
-fn with<T>(
-    pid: i32,
-    kind: ProcessRefreshKind,
-    use_it: impl FnOnce(&sysinfo::Process) -> T,
-) -> io::Result<T> {
+fn with<T>(pid: i32, kind: ProcessRefreshKind, use_it: impl FnOnce(&sysinfo::Process) -> T) -> io::Result<T> {
     let gone = || io::Error::from(io::ErrorKind::NotFound);
     let number = sysinfo::Pid::from_u32(u32::try_from(pid).map_err(|_| gone())?);
     let mut system = System::new().map_err(|error| io::Error::other(error.to_string()))?;
     system.refresh_processes_specifics(ProcessesToUpdate::Some(&[number]), true, kind);
     system
         .process(number)
-        .filter(|process| {
-            !matches!(
-                process.status(),
-                ProcessStatus::Zombie | ProcessStatus::Dead
-            )
-        })
+        .filter(|process| !matches!(process.status(), ProcessStatus::Zombie | ProcessStatus::Dead))
         .map(use_it)
         .ok_or_else(gone)
 }
@@ -57,11 +48,7 @@ fn with<T>(
 impl Held {
     /// Notes a living process's identity. The error is `NotFound` for one that isn't there.
     pub fn open(pid: i32) -> io::Result<Self> {
-        let started = with(
-            pid,
-            ProcessRefreshKind::nothing(),
-            sysinfo::Process::start_time,
-        )?;
+        let started = with(pid, ProcessRefreshKind::nothing(), sysinfo::Process::start_time)?;
         Ok(Self { pid, started })
     }
 
@@ -77,22 +64,13 @@ impl Held {
 
     /// When it started, to a second.
     pub fn started_at(&self) -> Timestamp {
-        i64::try_from(self.started)
-            .ok()
-            .and_then(|seconds| Timestamp::from_second(seconds).ok())
-            .unwrap_or_else(clock::now)
+        i64::try_from(self.started).ok().and_then(|seconds| Timestamp::from_second(seconds).ok()).unwrap_or_else(clock::now)
     }
 
     /// Its argument vector.
     pub fn argv(&self) -> io::Result<Vec<Vec<u8>>> {
         let kind = ProcessRefreshKind::nothing().with_cmd(UpdateKind::Always);
-        let argv = with(self.pid, kind, |process| {
-            process
-                .cmd()
-                .iter()
-                .map(|word| word.as_bytes().to_vec())
-                .collect()
-        })?;
+        let argv = with(self.pid, kind, |process| process.cmd().iter().map(|word| word.as_bytes().to_vec()).collect())?;
         self.still(argv)
     }
 
@@ -127,12 +105,7 @@ impl Held {
 
     /// Whether it has ended.
     pub fn is_gone(&self) -> bool {
-        with(
-            self.pid,
-            ProcessRefreshKind::nothing(),
-            sysinfo::Process::start_time,
-        )
-        .map_or(true, |started| started != self.started)
+        with(self.pid, ProcessRefreshKind::nothing(), sysinfo::Process::start_time).map_or(true, |started| started != self.started)
     }
 
     /// Waits for its end, no longer than told; whether it has ended.
@@ -165,10 +138,7 @@ pub fn descendants(of: &Held) -> Vec<Held> {
     let mut tree = vec![sysinfo::Pid::from_u32(of.pid.unsigned_abs())];
     let mut at = 0;
     while let Some(parent) = tree.get(at).copied() {
-        let children = system
-            .processes()
-            .values()
-            .filter(|process| process.parent() == Some(parent));
+        let children = system.processes().values().filter(|process| process.parent() == Some(parent));
         for child in children.map(sysinfo::Process::pid) {
             if !tree.contains(&child) {
                 tree.push(child);
@@ -213,12 +183,7 @@ impl Streams {
 
     /// `/dev/null`, twice.
     pub fn copies(&self) -> io::Result<(OwnedFd, OwnedFd)> {
-        let null = || {
-            OpenOptions::new()
-                .write(true)
-                .open("/dev/null")
-                .map(OwnedFd::from)
-        };
+        let null = || OpenOptions::new().write(true).open("/dev/null").map(OwnedFd::from);
         Ok((null()?, null()?))
     }
 }
@@ -231,32 +196,13 @@ pub fn log_path(_process: &Held) -> Option<PathBuf> {
 /// Everything about a living process that a new one needs to be its successor, as far as it can be told.
 pub fn traits(process: &Held, environ: &Environ) -> io::Result<LaunchSpec> {
     let argv = process.argv()?;
-    let kind = ProcessRefreshKind::nothing()
-        .with_cwd(UpdateKind::Always)
-        .with_exe(UpdateKind::Always);
-    let (dir, exe) = with(process.pid, kind, |seen| {
-        (seen.cwd().map(PathBuf::from), seen.exe().map(PathBuf::from))
-    })?;
+    let kind = ProcessRefreshKind::nothing().with_cwd(UpdateKind::Always).with_exe(UpdateKind::Always);
+    let (dir, exe) = with(process.pid, kind, |seen| (seen.cwd().map(PathBuf::from), seen.exe().map(PathBuf::from)))?;
     let hidden = || io::Error::from(io::ErrorKind::PermissionDenied);
     let dir = dir.ok_or_else(hidden)?;
-    let program = program::to_start(
-        &argv,
-        &exe.ok_or_else(hidden)?,
-        b"",
-        &dir,
-        environ.get(b"PATH"),
-    );
-    let nice = Pid::from_raw(process.pid)
-        .and_then(|pid| rustix::process::getpriority_process(Some(pid)).ok());
-    process.still(LaunchSpec {
-        program: program.file,
-        argv: program.argv,
-        dir,
-        umask: None,
-        nice,
-        limits: Vec::new(),
-        stdin: None,
-    })
+    let program = program::to_start(&argv, &exe.ok_or_else(hidden)?, b"", &dir, environ.get(b"PATH"));
+    let nice = Pid::from_raw(process.pid).and_then(|pid| rustix::process::getpriority_process(Some(pid)).ok());
+    process.still(LaunchSpec { program: program.file, argv: program.argv, dir, umask: None, nice, limits: Vec::new(), stdin: None })
 }
 
 /// A pipe that a thread fills: it may be more than a pipe holds at once.

@@ -59,9 +59,7 @@ impl<'a> Evaluator<'a> {
 
     /// In the background all runs in a subshell, but zsh's place for plain assignments isn't certain.
     fn background(&mut self, item: &'a AndOr) {
-        let assigns = |pipeline: &Pipeline| {
-            matches!(pipeline.commands.last(), Some(Command::Simple(simple)) if simple.words.is_empty())
-        };
+        let assigns = |pipeline: &Pipeline| matches!(pipeline.commands.last(), Some(Command::Simple(simple)) if simple.words.is_empty());
         if assigns(&item.first) || item.rest.iter().any(|(_, pipeline)| assigns(pipeline)) {
             self.maybe("an assignment in the background", |evaluator| {
                 evaluator.pipeline(&item.first);

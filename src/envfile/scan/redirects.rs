@@ -91,9 +91,7 @@ impl Scanner<'_> {
         let substitution = self.starts("<(") || self.starts(">(");
         match self.peek() {
             None => self.unfinished("the file ends in the middle of a command"),
-            Some(byte) if is_meta(byte) && !substitution => {
-                self.refuse("syntax error: an operator where a word should be")
-            }
+            Some(byte) if is_meta(byte) && !substitution => self.refuse("syntax error: an operator where a word should be"),
             Some(_) => self.word(false),
         }
     }

@@ -42,28 +42,19 @@ pub struct Unit<'a> {
 impl Bus {
     /// Connects. The error says that the user's systemd can't be reached, and why.
     pub fn connect() -> Result<Self, String> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| error.to_string())?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
         let connection = runtime
             .block_on(bounded(Connection::session()))
             .map_err(|error| format!("the user's systemd can't be reached over D-Bus ({error})"))?;
-        Ok(Self {
-            runtime,
-            connection,
-        })
+        Ok(Self { runtime, connection })
     }
 
     /// Main process of a unit; an error where there is none.
     pub fn main_pid(&self, unit: &str) -> Result<i32, String> {
         let path = self.unit(unit)?;
         let value = self.get(&path, "org.freedesktop.systemd1.Service", "MainPID")?;
-        let pid = u32::try_from(value)
-            .ok()
-            .and_then(|pid| i32::try_from(pid).ok());
-        pid.filter(|pid| *pid > 0)
-            .ok_or_else(|| format!("{unit} has no main process"))
+        let pid = u32::try_from(value).ok().and_then(|pid| i32::try_from(pid).ok());
+        pid.filter(|pid| *pid > 0).ok_or_else(|| format!("{unit} has no main process"))
     }
 
     /// Whether a unit of this name is loaded.
@@ -74,20 +65,9 @@ impl Bus {
     /// Starts a transient service and waits until its program was executed; its main process.
     pub fn start(&self, unit: &Unit<'_>) -> Result<i32, String> {
         let (program, arguments) = unit.exec;
-        let exec = vec![(
-            program.to_owned(),
-            arguments
-                .iter()
-                .map(|word| (*word).to_owned())
-                .collect::<Vec<_>>(),
-            false,
-        )];
+        let exec = vec![(program.to_owned(), arguments.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>(), false)];
         let [input, output, errors] = unit.stdio;
-        let fd = |fd: &dyn AsFd| {
-            fd.as_fd()
-                .try_clone_to_owned()
-                .map(|fd| Variant::from(Fd::from(fd)))
-        };
+        let fd = |fd: &dyn AsFd| fd.as_fd().try_clone_to_owned().map(|fd| Variant::from(Fd::from(fd)));
         let fd = |of| fd(of).map_err(|error| error.to_string());
         let micros = u64::try_from(unit.stop_timeout.as_micros()).unwrap_or(u64::MAX);
         let properties: Vec<(&str, Variant<'_>)> = vec![
@@ -102,10 +82,7 @@ impl Bus {
             ("TimeoutStopUSec", micros.into()),
         ];
         let auxiliary: Vec<(&str, Vec<(&str, Variant<'_>)>)> = Vec::new();
-        let job = self.manager(
-            "StartTransientUnit",
-            &(unit.name, "fail", properties, auxiliary),
-        )?;
+        let job = self.manager("StartTransientUnit", &(unit.name, "fail", properties, auxiliary))?;
         self.wait_for(&job, CALL)?;
         self.main_pid(unit.name)
     }
@@ -120,15 +97,9 @@ impl Bus {
     /// Waits until a job is done: then its object is gone.
     fn wait_for(&self, job: &ObjectPath<'_>, patience: Duration) -> Result<(), String> {
         let end = crate::clock::monotonic() + patience;
-        while self
-            .get(job, "org.freedesktop.systemd1.Job", "State")
-            .is_ok()
-        {
+        while self.get(job, "org.freedesktop.systemd1.Job", "State").is_ok() {
             if crate::clock::monotonic() >= end {
-                return Err(format!(
-                    "systemd was not done after {} s",
-                    patience.as_secs()
-                ));
+                return Err(format!("systemd was not done after {} s", patience.as_secs()));
             }
             self.runtime.block_on(tokio::time::sleep(LOOK));
         }
@@ -143,39 +114,16 @@ impl Bus {
     where
         B: serde::Serialize + DynamicType,
     {
-        let call = self.connection.call_method(
-            Some(MANAGER),
-            MANAGER_PATH,
-            Some(MANAGER_INTERFACE),
-            method,
-            body,
-        );
+        let call = self.connection.call_method(Some(MANAGER), MANAGER_PATH, Some(MANAGER_INTERFACE), method, body);
         let reply = self.runtime.block_on(bounded(call))?;
-        reply
-            .body()
-            .deserialize()
-            .map_err(|error| error.to_string())
+        reply.body().deserialize().map_err(|error| error.to_string())
     }
 
-    fn get(
-        &self,
-        path: &ObjectPath<'_>,
-        interface: &str,
-        property: &str,
-    ) -> Result<OwnedVariant, String> {
+    fn get(&self, path: &ObjectPath<'_>, interface: &str, property: &str) -> Result<OwnedVariant, String> {
         let body = (interface, property);
-        let call = self.connection.call_method(
-            Some(MANAGER),
-            path,
-            Some("org.freedesktop.DBus.Properties"),
-            "Get",
-            &body,
-        );
+        let call = self.connection.call_method(Some(MANAGER), path, Some("org.freedesktop.DBus.Properties"), "Get", &body);
         let reply = self.runtime.block_on(bounded(call))?;
-        reply
-            .body()
-            .deserialize()
-            .map_err(|error| error.to_string())
+        reply.body().deserialize().map_err(|error| error.to_string())
     }
 }
 

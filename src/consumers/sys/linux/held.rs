@@ -29,11 +29,7 @@ impl Held {
         let before = Stat::of(pid)?;
         let number = Pid::from_raw(pid).ok_or_else(gone)?;
         let pidfd = pidfd_open(number, PidfdFlags::empty())?;
-        let held = Self {
-            pid,
-            start_ticks: before.start_ticks,
-            pidfd,
-        };
+        let held = Self { pid, start_ticks: before.start_ticks, pidfd };
         let after = Stat::of(pid)?;
         if after.start_ticks != before.start_ticks || after.is_dead() || held.is_gone() {
             return Err(gone());
@@ -99,10 +95,7 @@ impl Held {
         let end = clock::monotonic() + patience;
         loop {
             let left = end.saturating_duration_since(clock::monotonic());
-            let timeout = Timespec {
-                tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-                tv_nsec: left.subsec_nanos().into(),
-            };
+            let timeout = Timespec { tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX), tv_nsec: left.subsec_nanos().into() };
             // A pidfd is readable once its process has ended (pidfd_open(2)).
             let mut fds = [PollFd::new(&self.pidfd, PollFlags::IN)];
             match poll(&mut fds, Some(&timeout)) {
@@ -122,8 +115,7 @@ impl AsFd for Held {
 }
 
 fn millis(ticks: u64, scale: u64, per_second: u64) -> i64 {
-    i64::try_from(u128::from(ticks) * u128::from(scale) / u128::from(per_second))
-        .unwrap_or(i64::MAX)
+    i64::try_from(u128::from(ticks) * u128::from(scale) / u128::from(per_second)).unwrap_or(i64::MAX)
 }
 
 /// Whether a process is of this PID namespace, and not of a container on this machine. Where that can't
@@ -142,15 +134,11 @@ pub fn is_native(process: &Held) -> bool {
 /// worker whose own parent ended is found.
 pub fn descendants(of: &Held) -> Vec<Held> {
     let all = procfs::all();
-    let alone = all
-        .iter()
-        .any(|stat| stat.pid == of.pid && stat.session == of.pid && stat.tty == 0);
+    let alone = all.iter().any(|stat| stat.pid == of.pid && stat.session == of.pid && stat.tty == 0);
     let mut tree = vec![of.pid];
     let mut at = 0;
     while let Some(parent) = tree.get(at).copied() {
-        let found = all
-            .iter()
-            .filter(|stat| stat.ppid == parent || (alone && stat.session == of.pid));
+        let found = all.iter().filter(|stat| stat.ppid == parent || (alone && stat.session == of.pid));
         for stat in found {
             if !tree.contains(&stat.pid) {
                 tree.push(stat.pid);

@@ -49,16 +49,12 @@ fn unit_of(process: &Held) -> Option<String> {
     let uid = rustix::process::getuid().as_raw();
     let unit = procfs::user_service(procfs::cgroup(&text)?, uid)?;
     let own = cgroup("self");
-    let own = own
-        .as_deref()
-        .and_then(procfs::cgroup)
-        .and_then(|path| procfs::user_service(path, uid));
+    let own = own.as_deref().and_then(procfs::cgroup).and_then(|path| procfs::user_service(path, uid));
     if unit == "credd.service" || unit.starts_with("credd-") || own == Some(unit) {
         return None;
     }
     let main = Bus::connect().ok()?.main_pid(unit).ok()?;
-    (main == process.pid() || (!unit.starts_with("app-") && is_wrapped(process, main)))
-        .then(|| unit.to_owned())
+    (main == process.pid() || (!unit.starts_with("app-") && is_wrapped(process, main))).then(|| unit.to_owned())
 }
 
 fn is_wrapped(process: &Held, main: i32) -> bool {
@@ -69,16 +65,10 @@ fn is_wrapped(process: &Held, main: i32) -> bool {
         argv.iter()
             // The wrapper itself, or the interpreter and then the wrapper.
             .take(2)
-            .any(|word| {
-                WRAPPERS
-                    .iter()
-                    .any(|name| name.as_bytes() == file_name(word))
-            })
+            .any(|word| WRAPPERS.iter().any(|name| name.as_bytes() == file_name(word)))
     });
     let session = |pid| Stat::of(pid).ok().map(|stat| stat.session);
     let same_session = session(process.pid()).is_some_and(|own| session(main) == Some(own));
-    let mut ancestors = std::iter::successors(Stat::of(process.pid()).ok(), |stat| {
-        Stat::of(stat.ppid).ok()
-    });
+    let mut ancestors = std::iter::successors(Stat::of(process.pid()).ok(), |stat| Stat::of(stat.ppid).ok());
     known && same_session && ancestors.any(|stat| stat.ppid == main)
 }

@@ -22,23 +22,9 @@ pub fn listeners(tree: &[&Held]) -> Option<Vec<Listener>> {
     let table = |name: &str| fs::read_to_string(format!("/proc/{}/net/{name}", first.pid()));
     let mut all = procfs::listening(&table("tcp").ok()?);
     // Without IPv6 there is no such file.
-    all.extend(
-        table("tcp6")
-            .map(|text| procfs::listening(&text))
-            .unwrap_or_default(),
-    );
-    let own: HashSet<u64> = tree
-        .iter()
-        .flat_map(|process| socket_inodes(process))
-        .collect();
-    Some(
-        all.into_iter()
-            .map(|(inode, address)| Listener {
-                address,
-                own: own.contains(&inode),
-            })
-            .collect(),
-    )
+    all.extend(table("tcp6").map(|text| procfs::listening(&text)).unwrap_or_default());
+    let own: HashSet<u64> = tree.iter().flat_map(|process| socket_inodes(process)).collect();
+    Some(all.into_iter().map(|(inode, address)| Listener { address, own: own.contains(&inode) }).collect())
 }
 
 fn socket_inodes(process: &Held) -> Vec<u64> {
@@ -48,12 +34,7 @@ fn socket_inodes(process: &Held) -> Vec<u64> {
     entries
         .filter_map(|entry| {
             let target = fs::read_link(entry.ok()?.path()).ok()?;
-            target
-                .to_str()?
-                .strip_prefix("socket:[")?
-                .strip_suffix(']')?
-                .parse()
-                .ok()
+            target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
         })
         .collect()
 }

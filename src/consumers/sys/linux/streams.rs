@@ -26,10 +26,7 @@ pub struct Streams {
 impl Streams {
     /// Takes a living process's streams over. The error is of `/dev/null` itself.
     pub fn of(process: &Held) -> io::Result<Self> {
-        Ok(Self {
-            out: take(process, 1)?,
-            err: take(process, 2)?,
-        })
+        Ok(Self { out: take(process, 1)?, err: take(process, 2)? })
     }
 
     /// Copies for a new process.
@@ -52,17 +49,8 @@ fn reopen(pid: i32, number: i32) -> io::Result<File> {
     let path = format!("/proc/{pid}/fd/{number}");
     let kind = fs::metadata(&path)?.file_type();
     // Opened for writing and, where it matters, at the end; a terminal isn't to become ours.
-    let flags = OFlags::NOCTTY
-        | if kind.is_fifo() {
-            OFlags::NONBLOCK
-        } else {
-            OFlags::empty()
-        };
-    let file = OpenOptions::new()
-        .write(true)
-        .append(kind.is_file())
-        .custom_flags(flags.bits().cast_signed())
-        .open(path)?;
+    let flags = OFlags::NOCTTY | if kind.is_fifo() { OFlags::NONBLOCK } else { OFlags::empty() };
+    let file = OpenOptions::new().write(true).append(kind.is_file()).custom_flags(flags.bits().cast_signed()).open(path)?;
     if kind.is_fifo() {
         // Non-blocking was for the opening alone: a full pipe is to make the writer wait, as before.
         let flags = rustix::fs::fcntl_getfl(&file)? - OFlags::NONBLOCK;
@@ -98,11 +86,7 @@ mod tests {
     use super::*;
 
     fn sleeper(out: impl Into<Stdio>) -> (std::process::Child, Held) {
-        let child = Command::new("sleep")
-            .arg("1000")
-            .stdout(out)
-            .spawn()
-            .unwrap();
+        let child = Command::new("sleep").arg("1000").stdout(out).spawn().unwrap();
         let held = Held::open(i32::try_from(child.id()).unwrap()).unwrap();
         (child, held)
     }

@@ -19,13 +19,7 @@ pub fn traits(process: &Held, environ: &Environ) -> io::Result<LaunchSpec> {
     let dir = fs::read_link(format!("/proc/{pid}/cwd"))?;
     let exe = without_deleted(&fs::read_link(format!("/proc/{pid}/exe"))?);
     let comm = fs::read(format!("/proc/{pid}/comm"))?;
-    let program = program::to_start(
-        &argv,
-        &exe,
-        comm.trim_ascii_end(),
-        &dir,
-        environ.get(b"PATH"),
-    );
+    let program = program::to_start(&argv, &exe, comm.trim_ascii_end(), &dir, environ.get(b"PATH"));
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap_or_default();
     process.still(LaunchSpec {
