@@ -38,7 +38,10 @@ impl Salt {
         let mut file = File::open(&path)?;
         let mut bytes = Zeroizing::new([0; 32]);
         file.read_exact(bytes.as_mut()).map_err(|error| {
-            io::Error::new(error.kind(), format!("{} is cut short: restore it from a backup, or move the state directory away to start anew", path.display()))
+            io::Error::new(
+                error.kind(),
+                format!("{} is cut short: restore it from a backup, or move the state directory away to start anew", path.display()),
+            )
         })?;
         Ok(Self(bytes))
     }
@@ -50,11 +53,7 @@ impl Salt {
         // starting daemons agree on the first.
         let temporary = state_dir.join(format!("salt.{}", std::process::id()));
         let _ = std::fs::remove_file(&temporary);
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&temporary)?;
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
         file.write_all(bytes.as_ref())?;
         file.sync_all()?;
         let linked = std::fs::hard_link(&temporary, Self::path(state_dir));

@@ -1,7 +1,10 @@
 //! The configuration (contract, section 3): what it holds and its defaults.
 //!
-//! No file is needed: [`Config::default`] tracks the Bedrock key of `~/.backlog-toolkit-env` and the
+//! No file is needed: [`Config::defaults`] tracks the Bedrock key of `~/.backlog-toolkit-env` and the
 //! user's `litellm --config …` process. Loading and its errors are in `load`.
+
+mod load;
+mod show;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,6 +13,9 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use crate::core::{ConsumerName, KeyName};
+
+pub use load::{ConfigError, Place, Surroundings, parse_duration};
+pub use show::show;
 
 /// Everything the user can set, validated: names are unique, cron expressions parse, consumers refer
 /// to keys that exist, paths are absolute.

@@ -22,11 +22,7 @@ impl Fingerprint {
         if digits.len() != 32 {
             return None;
         }
-        let nibble = |c: u8| {
-            char::from(c)
-                .to_digit(16)
-                .and_then(|d| u8::try_from(d).ok())
-        };
+        let nibble = |c: u8| char::from(c).to_digit(16).and_then(|d| u8::try_from(d).ok());
         let mut bytes = [0; 16];
         for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
             *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
@@ -56,8 +52,7 @@ impl Serialize for Fingerprint {
 impl<'de> Deserialize<'de> for Fingerprint {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        Self::parse(&text)
-            .ok_or_else(|| de::Error::custom("a fingerprint is 32 hexadecimal digits"))
+        Self::parse(&text).ok_or_else(|| de::Error::custom("a fingerprint is 32 hexadecimal digits"))
     }
 }
 
@@ -72,8 +67,6 @@ mod tests {
         assert_eq!(json, "\"30313233343536373839616263646566\"");
         assert_eq!(serde_json::from_str::<Fingerprint>(&json).unwrap(), print);
         assert!(serde_json::from_str::<Fingerprint>("\"30\"").is_err());
-        assert!(
-            serde_json::from_str::<Fingerprint>("\"+0313233343536373839616263646566\"").is_err()
-        );
+        assert!(serde_json::from_str::<Fingerprint>("\"+0313233343536373839616263646566\"").is_err());
     }
 }

@@ -1,11 +1,26 @@
 //! The pure core: it decides, and does nothing.
 //!
 //! Events go in with the time they happened, effects come out; no I/O, no clock, no async, no locks.
+//! [`Machine::step`] is the only way in, [`Machine::next_deadline`] tells when to come back.
 
+mod alarm;
+pub mod consumer;
+mod event;
+mod file;
 mod fingerprint;
+pub mod key;
+mod machine;
 mod names;
+mod policy;
+mod record;
 mod sight;
 
+pub use alarm::{AlertSent, Channel, PopupRecord};
+pub use event::*;
+pub use file::FileTrack;
 pub use fingerprint::Fingerprint;
+pub use machine::Machine;
 pub use names::{ConsumerName, KeyName};
+pub use policy::{Life, Reason, Threshold};
+pub use record::*;
 pub use sight::*;

@@ -13,19 +13,8 @@ use super::bus::{BUS, NOTIFICATIONS, Session, refusal};
 use super::{ANSWER_LIMIT, ActionId, DesktopEvent, Failure, Order, Popup, text};
 
 /// Carries out orders until nobody can give any more.
-pub(super) async fn run(
-    address: Option<String>,
-    mut orders: UnboundedReceiver<Order>,
-    events: UnboundedSender<DesktopEvent>,
-) {
-    let mut agent = Agent {
-        address,
-        events,
-        session: None,
-        asked: Vec::new(),
-        up: Vec::new(),
-        awaits_service: false,
-    };
+pub(super) async fn run(address: Option<String>, mut orders: UnboundedReceiver<Order>, events: UnboundedSender<DesktopEvent>) {
+    let mut agent = Agent { address, events, session: None, asked: Vec::new(), up: Vec::new(), awaits_service: false };
     loop {
         let deadline = agent.deadline();
         tokio::select! {
@@ -96,16 +85,9 @@ impl Agent {
         // The newer popup's outcome stands for both.
         self.asked.retain(|asked| asked.popup.tag != tag);
         let deadline = Instant::now() + ANSWER_LIMIT;
-        let sent = timeout(ANSWER_LIMIT, async {
-            self.connect().await?.notify(&popup).await
-        });
+        let sent = timeout(ANSWER_LIMIT, async { self.connect().await?.notify(&popup).await });
         match sent.await {
-            Ok(Ok(serial)) => self.asked.push(Asked {
-                serial,
-                popup,
-                deadline: Some(deadline),
-                unwanted: false,
-            }),
+            Ok(Ok(serial)) => self.asked.push(Asked { serial, popup, deadline: Some(deadline), unwanted: false }),
             Ok(Err(error)) => {
                 // No connection, or none any more.
                 self.lose_bus();
@@ -127,9 +109,7 @@ impl Agent {
     }
 
     async fn send_close(&mut self, id: u32) {
-        let sent = timeout(ANSWER_LIMIT, async {
-            self.connect().await?.close(id).await
-        });
+        let sent = timeout(ANSWER_LIMIT, async { self.connect().await?.close(id).await });
         match sent.await {
             Ok(Ok(())) => {}
             // Without a bus there are no popups.
@@ -192,12 +172,7 @@ impl Agent {
         self.up.push(Up {
             id,
             tag: tag.clone(),
-            actions: asked
-                .popup
-                .actions
-                .iter()
-                .map(|(action, _)| *action)
-                .collect(),
+            actions: asked.popup.actions.iter().map(|(action, _)| *action).collect(),
             server: server.to_owned(),
         });
         self.tell(DesktopEvent::Shown { tag, id });
@@ -278,8 +253,7 @@ impl Agent {
     }
 
     fn not_shown(&mut self, tag: String, reason: Failure) {
-        self.awaits_service |=
-            self.session.is_some() && matches!(reason, Failure::NoService(_) | Failure::TimedOut);
+        self.awaits_service |= self.session.is_some() && matches!(reason, Failure::NoService(_) | Failure::TimedOut);
         self.tell(DesktopEvent::NotShown { tag, reason });
     }
 

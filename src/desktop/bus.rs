@@ -57,21 +57,14 @@ impl Session {
         let connection = builder.build().await?;
         let messages = MessageStream::from(&connection);
         for rule in RULES {
-            connection
-                .call_method(Some(BUS), BUS_PATH, Some(BUS), "AddMatch", &rule)
-                .await?;
+            connection.call_method(Some(BUS), BUS_PATH, Some(BUS), "AddMatch", &rule).await?;
         }
-        Ok(Self {
-            connection,
-            messages,
-        })
+        Ok(Self { connection, messages })
     }
 
     /// The next message, replies included, in the order they came; `None` once the bus is gone.
     pub(super) async fn next(&mut self) -> Option<Message> {
-        poll_fn(|context| Pin::new(&mut self.messages).poll_next(context))
-            .await
-            .and_then(Result::ok)
+        poll_fn(|context| Pin::new(&mut self.messages).poll_next(context)).await.and_then(Result::ok)
     }
 
     /// Asks for a popup. The reply, which carries the serial returned, is to come from
@@ -79,19 +72,16 @@ impl Session {
     pub(super) async fn notify(&self, popup: &Popup) -> zbus::Result<NonZeroU32> {
         let what = describe(popup);
         let hints: HashMap<&str, Variant<'_>> = what.hints.iter().map(Into::into).collect();
-        let call = Message::method_call(NOTIFICATIONS_PATH, "Notify")
-            .destination(NOTIFICATIONS)
-            .interface(NOTIFICATIONS)
-            .build(&(
-                &what.appname,
-                popup.id,
-                &what.icon,
-                &what.summary,
-                &what.body,
-                &what.actions,
-                hints,
-                i32::from(what.timeout),
-            ))?;
+        let call = Message::method_call(NOTIFICATIONS_PATH, "Notify").destination(NOTIFICATIONS).interface(NOTIFICATIONS).build(&(
+            &what.appname,
+            popup.id,
+            &what.icon,
+            &what.summary,
+            &what.body,
+            &what.actions,
+            hints,
+            i32::from(what.timeout),
+        ))?;
         self.connection.send(&call).await?;
         Ok(call.primary_header().serial_num())
     }
@@ -148,9 +138,7 @@ pub(super) fn refusal(reply: &Message) -> Failure {
     let short = name.strip_prefix("org.freedesktop.DBus.Error.");
     match short.unwrap_or("") {
         // Nobody has the name and nobody could be started; or the owner left before it answered.
-        "ServiceUnknown" | "NameHasNoOwner" | "NoReply" | "Disconnected" => {
-            Failure::NoService(detail)
-        }
+        "ServiceUnknown" | "NameHasNoOwner" | "NoReply" | "Disconnected" => Failure::NoService(detail),
         other if other.starts_with("Spawn.") => Failure::NoService(detail),
         _ => Failure::Refused(detail),
     }

@@ -55,17 +55,8 @@ pub(super) fn outside(argv: &[String], limit: Duration) -> Vec<String> {
     let Some((program, arguments)) = argv.split_first() else {
         return Vec::new();
     };
-    let mut words: Vec<String> = [
-        "systemd-run",
-        "--user",
-        "--quiet",
-        "--collect",
-        "--wait",
-        "--pipe",
-        "--property=TimeoutStopSec=1",
-    ]
-    .map(str::to_owned)
-    .to_vec();
+    let mut words: Vec<String> =
+        ["systemd-run", "--user", "--quiet", "--collect", "--wait", "--pipe", "--property=TimeoutStopSec=1"].map(str::to_owned).to_vec();
     words.push(format!("--property=RuntimeMaxSec={}", limit.as_secs() + 1));
     if let Ok(path) = std::env::var("PATH") {
         words.push(format!("--setenv=PATH={path}"));
@@ -78,40 +69,22 @@ pub(super) fn outside(argv: &[String], limit: Duration) -> Vec<String> {
 
 /// Runs a command with `input` on its standard input. What it says on standard error joins ours, and
 /// so the journal.
-pub(super) async fn run(
-    argv: &[String],
-    input: &[u8],
-    limit: Duration,
-) -> Result<(), CommandFailure> {
+pub(super) async fn run(argv: &[String], input: &[u8], limit: Duration) -> Result<(), CommandFailure> {
     let (program, arguments) = argv.split_first().ok_or(CommandFailure::Empty)?;
     let mut command = Command::new(program);
-    command
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::inherit());
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::inherit());
     let program = program.clone();
     let ended = run_group(&mut command, input, limit).await;
     match ended {
         Ok(Some(status)) if status.success() => Ok(()),
-        Ok(Some(status)) => Err(CommandFailure::Failed {
-            program,
-            status: status.to_string(),
-        }),
+        Ok(Some(status)) => Err(CommandFailure::Failed { program, status: status.to_string() }),
         Ok(None) => Err(CommandFailure::TimedOut { program, limit }),
-        Err(error) => Err(CommandFailure::NotStarted {
-            program,
-            reason: error.to_string(),
-        }),
+        Err(error) => Err(CommandFailure::NotStarted { program, reason: error.to_string() }),
     }
 }
 
 /// Runs a command in a process group of its own, which is killed when the limit is reached: `None`.
-pub(super) async fn run_group(
-    command: &mut Command,
-    input: &[u8],
-    limit: Duration,
-) -> io::Result<Option<ExitStatus>> {
+pub(super) async fn run_group(command: &mut Command, input: &[u8], limit: Duration) -> io::Result<Option<ExitStatus>> {
     for name in NOT_FOR_CHILDREN {
         command.env_remove(name);
     }
@@ -154,9 +127,7 @@ mod tests {
 
     async fn run_for(argv: &[String], input: &[u8], limit: Duration) -> Result<(), CommandFailure> {
         // Far longer than any of these tests may take.
-        timeout(Duration::from_secs(20), run(argv, input, limit))
-            .await
-            .expect("the command is bounded")
+        timeout(Duration::from_secs(20), run(argv, input, limit)).await.expect("the command is bounded")
     }
 
     #[tokio::test]
@@ -181,24 +152,15 @@ mod tests {
     #[tokio::test]
     async fn needn_t_read() {
         let much = vec![b'x'; 1 << 20];
-        assert_eq!(
-            run_for(&shell("exec <&-; exit 0"), &much, LIMIT).await,
-            Ok(())
-        );
+        assert_eq!(run_for(&shell("exec <&-; exit 0"), &much, LIMIT).await, Ok(()));
     }
 
     #[tokio::test]
     async fn failures_say_what_happened() {
         let failed = run_for(&shell("exit 3"), b"", LIMIT).await.unwrap_err();
         assert_eq!(failed.to_string(), "sh failed: exit status: 3");
-        let absent = run_for(&["/nowhere/at-all".into()], b"", LIMIT)
-            .await
-            .unwrap_err();
-        assert!(
-            absent
-                .to_string()
-                .starts_with("/nowhere/at-all can't be run: No such file")
-        );
+        let absent = run_for(&["/nowhere/at-all".into()], b"", LIMIT).await.unwrap_err();
+        assert!(absent.to_string().starts_with("/nowhere/at-all can't be run: No such file"));
         assert_eq!(run_for(&[], b"", LIMIT).await, Err(CommandFailure::Empty));
     }
 
@@ -207,21 +169,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("pid");
         // A grandchild that ignores what a polite end would send, and a leader that never reads.
-        let script = format!(
-            "(trap '' TERM HUP; exec sleep 600) & echo $! >'{}'; wait",
-            file.display()
-        );
+        let script = format!("(trap '' TERM HUP; exec sleep 600) & echo $! >'{}'; wait", file.display());
         let limit = Duration::from_millis(500);
         let late = run_for(&shell(&script), &vec![b'x'; 1 << 20], limit).await;
-        assert!(
-            matches!(late, Err(CommandFailure::TimedOut { .. })),
-            "{late:?}"
-        );
-        let pid: i32 = std::fs::read_to_string(file)
-            .unwrap()
-            .trim()
-            .parse()
-            .unwrap();
+        assert!(matches!(late, Err(CommandFailure::TimedOut { .. })), "{late:?}");
+        let pid: i32 = std::fs::read_to_string(file).unwrap().trim().parse().unwrap();
         let pid = Pid::from_raw(pid).unwrap();
         // Orphans are reaped by another process, in its own time.
         for _ in 0..1_000 {

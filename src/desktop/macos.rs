@@ -18,19 +18,9 @@ const SCRIPT: &[u8] = b"on run argv\n\
 end run\n";
 
 /// Carries out orders until nobody can give any more. There is no bus whose address could matter.
-pub(super) async fn run(
-    _address: Option<String>,
-    mut orders: UnboundedReceiver<Order>,
-    events: UnboundedSender<DesktopEvent>,
-) {
+pub(super) async fn run(_address: Option<String>, mut orders: UnboundedReceiver<Order>, events: UnboundedSender<DesktopEvent>) {
     while let Some(order) = orders.recv().await {
-        let Popup {
-            id,
-            tag,
-            summary,
-            body,
-            ..
-        } = match order {
+        let Popup { id, tag, summary, body, .. } = match order {
             Order::Show(popup) => popup,
             // A popup of `display notification` has no handle to close it by.
             Order::Close(id) => {
@@ -49,11 +39,7 @@ pub(super) async fn run(
 
 async fn show(title: String, body: String) -> Result<(), Failure> {
     let mut script = Command::new("/usr/bin/osascript");
-    script
-        .args(["-", &title, &body])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    script.args(["-", &title, &body]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
     let refused = match command::run_group(&mut script, SCRIPT, ANSWER_LIMIT).await {
         Ok(Some(status)) if status.success() => return Ok(()),
         Ok(Some(status)) => Failure::Refused(format!("osascript: {status}")),

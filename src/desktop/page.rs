@@ -42,12 +42,7 @@ pub enum PageFailure {
 /// The address of the page. The region is all that varies, so nothing else can be made to open.
 pub fn console_url(region: &str) -> Result<String, PageFailure> {
     let fine = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
-    if region.is_empty()
-        || region.len() > 32
-        || region.starts_with('-')
-        || region.ends_with('-')
-        || !region.bytes().all(fine)
-    {
+    if region.is_empty() || region.len() > 32 || region.starts_with('-') || region.ends_with('-') || !region.bytes().all(fine) {
         return Err(PageFailure::Region(region.to_owned()));
     }
     let domain = if region.starts_with("cn-") {
@@ -57,9 +52,7 @@ pub fn console_url(region: &str) -> Result<String, PageFailure> {
     } else {
         "aws.amazon.com"
     };
-    Ok(format!(
-        "https://{region}.console.{domain}/bedrock/home?region={region}#/api-keys"
-    ))
+    Ok(format!("https://{region}.console.{domain}/bedrock/home?region={region}#/api-keys"))
 }
 
 /// The command that opens the page, detached from the caller's terminal and process group.
@@ -77,11 +70,7 @@ pub fn opener(url: &str, from_service: bool) -> Command {
     } else {
         Command::new("xdg-open")
     };
-    command
-        .arg(url)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    command.arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     for name in NOT_FOR_CHILDREN {
         command.env_remove(name);
     }
@@ -97,19 +86,11 @@ pub async fn open_page(region: &str, from_service: bool) -> Result<(), PageFailu
     let mut child = match tokio::process::Command::from(command).spawn() {
         Ok(child) => child,
         Err(reason) => {
-            return Err(PageFailure::NotStarted {
-                program,
-                reason,
-                url,
-            });
+            return Err(PageFailure::NotStarted { program, reason, url });
         }
     };
     match timeout(LIMIT, child.wait()).await {
-        Ok(Ok(status)) if !status.success() => Err(PageFailure::Failed {
-            program,
-            status: status.to_string(),
-            url,
-        }),
+        Ok(Ok(status)) if !status.success() => Err(PageFailure::Failed { program, status: status.to_string(), url }),
         // One that goes on is left alone; tokio takes its exit status once it ends.
         _ => Ok(()),
     }
@@ -125,11 +106,7 @@ mod tests {
             console_url("eu-central-1").unwrap(),
             "https://eu-central-1.console.aws.amazon.com/bedrock/home?region=eu-central-1#/api-keys"
         );
-        assert!(
-            console_url("us-gov-west-1")
-                .unwrap()
-                .starts_with("https://us-gov-west-1.console.amazonaws-us-gov.com/")
-        );
+        assert!(console_url("us-gov-west-1").unwrap().starts_with("https://us-gov-west-1.console.amazonaws-us-gov.com/"));
     }
 
     #[test]
@@ -155,24 +132,11 @@ mod tests {
     fn the_service_leaves_its_sandbox() {
         let words = |command: Command| -> Vec<String> {
             let words = std::iter::once(command.get_program()).chain(command.get_args());
-            words
-                .map(|word| word.to_string_lossy().into_owned())
-                .collect()
+            words.map(|word| word.to_string_lossy().into_owned()).collect()
         };
         if !cfg!(target_os = "macos") {
             assert_eq!(words(opener("https://x", false)), ["xdg-open", "https://x"]);
-            assert_eq!(
-                words(opener("https://x", true)),
-                [
-                    "systemd-run",
-                    "--user",
-                    "--quiet",
-                    "--collect",
-                    "--",
-                    "xdg-open",
-                    "https://x"
-                ]
-            );
+            assert_eq!(words(opener("https://x", true)), ["systemd-run", "--user", "--quiet", "--collect", "--", "xdg-open", "https://x"]);
         }
     }
 }

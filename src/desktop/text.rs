@@ -36,17 +36,11 @@ fn clean(text: &str, keep: impl Fn(char) -> bool) -> String {
         .filter_map(|c| match c {
             c if keep(c) => Some(c),
             // White space that would break the line.
-            '\t' | '\n' | '\r' | '\u{0b}' | '\u{0c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => {
-                Some(' ')
-            }
+            '\t' | '\n' | '\r' | '\u{0b}' | '\u{0c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => Some(' '),
             // NUL among them: it makes the bus drop the connection.
             c if c.is_control() => None,
             // They make text read otherwise than it is written.
-            '\u{061c}'
-            | '\u{200e}'
-            | '\u{200f}'
-            | '\u{202a}'..='\u{202e}'
-            | '\u{2066}'..='\u{2069}' => None,
+            '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => None,
             c => Some(c),
         })
         .take(LIMIT)
@@ -60,10 +54,7 @@ mod tests {
     #[test]
     #[cfg(not(target_os = "macos"))]
     fn markup_is_shown_as_written() {
-        assert_eq!(
-            markup("a < b && c > \"d\""),
-            "a &lt; b &amp;&amp; c &gt; \"d\""
-        );
+        assert_eq!(markup("a < b && c > \"d\""), "a &lt; b &amp;&amp; c &gt; \"d\"");
         assert_eq!(markup("one\ntwo"), "one\ntwo");
     }
 

@@ -40,12 +40,7 @@ pub fn expiring(key: KeyWords<'_>, now: &Zoned, expires_at: &Zoned) -> Text {
     }
     Text {
         summary: format!("{}: key expires in {}", key.name, roughly(left)),
-        body: format!(
-            "{} stops working on {}. {}",
-            key.place(),
-            moment(now, expires_at),
-            key.way_out()
-        ),
+        body: format!("{} stops working on {}. {}", key.place(), moment(now, expires_at), key.way_out()),
     }
 }
 
@@ -53,12 +48,7 @@ pub fn expiring(key: KeyWords<'_>, now: &Zoned, expires_at: &Zoned) -> Text {
 pub fn expired(key: KeyWords<'_>, now: &Zoned, expires_at: &Zoned) -> Text {
     Text {
         summary: format!("{}: key has expired", key.name),
-        body: format!(
-            "{} stopped working on {}. {}",
-            key.place(),
-            moment(now, expires_at),
-            key.way_out()
-        ),
+        body: format!("{} stopped working on {}. {}", key.place(), moment(now, expires_at), key.way_out()),
     }
 }
 
@@ -66,11 +56,7 @@ pub fn expired(key: KeyWords<'_>, now: &Zoned, expires_at: &Zoned) -> Text {
 pub fn rejected(key: KeyWords<'_>) -> Text {
     Text {
         summary: format!("{}: key is not accepted", key.name),
-        body: format!(
-            "Bedrock rejects {}: it is invalid, expired or revoked. {}",
-            key.place(),
-            key.way_out()
-        ),
+        body: format!("Bedrock rejects {}: it is invalid, expired or revoked. {}", key.place(), key.way_out()),
     }
 }
 
@@ -97,20 +83,12 @@ pub fn rolled_back(consumer: &str, detail: &str) -> Text {
 
 /// A consumer doesn't serve after an attempt to give it a new key.
 pub fn apply_failed(consumer: &str, detail: &str) -> Text {
-    Text {
-        summary: format!("{consumer} is down"),
-        body: format!(
-            "{} See: credd status, then credd apply {consumer}",
-            sentence(detail)
-        ),
-    }
+    Text { summary: format!("{consumer} is down"), body: format!("{} See: credd status, then credd apply {consumer}", sentence(detail)) }
 }
 
 /// A consumer was restarted so often that credd waits.
 pub fn too_many_restarts(consumer: &str, now: &Zoned, next_try: Option<&Zoned>) -> Text {
-    let when = next_try.map_or_else(String::new, |at| {
-        format!(" The next attempt is on {}.", moment(now, at))
-    });
+    let when = next_try.map_or_else(String::new, |at| format!(" The next attempt is on {}.", moment(now, at)));
     Text {
         summary: format!("{consumer}: too many restarts"),
         body: format!(
@@ -141,11 +119,7 @@ fn counted(number: i64, unit: &str) -> String {
 /// A moment as the user's wall clock and calendar show it; the year only where it isn't this one.
 fn moment(now: &Zoned, at: &Zoned) -> String {
     let at = at.with_time_zone(now.time_zone().clone());
-    if at.year() == now.year() {
-        at.strftime("%A %-d %B at %H:%M").to_string()
-    } else {
-        at.strftime("%A %-d %B %Y at %H:%M").to_string()
-    }
+    if at.year() == now.year() { at.strftime("%A %-d %B at %H:%M").to_string() } else { at.strftime("%A %-d %B %Y at %H:%M").to_string() }
 }
 
 fn sentence(text: &str) -> String {
@@ -163,10 +137,7 @@ fn sentence(text: &str) -> String {
 
 fn lower_first(text: &str) -> String {
     let mut letters = text.chars();
-    letters
-        .next()
-        .map(|first| first.to_lowercase().chain(letters).collect())
-        .unwrap_or_default()
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -175,18 +146,11 @@ mod tests {
     use jiff::civil::date;
     use jiff::tz::{TimeZone, offset};
 
-    const KEY: KeyWords<'_> = KeyWords {
-        name: "bedrock",
-        variable: "AWS_BEARER_TOKEN_BEDROCK",
-        env_file: "~/.backlog-toolkit-env",
-    };
+    const KEY: KeyWords<'_> = KeyWords { name: "bedrock", variable: "AWS_BEARER_TOKEN_BEDROCK", env_file: "~/.backlog-toolkit-env" };
 
     fn at(month: i8, day: i8, hour: i8, minute: i8) -> Zoned {
         let zone = TimeZone::fixed(offset(1));
-        date(2026, month, day)
-            .at(hour, minute, 0, 0)
-            .to_zoned(zone)
-            .unwrap()
+        date(2026, month, day).at(hour, minute, 0, 0).to_zoned(zone).unwrap()
     }
 
     #[test]
@@ -218,35 +182,20 @@ mod tests {
         let expires = at(11, 28, 23, 30).with_time_zone(TimeZone::UTC);
         let text = expiring(KEY, &at(11, 27, 10, 0), &expires);
         assert_eq!(text.summary, "bedrock: key expires in 38 hours");
-        assert!(
-            text.body.contains("Saturday 28 November at 23:30"),
-            "{}",
-            text.body
-        );
+        assert!(text.body.contains("Saturday 28 November at 23:30"), "{}", text.body);
         let summer = TimeZone::get("Europe/Berlin").unwrap();
         let now = date(2026, 10, 20).at(9, 0, 0, 0).to_zoned(summer).unwrap();
         // After the clocks went back.
         let text = expiring(KEY, &now, &at(10, 26, 8, 0).with_time_zone(TimeZone::UTC));
-        assert!(
-            text.body.contains("Monday 26 October at 08:00"),
-            "{}",
-            text.body
-        );
+        assert!(text.body.contains("Monday 26 October at 08:00"), "{}", text.body);
     }
 
     #[test]
     fn another_year_is_said() {
         let now = at(12, 30, 8, 0);
-        let expires = date(2027, 1, 4)
-            .at(8, 0, 0, 0)
-            .to_zoned(now.time_zone().clone())
-            .unwrap();
+        let expires = date(2027, 1, 4).at(8, 0, 0, 0).to_zoned(now.time_zone().clone()).unwrap();
         let text = expiring(KEY, &now, &expires);
-        assert!(
-            text.body.contains("Monday 4 January 2027 at 08:00"),
-            "{}",
-            text.body
-        );
+        assert!(text.body.contains("Monday 4 January 2027 at 08:00"), "{}", text.body);
     }
 
     #[test]
@@ -271,10 +220,7 @@ mod tests {
             rolled_back("litellm", "the completion failed with status 500").body,
             "The completion failed with status 500. Try again: credd apply litellm"
         );
-        assert_eq!(
-            apply_failed("litellm", "").body,
-            "It is not known why. See: credd status, then credd apply litellm"
-        );
+        assert_eq!(apply_failed("litellm", "").body, "It is not known why. See: credd status, then credd apply litellm");
         let text = too_many_restarts("litellm", &at(11, 28, 10, 0), Some(&at(11, 28, 10, 10)));
         assert_eq!(
             text.body,

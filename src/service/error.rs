@@ -7,9 +7,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
     /// The program, or one of its options, can't be named in a service file.
-    #[error(
-        "{what} can't be run as a service: {why}. Put it elsewhere and run credd install again"
-    )]
+    #[error("{what} can't be run as a service: {why}. Put it elsewhere and run credd install again")]
     Unfit {
         /// The program or the option.
         what: String,

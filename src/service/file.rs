@@ -27,10 +27,7 @@ pub(super) enum Found {
 
 /// Looks, without following a symlink.
 pub(super) fn look(path: &Path) -> Result<Found> {
-    let failed = |source| ServiceError::File {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = |source| ServiceError::File { path: path.to_owned(), source };
     let metadata = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Found::Absent),
@@ -53,9 +50,7 @@ pub(super) fn look(path: &Path) -> Result<Found> {
 /// A comment of ours among the first lines; not just a mention.
 fn is_marked(text: &str) -> bool {
     let ours = |line: &str| {
-        let comment = line
-            .strip_prefix("# ")
-            .or_else(|| line.strip_prefix("<!-- "));
+        let comment = line.strip_prefix("# ").or_else(|| line.strip_prefix("<!-- "));
         comment.is_some_and(|comment| comment.starts_with(MARKER))
     };
     text.lines().take(5).any(ours)
@@ -69,24 +64,17 @@ pub(super) fn write(path: &Path, text: &str) -> Result<()> {
         }
         let mut file = AtomicWriteFile::open(path)?;
         // Neither the old file's mode nor the umask's: there is no secret in it.
-        file.as_file()
-            .set_permissions(Permissions::from_mode(0o644))?;
+        file.as_file().set_permissions(Permissions::from_mode(0o644))?;
         file.write_all(text.as_bytes())?;
         file.commit()
     };
-    attempt().map_err(|source| ServiceError::File {
-        path: path.to_owned(),
-        source,
-    })
+    attempt().map_err(|source| ServiceError::File { path: path.to_owned(), source })
 }
 
 /// Removes it; that it is gone already is fine.
 pub(super) fn remove(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(ServiceError::File {
-            path: path.to_owned(),
-            source: error,
-        }),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(ServiceError::File { path: path.to_owned(), source: error }),
         _ => Ok(()),
     }
 }
@@ -98,9 +86,7 @@ mod tests {
     #[test]
     fn a_mention_is_no_mark() {
         assert!(is_marked("# Installed by credd\n[Unit]\n"));
-        assert!(is_marked(
-            "<?xml?>\n<!DOCTYPE x>\n<!-- Installed by credd: x -->\n"
-        ));
+        assert!(is_marked("<?xml?>\n<!DOCTYPE x>\n<!-- Installed by credd: x -->\n"));
         assert!(!is_marked("[Unit]\nDescription=Installed by credd\n"));
         assert!(!is_marked("\n\n\n\n\n\n# Installed by credd\n"));
     }

@@ -18,12 +18,7 @@ const ATTEMPTS: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(300);
 
 /// The agent for this program, these options and this `PATH`.
-pub(super) fn render(
-    exe: &str,
-    arguments: &[String],
-    search_path: &str,
-    home: &Path,
-) -> Result<String> {
+pub(super) fn render(exe: &str, arguments: &[String], search_path: &str, home: &Path) -> Result<String> {
     let log = log(home);
     let log = log.to_str().filter(|log| !has_control(log));
     let log = log.ok_or_else(|| ServiceError::Unfit {
@@ -31,10 +26,7 @@ pub(super) fn render(
         why: "there are characters in its name that a property list can't hold",
     })?;
     if has_control(exe) {
-        return Err(ServiceError::Unfit {
-            what: format!("{exe:?}"),
-            why: "there is a control character in its path",
-        });
+        return Err(ServiceError::Unfit { what: format!("{exe:?}"), why: "there is a control character in its path" });
     }
     let mut text = String::new();
     for line in TEMPLATE.lines() {
@@ -54,9 +46,7 @@ pub(super) fn render(
 }
 
 fn escape(word: &str) -> String {
-    word.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
+    word.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 fn log(home: &Path) -> PathBuf {
@@ -79,11 +69,7 @@ fn bootout() -> Vec<String> {
 /// What starts it. One that is loaded already must go first.
 pub(super) fn starting(path: &Path) -> Vec<Vec<String>> {
     let path = path.to_string_lossy();
-    vec![
-        bootout(),
-        words(["launchctl", "enable", &service()]),
-        words(["launchctl", "bootstrap", &domain(), &path]),
-    ]
+    vec![bootout(), words(["launchctl", "enable", &service()]), words(["launchctl", "bootstrap", &domain(), &path])]
 }
 
 /// What stops it.
@@ -122,10 +108,9 @@ pub(super) fn start(options: &InstallOptions, path: &Path) -> Result<()> {
         return Err(ServiceError::Manager {
             command: bootstrap.join(" "),
             said: words_of(&output),
-            next:
-                "Error 5 means that nobody is logged in on the screen (over ssh, say) or that the \
+            next: "Error 5 means that nobody is logged in on the screen (over ssh, say) or that the \
                    agent is still loaded: log in there and run credd install again"
-                    .to_owned(),
+                .to_owned(),
         });
     }
     Ok(())
@@ -140,10 +125,7 @@ pub(super) fn stop(options: &InstallOptions) -> std::result::Result<(), String> 
 }
 
 pub(super) fn advice(home: &Path) -> Vec<String> {
-    vec![
-        format!("launchctl print {}", service()),
-        format!("tail -f {}", log(home).display()),
-    ]
+    vec![format!("launchctl print {}", service()), format!("tail -f {}", log(home).display())]
 }
 
 #[cfg(test)]

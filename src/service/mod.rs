@@ -28,11 +28,7 @@ pub enum Manager {
 impl Manager {
     /// This system's.
     pub fn here() -> Self {
-        if cfg!(target_os = "macos") {
-            Self::Launchd
-        } else {
-            Self::Systemd
-        }
+        if cfg!(target_os = "macos") { Self::Launchd } else { Self::Systemd }
     }
 }
 
@@ -74,18 +70,13 @@ pub fn install(options: &InstallOptions, out: &mut dyn Write) -> Result<()> {
     if let (Found::Foreign(why), false) = (&found, options.force) {
         return Err(ServiceError::Foreign { path, why });
     }
-    let same =
-        |old: &str| old == text || (!options.force && without_path(old) == without_path(&text));
+    let same = |old: &str| old == text || (!options.force && without_path(old) == without_path(&text));
     let current = matches!(&found, Found::Ours(old) if same(old));
     if options.dry_run {
         return rehearse(options, current, &path, &text, out);
     }
     if current && options.runs() {
-        writeln!(
-            out,
-            "Already installed as {}: nothing to do.",
-            path.display()
-        )?;
+        writeln!(out, "Already installed as {}: nothing to do.", path.display())?;
         return Ok(());
     }
     if !current {
@@ -93,10 +84,7 @@ pub fn install(options: &InstallOptions, out: &mut dyn Write) -> Result<()> {
         writeln!(out, "Wrote {}", path.display())?;
     }
     options.start(&path, current)?;
-    writeln!(
-        out,
-        "credd runs, and will from every login on. To look after it:"
-    )?;
+    writeln!(out, "credd runs, and will from every login on. To look after it:")?;
     for command in options.advice() {
         writeln!(out, "  {command}")?;
     }
@@ -137,13 +125,7 @@ pub fn uninstall(options: &InstallOptions, out: &mut dyn Write) -> Result<()> {
     Ok(())
 }
 
-fn rehearse(
-    options: &InstallOptions,
-    current: bool,
-    path: &Path,
-    text: &str,
-    out: &mut dyn Write,
-) -> Result<()> {
+fn rehearse(options: &InstallOptions, current: bool, path: &Path, text: &str, out: &mut dyn Write) -> Result<()> {
     if current {
         writeln!(out, "{} is as it should be.", path.display())?;
     } else {
@@ -157,21 +139,12 @@ fn rehearse(
 
 fn warn(options: &InstallOptions, out: &mut dyn Write) -> Result<()> {
     if rustix::process::getuid().is_root() {
-        writeln!(
-            out,
-            "Note: this is a service of root's own session. To track a user's keys, run it as that user."
-        )?;
+        writeln!(out, "Note: this is a service of root's own session. To track a user's keys, run it as that user.")?;
     }
     let words: Vec<_> = options.exe.components().map(Component::as_os_str).collect();
-    let built = |pair: &[&std::ffi::OsStr]| {
-        pair[0] == "target" && (pair[1] == "debug" || pair[1] == "release")
-    };
+    let built = |pair: &[&std::ffi::OsStr]| pair[0] == "target" && (pair[1] == "debug" || pair[1] == "release");
     if words.windows(2).any(built) {
-        writeln!(
-            out,
-            "Note: {} is in a build directory, where it may be replaced or removed at any time.",
-            options.exe.display()
-        )?;
+        writeln!(out, "Note: {} is in a build directory, where it may be replaced or removed at any time.", options.exe.display())?;
     }
     Ok(())
 }
@@ -199,27 +172,16 @@ impl InstallOptions {
 
     /// What the service's file says.
     pub fn render(&self) -> Result<String> {
-        let exe = self.exe.to_str().ok_or_else(|| ServiceError::Unfit {
-            what: self.exe.display().to_string(),
-            why: "its path is not UTF-8",
-        })?;
+        let exe =
+            self.exe.to_str().ok_or_else(|| ServiceError::Unfit { what: self.exe.display().to_string(), why: "its path is not UTF-8" })?;
         if !self.exe.is_absolute() {
-            return Err(ServiceError::Unfit {
-                what: exe.to_owned(),
-                why: "its path is not absolute",
-            });
+            return Err(ServiceError::Unfit { what: exe.to_owned(), why: "its path is not absolute" });
         }
         if !self.exe.is_file() {
-            return Err(ServiceError::Unfit {
-                what: exe.to_owned(),
-                why: "it isn't there (any more)",
-            });
+            return Err(ServiceError::Unfit { what: exe.to_owned(), why: "it isn't there (any more)" });
         }
         if let Some(word) = self.arguments.iter().find(|word| has_control(word)) {
-            return Err(ServiceError::Unfit {
-                what: format!("{word:?}"),
-                why: "there is a control character in it",
-            });
+            return Err(ServiceError::Unfit { what: format!("{word:?}"), why: "there is a control character in it" });
         }
         let search_path = search_path::clean(&self.path_env);
         match self.manager {
@@ -301,16 +263,9 @@ fn has_control(text: &str) -> bool {
 
 /// What a command said, on one line.
 fn words_of(output: &Output) -> String {
-    let (err, out) = (
-        String::from_utf8_lossy(&output.stderr),
-        String::from_utf8_lossy(&output.stdout),
-    );
+    let (err, out) = (String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
     let text = if err.trim().is_empty() { out } else { err };
-    let lines: Vec<_> = text
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect();
+    let lines: Vec<_> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     match lines.join(" ").trim_end_matches('.') {
         "" => output.status.to_string(),
         said => said.to_owned(),

@@ -18,11 +18,7 @@ pub(super) fn clean(path: &OsStr) -> String {
         .filter(|dir| !super::has_control(dir))
         .filter(|dir| seen.insert(dir.clone()))
         .collect();
-    if kept.is_empty() {
-        USUAL.to_owned()
-    } else {
-        kept.join(":")
-    }
+    if kept.is_empty() { USUAL.to_owned() } else { kept.join(":") }
 }
 
 #[cfg(test)]

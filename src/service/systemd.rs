@@ -50,9 +50,7 @@ pub(super) fn render(exe: &str, arguments: &[String], search_path: &str) -> Resu
 /// For between double quotes (systemd.syntax(7)), `%` being the sign of a specifier (systemd.unit(5)).
 /// `$` is left: it has a meaning in arguments, and none in `Environment=` and in a program's path.
 fn escape(word: &str) -> String {
-    word.replace('\\', "\\\\")
-        .replace('"', "\\\"")
-        .replace('%', "%%")
+    word.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%")
 }
 
 fn systemctl<const N: usize>(list: [&str; N]) -> Vec<String> {
@@ -64,12 +62,7 @@ fn systemctl<const N: usize>(list: [&str; N]) -> Vec<String> {
 /// What starts it. `start` and `restart` return once the daemon has said that it is ready.
 pub(super) fn starting(current: bool) -> Vec<Vec<String>> {
     let verb = if current { "start" } else { "restart" };
-    vec![
-        systemctl(["daemon-reload"]),
-        systemctl(["enable", UNIT]),
-        systemctl([verb, UNIT]),
-        systemctl(["is-active", UNIT]),
-    ]
+    vec![systemctl(["daemon-reload"]), systemctl(["enable", UNIT]), systemctl([verb, UNIT]), systemctl(["is-active", UNIT])]
 }
 
 /// What stops it.
@@ -78,16 +71,9 @@ pub(super) fn stopping() -> Vec<Vec<String>> {
 }
 
 pub(super) fn runs(options: &InstallOptions) -> bool {
-    [
-        systemctl(["is-enabled", UNIT]),
-        systemctl(["is-active", UNIT]),
-    ]
-    .iter()
-    .all(|command| {
-        options
-            .run(command)
-            .is_ok_and(|output| output.status.success())
-    })
+    [systemctl(["is-enabled", UNIT]), systemctl(["is-active", UNIT])]
+        .iter()
+        .all(|command| options.run(command).is_ok_and(|output| output.status.success()))
 }
 
 pub(super) fn start(options: &InstallOptions, path: &Path, current: bool) -> Result<()> {
@@ -115,15 +101,9 @@ pub(super) fn start(options: &InstallOptions, path: &Path, current: bool) -> Res
         }
         let said = words_of(&output);
         if has_no_manager(&said) {
-            return Err(not_started(format!(
-                "your systemd can't be reached ({said})"
-            )));
+            return Err(not_started(format!("your systemd can't be reached ({said})")));
         }
-        return Err(ServiceError::Manager {
-            command: command.join(" "),
-            said,
-            next: "See: journalctl --user -u credd -n 20".to_owned(),
-        });
+        return Err(ServiceError::Manager { command: command.join(" "), said, next: "See: journalctl --user -u credd -n 20".to_owned() });
     }
     Ok(())
 }
@@ -152,10 +132,7 @@ pub(super) fn forget(options: &InstallOptions) {
 }
 
 pub(super) fn advice() -> Vec<String> {
-    words([
-        "systemctl --user status credd",
-        "journalctl --user -u credd -f",
-    ])
+    words(["systemctl --user status credd", "journalctl --user -u credd -f"])
 }
 
 #[cfg(test)]
@@ -169,9 +146,7 @@ mod tests {
         let lines: Vec<_> = unit.lines().collect();
         assert!(lines[0].starts_with("# Installed by credd"), "{unit}");
         // As systemd 252 was seen to read it.
-        assert!(lines.contains(
-            &r#"ExecStart="/opt/a $b%%c é/credd" "--config" "/x$$HOME/y%%z/q\"w/back\\slash" run"#
-        ));
+        assert!(lines.contains(&r#"ExecStart="/opt/a $b%%c é/credd" "--config" "/x$$HOME/y%%z/q\"w/back\\slash" run"#));
         assert!(lines.contains(&r#"Environment="PATH=/x$HOME/y%%z/q\"w:/bin""#));
         assert_eq!(unit.matches("ExecStart=").count(), 1);
         assert!(unit.contains("\n[Install]\n") && unit.ends_with('\n'));

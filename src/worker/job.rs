@@ -28,6 +28,13 @@ pub enum Job {
     },
     /// Have one consumer take up the keys that are in the env files now.
     Apply(Box<ApplyOrder>),
+    /// Wait until no worker is at this consumer.
+    AwaitApply {
+        /// Holds the lock.
+        state_dir: PathBuf,
+        /// Which.
+        consumer: ConsumerName,
+    },
 }
 
 /// One env file and the variables to look for in it.

@@ -1,9 +1,6 @@
 //! credd's side of a test: its runtime on a thread of its own, as in the daemon.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "in a test, a panic is the error handling"
-)]
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is the error handling")]
 
 use std::process::Command;
 use std::sync::Arc;
@@ -47,10 +44,7 @@ impl Bench {
         let (named, name) = channel();
         let thread = thread::spawn(move || {
             named.send(rustix::thread::gettid()).unwrap();
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let (tell, mut told) = unbounded_channel();
                 let desktop = Desktop::at(address, tell);
@@ -67,13 +61,7 @@ impl Bench {
                 }
             });
         });
-        Self {
-            orders: Some(orders),
-            events,
-            worst_gap,
-            thread: Some(thread),
-            id: name.recv().unwrap(),
-        }
+        Self { orders: Some(orders), events, worst_gap, thread: Some(thread), id: name.recv().unwrap() }
     }
 
     pub fn show(&self, popup: &Popup) {
@@ -99,9 +87,7 @@ impl Bench {
     pub fn naps(&self) -> u64 {
         let path = format!("/proc/self/task/{}/status", self.id);
         let status = std::fs::read_to_string(path).unwrap();
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
         line.unwrap().trim().parse().unwrap()
     }
 

@@ -3,10 +3,7 @@
 //! showed it, which alone may touch it and alone is told of it. A click is announced by
 //! `ActivationToken`, as by servers that know Wayland.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "in a test, a panic is the error handling"
-)]
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is the error handling")]
 
 use std::collections::HashMap;
 use std::future::poll_fn;
@@ -38,10 +35,7 @@ impl Server {
         let (ready, is_ready) = channel();
         let popups = Arc::clone(&up);
         thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let builder = zbus::connection::Builder::address(address.as_str());
                 let connection = builder.build().await.unwrap();
@@ -88,10 +82,7 @@ where
     B: serde::Serialize + zbus::DynamicType,
 {
     let owner = Some(owner.clone());
-    connection
-        .emit_signal(owner, PATH, NAME, member, body)
-        .await
-        .unwrap();
+    connection.emit_signal(owner, PATH, NAME, member, body).await.unwrap();
 }
 
 async fn answer(connection: &Connection, call: &Message, popups: &Popups) {
@@ -104,18 +95,7 @@ async fn answer(connection: &Connection, call: &Message, popups: &Popups) {
     // (app, replaces_id, …) or (id)
     let body = call.body();
     let id = if member == "Notify" {
-        body.deserialize::<(
-            String,
-            u32,
-            String,
-            String,
-            String,
-            Vec<String>,
-            HashMap<String, zbus::Variant<'_>>,
-            i32,
-        )>()
-        .unwrap()
-        .1
+        body.deserialize::<(String, u32, String, String, String, Vec<String>, HashMap<String, zbus::Variant<'_>>, i32)>().unwrap().1
     } else {
         body.deserialize::<u32>().unwrap()
     };

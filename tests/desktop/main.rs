@@ -48,11 +48,7 @@ fn a_popup_is_shown_as_the_core_wants_it() {
     assert_eq!(seen.body, "x &lt; y &amp; z");
     assert_eq!(seen.urgency, Some(2));
     assert_eq!(seen.timeout, 0);
-    let actions = [
-        ("default", "Renew"),
-        ("renew", "Renew"),
-        ("tomorrow", "Remind me tomorrow"),
-    ];
+    let actions = [("default", "Renew"), ("renew", "Renew"), ("tomorrow", "Remind me tomorrow")];
     let actions = actions.map(|(key, label)| (key.to_owned(), label.to_owned()));
     assert_eq!(seen.actions, actions);
     for hint in ["x-dunst-stack-tag", "x-canonical-private-synchronous"] {
@@ -91,13 +87,9 @@ fn the_user_s_answer_arrives_and_nobody_else_s() {
     // Any client may send such a signal, to everybody or to us.
     let forged = |arguments: &[&str]| {
         let mut busctl = Command::new("busctl");
-        busctl
-            .arg(format!("--address={}", desktop.bus()))
-            .arg("emit");
+        busctl.arg(format!("--address={}", desktop.bus())).arg("emit");
         let name = "org.freedesktop.Notifications";
-        busctl
-            .args(arguments)
-            .args(["/org/freedesktop/Notifications", name]);
+        busctl.args(arguments).args(["/org/freedesktop/Notifications", name]);
         run(busctl.args(["ActionInvoked", "us", &a.to_string(), "tomorrow"]));
     };
     forged(&[]);
@@ -190,10 +182,7 @@ fn a_stopped_server_stops_nothing_else() {
     let reason = not_shown(bench.next(ANSWER_LIMIT + Duration::from_secs(3)));
     assert_eq!(reason, Failure::TimedOut);
     let gap = bench.worst_gap();
-    assert!(
-        gap < Duration::from_secs(1),
-        "the runtime stood still for {gap:?}"
-    );
+    assert!(gap < Duration::from_secs(1), "the runtime stood still for {gap:?}");
 
     // It goes on, and shows what it was asked for: that is told, and one popup is all there is.
     desktop.thaw_server();
@@ -226,15 +215,10 @@ fn waiting_costs_nothing() {
         let mut naps = bench.naps();
         wait::until_true("it comes to rest", SOON, || {
             let before = std::mem::replace(&mut naps, bench.naps());
-            wait::try_until(Duration::from_millis(200), || {
-                (bench.naps() != before).then_some(())
-            })
-            .is_none()
+            wait::try_until(Duration::from_millis(200), || (bench.naps() != before).then_some(())).is_none()
         });
         let before = bench.naps();
-        wait::throughout("it sleeps", Duration::from_secs(3), || {
-            bench.naps() == before
-        });
+        wait::throughout("it sleeps", Duration::from_secs(3), || bench.naps() == before);
     };
     bench.show(&popup("a", 7));
     not_shown(bench.next(SOON));
@@ -254,9 +238,7 @@ fn the_wait_ends_with_the_server() {
     shown(&bench.next(SOON));
     assert_eq!(bench::connections(&desktop.bus()).len(), 1);
     desktop.stop_server();
-    wait::until_true("the connection ends", SOON, || {
-        bench::connections(&desktop.bus()).is_empty()
-    });
+    wait::until_true("the connection ends", SOON, || bench::connections(&desktop.bus()).is_empty());
 }
 
 #[test]

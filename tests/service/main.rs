@@ -27,10 +27,7 @@ fn a_dry_run_touches_nothing() {
         let mut place = Place::new(manager);
         place.options.dry_run = true;
         let out = place.install().unwrap();
-        assert!(
-            out.contains("Would write") && out.contains("Would run"),
-            "{out}"
-        );
+        assert!(out.contains("Would write") && out.contains("Would run"), "{out}");
         place.uninstall().unwrap();
         assert_eq!(place.commands(), Vec::<String>::new());
         assert!(!place.options.config_home.exists());
@@ -45,10 +42,7 @@ fn installing_writes_the_unit_and_starts_it() {
     let path = place.options.path();
     assert!(out.contains(&format!("Wrote {}", path.display())), "{out}");
     assert!(out.contains("systemctl --user status credd"), "{out}");
-    assert_eq!(
-        fs::metadata(&path).unwrap().permissions().mode() & 0o7777,
-        0o644
-    );
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o644);
     let unit = fs::read_to_string(&path).unwrap();
     assert!(unit.starts_with("# Installed by credd"), "{unit}");
     assert!(unit.contains("\" run\n"), "{unit}");
@@ -59,23 +53,14 @@ fn installing_writes_the_unit_and_starts_it() {
 fn installing_twice_does_nothing_even_from_another_terminal() {
     let mut place = Place::new(Manager::Systemd);
     place.install().unwrap();
-    let before = fs::metadata(place.options.path())
-        .unwrap()
-        .modified()
-        .unwrap();
+    let before = fs::metadata(place.options.path()).unwrap().modified().unwrap();
     place.forget();
     place.options.path_env.push(":/another/dir");
     let out = place.install().unwrap();
     assert!(out.contains("nothing to do"), "{out}");
     let asked = ["systemctl --user is-enabled credd.service", ACTIVE];
     assert_eq!(place.commands(), asked);
-    assert_eq!(
-        fs::metadata(place.options.path())
-            .unwrap()
-            .modified()
-            .unwrap(),
-        before
-    );
+    assert_eq!(fs::metadata(place.options.path()).unwrap().modified().unwrap(), before);
 
     place.options.force = true;
     assert!(place.install().unwrap().contains("Wrote"));
@@ -88,25 +73,16 @@ fn a_service_that_was_stopped_is_started_and_a_changed_one_restarted() {
     let mut place = Place::new(Manager::Systemd);
     place.install().unwrap();
     place.forget();
-    place.manager_says(
-        "case $* in *is-active*) [ -e \"$0.started\" ] ;; *start*) : >\"$0.started\" ;; esac",
-    );
+    place.manager_says("case $* in *is-active*) [ -e \"$0.started\" ] ;; *start*) : >\"$0.started\" ;; esac");
     place.install().unwrap();
-    assert!(
-        place
-            .commands()
-            .contains(&"systemctl --user start credd.service".to_owned())
-    );
+    assert!(place.commands().contains(&"systemctl --user start credd.service".to_owned()));
 
     place.forget();
     place.options.arguments = vec!["--config".to_owned(), "/etc/x y.toml".to_owned()];
     place.install().unwrap();
     assert_eq!(place.commands(), [RELOAD, ENABLE, RESTART, ACTIVE]);
     let unit = fs::read_to_string(place.options.path()).unwrap();
-    assert!(
-        unit.contains("\" \"--config\" \"/etc/x y.toml\" run\n"),
-        "{unit}"
-    );
+    assert!(unit.contains("\" \"--config\" \"/etc/x y.toml\" run\n"), "{unit}");
 }
 
 #[test]
@@ -133,10 +109,7 @@ fn what_is_not_ours_stays_unless_forced() {
         place.options.force = true;
         place.install().unwrap();
         assert!(fs::symlink_metadata(&path).unwrap().is_file());
-        assert_eq!(
-            fs::read_to_string(&elsewhere).unwrap(),
-            "# Installed by credd\n"
-        );
+        assert_eq!(fs::read_to_string(&elsewhere).unwrap(), "# Installed by credd\n");
         place.uninstall().unwrap();
         place.forget();
     }
@@ -152,16 +125,10 @@ fn uninstalling_removes_what_was_installed_and_no_more() {
     place.forget();
     let out = place.uninstall().unwrap();
     assert!(!place.options.path().exists() && state.exists());
-    assert!(
-        out.contains(&format!("Left where it is: {}", state.display())),
-        "{out}"
-    );
+    assert!(out.contains(&format!("Left where it is: {}", state.display())), "{out}");
     assert!(!out.contains("no-config"), "{out}");
     let commands = place.commands();
-    assert_eq!(
-        commands[..2],
-        ["systemctl --user disable --now credd.service", RELOAD]
-    );
+    assert_eq!(commands[..2], ["systemctl --user disable --now credd.service", RELOAD]);
     let out = place.uninstall().unwrap();
     assert!(out.contains("nothing to do"), "{out}");
 }
@@ -172,10 +139,7 @@ fn without_a_user_s_systemd_the_file_is_written_and_the_rest_said() {
     place.manager_says("echo 'Failed to connect to bus: No medium found' >&2; exit 1");
     let refusal = place.install().unwrap_err();
     assert!(place.options.path().exists());
-    assert!(
-        refusal.contains("No medium found") && refusal.contains("enable-linger"),
-        "{refusal}"
-    );
+    assert!(refusal.contains("No medium found") && refusal.contains("enable-linger"), "{refusal}");
 
     let mut place = Place::new(Manager::Systemd);
     place.options.path_env = "/nowhere".into();
@@ -189,14 +153,9 @@ fn without_a_user_s_systemd_the_file_is_written_and_the_rest_said() {
 #[test]
 fn systemd_s_own_words_are_passed_on() {
     let place = Place::new(Manager::Systemd);
-    place.manager_says(
-        "case $* in *restart*) echo 'Job for credd.service failed.' >&2; exit 1 ;; esac",
-    );
+    place.manager_says("case $* in *restart*) echo 'Job for credd.service failed.' >&2; exit 1 ;; esac");
     let refusal = place.install().unwrap_err();
-    assert!(
-        refusal.contains("Job for credd.service failed. See: journalctl"),
-        "{refusal}"
-    );
+    assert!(refusal.contains("Job for credd.service failed. See: journalctl"), "{refusal}");
 }
 
 #[test]
@@ -224,14 +183,9 @@ fn launchd_is_asked_in_the_right_order() {
 #[test]
 fn launchd_s_error_5_is_explained() {
     let place = Place::new(Manager::Launchd);
-    place.manager_says(
-        "case $* in bootstrap*) echo 'Bootstrap failed: 5: Input/output error' >&2; exit 5 ;; esac",
-    );
+    place.manager_says("case $* in bootstrap*) echo 'Bootstrap failed: 5: Input/output error' >&2; exit 5 ;; esac");
     let refusal = place.install().unwrap_err();
-    assert!(
-        refusal.contains("Bootstrap failed: 5: Input/output error"),
-        "{refusal}"
-    );
+    assert!(refusal.contains("Bootstrap failed: 5: Input/output error"), "{refusal}");
     assert!(refusal.contains("logged in on the screen"), "{refusal}");
 }
 
@@ -242,8 +196,7 @@ fn the_agent_is_a_property_list_of_known_keys() {
     place.options.arguments = vec!["--config".to_owned(), "/a & <b>".to_owned()];
     let file = place.options.home.join("agent.plist");
     fs::write(&file, place.options.render().unwrap()).unwrap();
-    let script =
-        "import json, plistlib, sys; print(json.dumps(plistlib.load(open(sys.argv[1], 'rb'))))";
+    let script = "import json, plistlib, sys; print(json.dumps(plistlib.load(open(sys.argv[1], 'rb'))))";
     let json = run(Command::new("python3").args(["-c", script]).arg(&file));
     let agent: serde_json::Value = serde_json::from_str(&json).unwrap();
     let known = [
@@ -260,23 +213,12 @@ fn the_agent_is_a_property_list_of_known_keys() {
         "ThrottleInterval",
         "Umask",
     ];
-    let mut keys: Vec<_> = agent
-        .as_object()
-        .unwrap()
-        .keys()
-        .map(String::as_str)
-        .collect();
+    let mut keys: Vec<_> = agent.as_object().unwrap().keys().map(String::as_str).collect();
     keys.sort_unstable();
     assert_eq!(keys, known);
     let exe = place.options.exe.to_str().unwrap();
-    assert_eq!(
-        agent["ProgramArguments"],
-        serde_json::json!([exe, "--config", "/a & <b>", "run"])
-    );
-    assert_eq!(
-        agent["KeepAlive"],
-        serde_json::json!({"SuccessfulExit": false})
-    );
+    assert_eq!(agent["ProgramArguments"], serde_json::json!([exe, "--config", "/a & <b>", "run"]));
+    assert_eq!(agent["KeepAlive"], serde_json::json!({"SuccessfulExit": false}));
     assert_eq!(agent["Umask"], 0o077);
     assert_eq!(agent["HardResourceLimits"], serde_json::json!({"Core": 0}));
 }
@@ -286,20 +228,13 @@ fn the_agent_is_a_property_list_of_known_keys() {
 fn systemd_has_nothing_to_say_about_the_unit() {
     let place = Place::new(Manager::Systemd);
     let unit = place.options.home.join("credd.service");
-    for text in [
-        place.options.render().unwrap(),
-        include_str!("../../systemd/credd.service").replace("/usr/bin/credd", "/bin/true"),
-    ] {
+    for text in [place.options.render().unwrap(), include_str!("../../systemd/credd.service").replace("/usr/bin/credd", "/bin/true")] {
         fs::write(&unit, text).unwrap();
         let mut analyse = Command::new("systemd-analyze");
         analyse.args(["--user", "verify", "--man=no"]).arg(&unit);
         analyse.env("XDG_RUNTIME_DIR", &place.options.home);
         let output = analyse.output().unwrap();
-        assert!(
-            output.status.success() && output.stderr.is_empty(),
-            "{}",
-            said(&output)
-        );
+        assert!(output.status.success() && output.stderr.is_empty(), "{}", said(&output));
     }
 }
 
@@ -327,17 +262,13 @@ fn the_service_runs_in_its_sandbox() {
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     let this = std::env::current_exe().unwrap();
     let verb = |verb: &str| {
-        guest.shell(&format!(
-            "CREDD_TEST_VERB={verb} {} --exact --ignored inside_the_guest",
-            this.display()
-        ));
+        guest.shell(&format!("CREDD_TEST_VERB={verb} {} --exact --ignored inside_the_guest", this.display()));
         fs::read_to_string(guest.share().join("said")).unwrap()
     };
     let show = |property: &str| guest.shell(&format!("systemctl --user show -P {property} credd"));
 
     // Something of the user's whose environment holds a key.
-    let other =
-        "systemd-run --user --quiet --unit=other --setenv=AWS_BEARER_TOKEN_BEDROCK=x sleep 1000";
+    let other = "systemd-run --user --quiet --unit=other --setenv=AWS_BEARER_TOKEN_BEDROCK=x sleep 1000";
     guest.shell(other);
     guest.shell("systemctl --user show -P MainPID other >/share/other");
     assert!(verb("install").contains("credd runs"));
@@ -378,9 +309,7 @@ fn the_service_runs_in_its_sandbox() {
     // It comes back, and its child, which might be restarting LiteLLM, has not been touched.
     let child = guest.shell("cat /share/child");
     guest.shell("systemctl --user kill --signal=KILL --kill-whom=main credd");
-    wait::until_true("it is restarted", Duration::from_secs(20), || {
-        show("NRestarts") == "1" && show("ActiveState") == "active"
-    });
+    wait::until_true("it is restarted", Duration::from_secs(20), || show("NRestarts") == "1" && show("ActiveState") == "active");
     guest.shell(&format!("kill -0 {child}"));
     let child = guest.shell("cat /share/child");
     assert!(verb("uninstall").contains("credd is stopped"));

@@ -1,9 +1,6 @@
 //! A home to install in, with service managers that only take notes.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "in a test, a panic is the error handling"
-)]
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is the error handling")]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -37,10 +34,7 @@ pub fn options(manager: Manager, home: &Path, exe: &Path) -> InstallOptions {
 pub fn alert() {
     let script = r#"cat >/share/alert; printf '%s\n' "$0" >>/share/alert; tr '\0' '\n' </proc/$$/cgroup >>/share/alert"#;
     let argv = ["sh", "-c", script, "$HOME %h"].map(str::to_owned).to_vec();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let event = runtime.block_on(async {
         let (events, mut inbox) = tokio::sync::mpsc::unbounded_channel();
         let desktop = Desktop::new(events);
@@ -101,10 +95,7 @@ impl Place {
         self.call(service::uninstall)
     }
 
-    fn call(
-        &self,
-        verb: fn(&InstallOptions, &mut dyn std::io::Write) -> Result<(), ServiceError>,
-    ) -> Result<String, String> {
+    fn call(&self, verb: fn(&InstallOptions, &mut dyn std::io::Write) -> Result<(), ServiceError>) -> Result<String, String> {
         let mut out = Vec::new();
         verb(&self.options, &mut out).map_err(|error| error.to_string())?;
         Ok(String::from_utf8(out).unwrap())

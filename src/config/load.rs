@@ -1,0 +1,545 @@
+//! Reading the configuration file: one error, with file, line and a caret.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::{
+    Alerts, Config, ConsumerConfig, DEFAULT_ENV_FILE, DEFAULT_LIFETIME, DEFAULT_VARIABLE, Iam, KeyConfig, KindChoice, Metrics, Restart,
+    Verify,
+};
+use crate::core::{ConsumerName, KeyName};
+use crate::cron;
+
+/// What is wrong with a configuration, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    /// The file.
+    pub path: PathBuf,
+    /// The place in it, if the file could be read.
+    pub place: Option<Place>,
+    /// What is wrong and what would be right, in one sentence.
+    pub message: String,
+}
+
+/// A place in a configuration file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+    /// How many characters are meant.
+    pub width: usize,
+    /// The line's text.
+    pub text: String,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(place) = &self.place else { return write!(f, "{}: {}", self.path.display(), self.message) };
+        let Place { line, column, width, text } = place;
+        let margin = " ".repeat(line.to_string().len());
+        writeln!(f, "{}:{line}:{column}: {}", self.path.display(), self.message)?;
+        writeln!(f, "{margin} |")?;
+        writeln!(f, "{line} | {text}")?;
+        write!(f, "{margin} | {}{}", " ".repeat(column - 1), "^".repeat(*width))
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// The surroundings that a configuration refers to.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// Stands for `~`.
+    pub home: PathBuf,
+}
+
+impl Config {
+    /// The configuration of somebody who has no file.
+    pub fn defaults(surroundings: &Surroundings) -> Self {
+        let mut reader = Reader { path: Path::new(""), text: "", surroundings };
+        // The defaults are valid whatever the home directory is: a unit test holds that.
+        reader.config(Raw::default()).unwrap_or_else(|_| Self {
+            alerts: Alerts { days: Vec::new(), remind: String::new(), desktop: false, command: Vec::new() },
+            metrics: Metrics::default(),
+            keys: Vec::new(),
+            consumers: Vec::new(),
+        })
+    }
+
+    /// Reads `path`; a file that isn't there means the defaults, unless it was `named` by the user.
+    pub fn load(path: &Path, named: bool, surroundings: &Surroundings) -> Result<Self, ConfigError> {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !named => return Ok(Self::defaults(surroundings)),
+            Err(error) => {
+                let message = format!("can't be read ({error}); check the path given by --config or CREDD_CONFIG");
+                return Err(ConfigError { path: path.into(), place: None, message });
+            }
+        };
+        Self::parse(path, &text, surroundings)
+    }
+
+    /// Reads the text of a configuration; `path` is for messages.
+    pub fn parse(path: &Path, text: &str, surroundings: &Surroundings) -> Result<Self, ConfigError> {
+        let mut reader = Reader { path, text, surroundings };
+        let raw: Raw = toml::from_str(text).map_err(|error| reader.error(error.span(), one_line(error.message())))?;
+        reader.config(raw)
+    }
+}
+
+/// Lengths of time as people write them: `30d`, `12h`, `1d 12h`, `30s`. Days are 24 hours.
+pub fn parse_duration(text: &str) -> Result<SignedDuration, String> {
+    let wrong = || format!("{text:?} is not a length of time; write it like \"30d\", \"12h\" or \"90s\"");
+    let span: jiff::Span = text.trim().parse().map_err(|_| wrong())?;
+    let duration = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
+    if duration.is_positive() { Ok(duration) } else { Err(format!("{text:?} is not a length of time greater than nothing")) }
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    #[serde(default)]
+    alerts: RawAlerts,
+    #[serde(default)]
+    metrics: RawMetrics,
+    keys: Option<Vec<Spanned<RawKey>>>,
+    consumers: Option<Vec<Spanned<RawConsumer>>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct RawAlerts {
+    days: Option<Vec<Spanned<u32>>>,
+    remind: Option<Spanned<String>>,
+    desktop: Option<bool>,
+    command: Option<Spanned<Vec<String>>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct RawMetrics {
+    textfile: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawKey {
+    name: Option<Spanned<String>>,
+    kind: Option<KindChoice>,
+    variable: Option<Spanned<String>>,
+    env_file: Option<Spanned<String>>,
+    lifetime: Option<Spanned<String>>,
+    region: Option<Spanned<String>>,
+    probe: Option<Spanned<String>>,
+    endpoint: Option<Spanned<String>>,
+    iam: Option<Spanned<Iam>>,
+    aws_profile: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawConsumer {
+    name: Option<Spanned<String>>,
+    keys: Option<Vec<Spanned<String>>>,
+    restart: Option<Spanned<Restart>>,
+    handover: Option<bool>,
+    #[serde(rename = "match")]
+    matches: Option<Spanned<Vec<String>>>,
+    url: Option<Spanned<String>>,
+    verify: Option<Verify>,
+    model: Option<String>,
+    master_key_variable: Option<Spanned<String>>,
+    stop_timeout: Option<Spanned<String>>,
+    ready_timeout: Option<Spanned<String>>,
+    pid_file: Option<Spanned<String>>,
+    unit: Option<String>,
+    compose_file: Option<Spanned<String>>,
+    command: Option<Vec<String>>,
+}
+
+struct Reader<'a> {
+    path: &'a Path,
+    text: &'a str,
+    surroundings: &'a Surroundings,
+}
+
+type Result<T, E = ConfigError> = std::result::Result<T, E>;
+
+impl Reader<'_> {
+    fn config(&mut self, raw: Raw) -> Result<Config> {
+        let alerts = self.alerts(raw.alerts)?;
+        let metrics =
+            Metrics { textfile: raw.metrics.textfile.filter(|path| !path.get_ref().is_empty()).map(|path| self.file(&path)).transpose()? };
+        let keys = match raw.keys {
+            None => vec![self.default_key()],
+            Some(keys) => keys.into_iter().map(|key| self.key(key)).collect::<Result<Vec<_>>>()?,
+        };
+        let known: BTreeSet<_> = keys.iter().map(|key| key.0.name.clone()).collect();
+        let consumers = match raw.consumers {
+            None => vec![default_consumer()],
+            Some(consumers) => {
+                let consumers = consumers.into_iter().map(|consumer| self.consumer(consumer, &known)).collect::<Result<Vec<_>>>()?;
+                self.unique("consumer", consumers.iter().map(|(consumer, span)| (consumer.name.as_str(), span)))?;
+                consumers.into_iter().map(|(consumer, _)| consumer).collect()
+            }
+        };
+        self.unique("key", keys.iter().map(|(key, span)| (key.name.as_str(), span)))?;
+        Ok(Config { alerts, metrics, keys: keys.into_iter().map(|(key, _)| key).collect(), consumers })
+    }
+
+    fn alerts(&self, raw: RawAlerts) -> Result<Alerts> {
+        let mut days = Vec::new();
+        for day in raw.days.unwrap_or_else(|| vec![Spanned::new(0..0, 25)]) {
+            if !(1..=30).contains(day.get_ref()) {
+                return Err(self.error(Some(day.span()), "a day of a 30-day key's life is from 1 to 30"));
+            }
+            days.push(day.into_inner());
+        }
+        days.sort_unstable();
+        days.dedup();
+        let remind = self.cron(raw.remind, "0 0 10 * * *")?;
+        let command = match raw.command {
+            Some(argv) => self.argv(argv)?,
+            None => Vec::new(),
+        };
+        Ok(Alerts { days, remind, desktop: raw.desktop.unwrap_or(true), command })
+    }
+
+    fn default_key(&self) -> (KeyConfig, Range<usize>) {
+        let key = KeyConfig {
+            name: "bedrock".into(),
+            kind: KindChoice::Auto,
+            variable: DEFAULT_VARIABLE.into(),
+            env_file: self.surroundings.home.join(DEFAULT_ENV_FILE),
+            lifetime: Some(DEFAULT_LIFETIME),
+            region: "us-east-1".into(),
+            probe: Some("0 0 */6 * * *".into()),
+            endpoint: None,
+            iam: Iam::Off,
+            aws_profile: None,
+        };
+        (key, 0..0)
+    }
+
+    fn key(&self, raw: Spanned<RawKey>) -> Result<(KeyConfig, Range<usize>)> {
+        let table = raw.span();
+        let raw = raw.into_inner();
+        let (default, _) = self.default_key();
+        let name = self.name(raw.name, default.name.as_str(), &table)?;
+        let variable = match raw.variable {
+            None => default.variable,
+            Some(variable) if is_variable(variable.get_ref()) => variable.into_inner(),
+            Some(variable) => {
+                return Err(self.error(Some(variable.span()), "a variable's name is letters, digits and _, not starting with a digit"));
+            }
+        };
+        let lifetime = match raw.lifetime {
+            None => default.lifetime,
+            Some(text) if text.get_ref() == "never" => None,
+            Some(text) => Some(self.duration(&text)?),
+        };
+        let region = match raw.region {
+            None => default.region,
+            Some(region) if is_region(region.get_ref()) => region.into_inner(),
+            Some(region) => return Err(self.error(Some(region.span()), "an AWS region looks like \"us-east-1\"")),
+        };
+        let probe = match raw.probe {
+            Some(text) if text.get_ref() == "off" => None,
+            other => Some(self.cron(other, "0 0 */6 * * *")?),
+        };
+        let kind = raw.kind.unwrap_or(default.kind);
+        let iam = raw.iam.as_ref().map_or(default.iam, |iam| *iam.get_ref());
+        let aws_profile = raw.aws_profile.filter(|profile| !profile.is_empty());
+        if kind == KindChoice::ShortTerm && aws_profile.is_none() {
+            return Err(self.error(Some(table), "kind = \"short-term\" needs aws_profile, the AWS CLI profile to mint keys from"));
+        }
+        let env_file = raw.env_file.map_or(Ok(default.env_file), |path| self.file(&path))?;
+        let endpoint = raw.endpoint.filter(|url| !url.get_ref().is_empty()).map(|url| self.url(&url)).transpose()?;
+        Ok((KeyConfig { name: KeyName(name.0), kind, variable, env_file, lifetime, region, probe, endpoint, iam, aws_profile }, name.1))
+    }
+
+    fn consumer(&self, raw: Spanned<RawConsumer>, known: &BTreeSet<KeyName>) -> Result<(ConsumerConfig, Range<usize>)> {
+        let table = raw.span();
+        let raw = raw.into_inner();
+        let default = default_consumer();
+        let name = self.name(raw.name, default.name.as_str(), &table)?;
+        let mut keys = Vec::new();
+        for key in raw.keys.unwrap_or_default() {
+            let key_name = KeyName::from(key.get_ref().as_str());
+            if !known.contains(&key_name) {
+                let names: Vec<_> = known.iter().map(KeyName::as_str).collect();
+                return Err(self.error(
+                    Some(key.span()),
+                    &format!("no key is named {key_name:?}; there is {}", names.join(", "), key_name = key_name.as_str()),
+                ));
+            }
+            keys.push(key_name);
+        }
+        let matches = match raw.matches {
+            None => default.matches,
+            Some(words) => self.argv(words)?,
+        };
+        if matches.is_empty() {
+            return Err(self.error(Some(table), "match needs at least the program's name"));
+        }
+        let restart = raw.restart.as_ref().map_or(default.restart, |restart| *restart.get_ref());
+        let restart_span = raw.restart.as_ref().map_or(table.clone(), Spanned::span);
+        let command = raw.command.unwrap_or_default();
+        if restart == Restart::Command && command.is_empty() {
+            return Err(self.error(Some(restart_span), "restart = \"command\" needs command, the argv to run"));
+        }
+        let compose_file = raw.compose_file.filter(|path| !path.get_ref().is_empty()).map(|path| self.file(&path)).transpose()?;
+        if restart == Restart::Compose && compose_file.is_none() {
+            return Err(self.error(Some(restart_span), "restart = \"compose\" needs compose_file"));
+        }
+        let master_key_variable = match raw.master_key_variable {
+            None => default.master_key_variable,
+            Some(variable) if is_variable(variable.get_ref()) => variable.into_inner(),
+            Some(variable) => {
+                return Err(self.error(Some(variable.span()), "a variable's name is letters, digits and _, not starting with a digit"));
+            }
+        };
+        let consumer = ConsumerConfig {
+            name: ConsumerName(name.0),
+            keys,
+            restart,
+            handover: raw.handover.unwrap_or(default.handover),
+            matches,
+            url: raw.url.filter(|url| !url.get_ref().is_empty()).map(|url| self.url(&url)).transpose()?,
+            verify: raw.verify.unwrap_or(default.verify),
+            model: raw.model.filter(|model| !model.is_empty()),
+            master_key_variable,
+            stop_timeout: self.timeout(raw.stop_timeout, default.stop_timeout)?,
+            ready_timeout: self.timeout(raw.ready_timeout, default.ready_timeout)?,
+            pid_file: raw.pid_file.filter(|path| !path.get_ref().is_empty()).map(|path| self.file(&path)).transpose()?,
+            unit: raw.unit.filter(|unit| !unit.is_empty()),
+            compose_file,
+            command,
+        };
+        Ok((consumer, name.1))
+    }
+
+    fn name(&self, raw: Option<Spanned<String>>, default: &str, table: &Range<usize>) -> Result<(Box<str>, Range<usize>)> {
+        let Some(name) = raw else { return Ok((default.into(), table.clone())) };
+        let fine = !name.get_ref().is_empty() && name.get_ref().chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+        if fine {
+            let span = name.span();
+            Ok((name.into_inner().into(), span))
+        } else {
+            Err(self.error(Some(name.span()), "a name is letters, digits, -, _ and ."))
+        }
+    }
+
+    fn unique<'n>(&self, what: &str, names: impl Iterator<Item = (&'n str, &'n Range<usize>)>) -> Result<()> {
+        let mut seen = BTreeSet::new();
+        for (name, span) in names {
+            if !seen.insert(name) {
+                return Err(self.error(Some(span.clone()), &format!("a second {what} is named {name:?}; names are unique")));
+            }
+        }
+        Ok(())
+    }
+
+    fn cron(&self, raw: Option<Spanned<String>>, default: &str) -> Result<String> {
+        let Some(text) = raw else { return Ok(default.into()) };
+        match cron::parse(text.get_ref()) {
+            Ok(_) => Ok(text.into_inner()),
+            Err(why) => {
+                Err(self.error(Some(text.span()), &format!("{why}; a cron expression here is \"second minute hour day month weekday\"")))
+            }
+        }
+    }
+
+    fn argv(&self, words: Spanned<Vec<String>>) -> Result<Vec<String>> {
+        if words.get_ref().first().is_some_and(String::is_empty) {
+            return Err(self.error(Some(words.span()), "the first word, the program, is empty"));
+        }
+        Ok(words.into_inner())
+    }
+
+    fn duration(&self, text: &Spanned<String>) -> Result<SignedDuration> {
+        parse_duration(text.get_ref()).map_err(|why| self.error(Some(text.span()), &why))
+    }
+
+    fn timeout(&self, raw: Option<Spanned<String>>, default: Duration) -> Result<Duration> {
+        let Some(text) = raw else { return Ok(default) };
+        let duration = self.duration(&text)?;
+        Duration::try_from(duration).map_err(|_| self.error(Some(text.span()), "is too long"))
+    }
+
+    fn file(&self, path: &Spanned<String>) -> Result<PathBuf> {
+        let text = path.get_ref();
+        let home = &self.surroundings.home;
+        let full = match text.strip_prefix("~/") {
+            Some(below) => home.join(below),
+            None if text == "~" => home.clone(),
+            None => PathBuf::from(text),
+        };
+        if full.is_absolute() && !text.contains('\0') {
+            Ok(full)
+        } else {
+            Err(self.error(Some(path.span()), "is not an absolute path; start it with / or ~/"))
+        }
+    }
+
+    fn url(&self, url: &Spanned<String>) -> Result<String> {
+        let text = url.get_ref().trim_end_matches('/');
+        let wrong = |why: &str| Err(self.error(Some(url.span()), why));
+        let Some((scheme, rest)) = text.split_once("://") else { return wrong("is not a URL; write it like \"https://host:port\"") };
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let host = authority.rsplit_once(':').map_or(authority, |(host, port)| if port.parse::<u16>().is_ok() { host } else { authority });
+        match scheme {
+            _ if host.is_empty() || host.contains('@') => wrong("has no host name; write it like \"https://host:port\""),
+            "https" => Ok(text.into()),
+            "http" if matches!(host, "127.0.0.1" | "localhost" | "[::1]") => Ok(text.into()),
+            "http" => wrong("would send the key unencrypted: http is for loopback alone, use https"),
+            _ => wrong("is neither http:// nor https://"),
+        }
+    }
+
+    fn error(&self, span: Option<Range<usize>>, message: &str) -> ConfigError {
+        let place = span.filter(|_| !self.text.is_empty()).map(|span| place(self.text, span));
+        ConfigError { path: self.path.into(), place, message: message.into() }
+    }
+}
+
+fn default_consumer() -> ConsumerConfig {
+    ConsumerConfig {
+        name: "litellm".into(),
+        keys: Vec::new(),
+        restart: Restart::Auto,
+        handover: true,
+        matches: vec!["litellm".into(), "--config".into()],
+        url: None,
+        verify: Verify::Completion,
+        model: None,
+        master_key_variable: "LITELLM_MASTER_KEY".into(),
+        stop_timeout: Duration::from_secs(30),
+        ready_timeout: Duration::from_secs(120),
+        pid_file: None,
+        unit: None,
+        compose_file: None,
+        command: Vec::new(),
+    }
+}
+
+fn is_variable(name: &str) -> bool {
+    let mut chars = name.chars();
+    chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_') && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+fn is_region(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+}
+
+/// toml's messages may span lines; ours are one sentence.
+fn one_line(message: &str) -> &str {
+    message.lines().next().unwrap_or_default()
+}
+
+fn place(text: &str, span: Range<usize>) -> Place {
+    let start = floor_boundary(text, span.start);
+    let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
+    let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
+    let end = floor_boundary(text, span.end).clamp(start, line_end);
+    Place {
+        line: text[..start].matches('\n').count() + 1,
+        column: text[line_start..start].chars().count() + 1,
+        width: text[start..end].chars().count().max(1),
+        text: text[line_start..line_end].trim_end_matches('\r').replace('\t', " "),
+    }
+}
+
+fn floor_boundary(text: &str, at: usize) -> usize {
+    (0..=at.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn surroundings() -> Surroundings {
+        Surroundings { home: "/home/u".into() }
+    }
+
+    fn parse(text: &str) -> Result<Config> {
+        Config::parse(Path::new("/c.toml"), text, &surroundings())
+    }
+
+    fn complaint(text: &str) -> String {
+        parse(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn without_a_file_the_bedrock_key_and_litellm_are_looked_after() {
+        let config = Config::defaults(&surroundings());
+        assert_eq!(config, parse("").unwrap());
+        assert_eq!(config.keys.len(), 1);
+        assert_eq!(config.keys[0].env_file, Path::new("/home/u/.backlog-toolkit-env"));
+        assert_eq!(config.keys[0].lifetime, Some(SignedDuration::from_hours(720)));
+        assert_eq!(config.consumers[0].matches, ["litellm", "--config"]);
+        assert_eq!(config.alerts.days, [25]);
+    }
+
+    #[test]
+    fn keys_and_consumers_replace_the_defaults_each_on_its_own() {
+        let config = parse("[[keys]]\nname = \"a\"\nenv_file = \"~/a.env\"\nlifetime = \"never\"\n[[keys]]\nname = \"b\"\nvariable = \"B\"\nprobe = \"off\"").unwrap();
+        assert_eq!(config.keys.len(), 2);
+        assert_eq!(config.keys[0].env_file, Path::new("/home/u/a.env"));
+        assert_eq!(config.keys[0].lifetime, None);
+        assert_eq!(config.keys[1].probe, None);
+        assert_eq!(config.consumers[0].name.as_str(), "litellm");
+        assert!(parse("consumers = []").unwrap().consumers.is_empty());
+    }
+
+    #[test]
+    fn errors_have_file_line_and_caret() {
+        assert_eq!(
+            complaint("[alerts]\ndays = [25]\nremid = \"x\"\n"),
+            "/c.toml:3:1: unknown field `remid`, expected one of `days`, `remind`, `desktop`, `command`\n  |\n3 | remid = \"x\"\n  | ^^^^^"
+        );
+        assert_eq!(
+            complaint("[alerts]\nremind = \"never\""),
+            "/c.toml:2:10: \"never\" is not a cron expression; a cron expression here is \"second minute hour day month weekday\"\n  |\n2 | remind = \"never\"\n  |          ^^^^^^^"
+        );
+        assert!(complaint("[[keys]]\nname = \"a\"\n[[keys]]\nname = \"a\"").contains("/c.toml:4:8: a second key is named \"a\""));
+        assert!(complaint("[[keys]]\n[[keys]]").contains("a second key is named \"bedrock\""));
+        assert!(complaint("[[consumers]]\nkeys = [\"x\"]").contains("/c.toml:2:9: no key is named \"x\"; there is bedrock"));
+        assert!(complaint("[[consumers]]\nrestart = \"command\"").contains("/c.toml:2:11: restart = \"command\" needs command"));
+        assert!(complaint("[[keys]]\nkind = \"short-term\"").contains("needs aws_profile"));
+        assert!(complaint("[[keys]]\nlifetime = \"30\"").contains("is not a length of time"));
+        assert!(complaint("[[keys]]\nenv_file = \"x.env\"").contains("is not an absolute path"));
+        assert!(complaint("[[keys]]\nendpoint = \"http://example.com\"").contains("http is for loopback alone"));
+        assert!(complaint("[alerts]\ndays = [25, 31]").contains("/c.toml:2:13: a day of a 30-day key's life"));
+        assert!(complaint("= 3").contains("/c.toml:1:"));
+    }
+
+    #[test]
+    fn lengths_of_time() {
+        assert_eq!(parse_duration("30d").unwrap(), SignedDuration::from_hours(720));
+        assert_eq!(parse_duration("1d 12h").unwrap(), SignedDuration::from_hours(36));
+        assert_eq!(parse_duration("90s").unwrap(), SignedDuration::from_secs(90));
+        for wrong in ["", "30", "d", "-3d", "0s", "2 fortnights", "1 month"] {
+            assert!(parse_duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn endpoints() {
+        for fine in ["http://127.0.0.1:4000", "http://localhost", "http://[::1]:80", "https://bedrock.example/x"] {
+            assert!(parse(&format!("[[keys]]\nendpoint = {fine:?}")).is_ok(), "{fine}");
+        }
+        for wrong in ["ftp://x", "127.0.0.1", "https://", "http://127.0.0.1.evil.example", "http://localhost@evil.example"] {
+            assert!(parse(&format!("[[keys]]\nendpoint = {wrong:?}")).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Having a consumer take up the keys that are in the env files now.
+
+use std::path::PathBuf;
+
+use jiff::SignedDuration;
+
+use super::environment::{self, Changes};
+use super::find::find;
+use super::sys::{self, Held};
+use super::{lock, plain, unit};
+use crate::clock;
+use crate::config::Restart;
+use crate::core::{ApplyReport, Outcome, RunBy};
+use crate::salt::Salt;
+use crate::worker::job::ApplyOrder;
+
+/// How an attempt ended; [`ApplyReport`] without the time it took.
+pub(super) struct End {
+    pub(super) outcome: Outcome,
+    pub(super) detail: String,
+    pub(super) pid: Option<i32>,
+}
+
+impl End {
+    pub(super) fn new(outcome: Outcome, detail: impl Into<String>, pid: Option<i32>) -> Self {
+        Self { outcome, detail: detail.into(), pid }
+    }
+
+    /// Something was in the way before anything was done: the consumer serves as it did.
+    pub(super) fn untouched(process: &Held, why: &str) -> Self {
+        let detail = format!("it was not touched and runs with its old key: {why}");
+        Self::new(Outcome::RolledBack, detail, Some(process.pid()))
+    }
+}
+
+/// What the ways of restarting share.
+pub(super) struct Attempt<'a> {
+    pub(super) order: &'a ApplyOrder,
+    pub(super) changes: &'a Changes,
+    pub(super) salt: &'a Salt,
+    /// Told what is being done, as words after "is".
+    pub(super) progress: &'a mut dyn FnMut(&str),
+}
+
+/// Has one consumer take up the keys ordered: each of its processes, one after another, is restarted with
+/// its old environment and what the env files export laid over it, and put back where that fails.
+///
+/// Nothing is touched unless every key still has the value decided on, and nobody else is at work on this
+/// consumer. `progress` is told what is being done: "stopping", "starting", "waiting until it is ready",
+/// "proving it by a completion", "going back".
+pub fn apply(order: &ApplyOrder, progress: &mut dyn FnMut(&str)) -> ApplyReport {
+    let start = clock::monotonic();
+    let end = attempt(order, progress);
+    let took = clock::monotonic().saturating_duration_since(start);
+    ApplyReport {
+        outcome: end.outcome,
+        detail: end.detail,
+        took: SignedDuration::try_from(took).unwrap_or(SignedDuration::MAX),
+        pid: end.pid,
+    }
+}
+
+fn attempt(order: &ApplyOrder, progress: &mut dyn FnMut(&str)) -> End {
+    let name = &order.consumer.name;
+    let _lock = match lock::lock(&order.state_dir, name) {
+        Ok(Some(lock)) => lock,
+        Ok(None) => {
+            let detail = "another worker is at work on it: look again when that is done";
+            return End::new(Outcome::Superseded, detail, None);
+        }
+        Err(error) => {
+            let path = lock::lock_path(&order.state_dir, name);
+            let detail = format!("{} can't be locked ({error}): nothing was touched", path.display());
+            return End::new(Outcome::RolledBack, detail, None);
+        }
+    };
+    let salt = match Salt::load(&order.state_dir) {
+        Ok(salt) => salt,
+        Err(error) => {
+            let detail = format!("the salt can't be read ({error}): nothing was touched");
+            return End::new(Outcome::RolledBack, detail, None);
+        }
+    };
+    let home = std::env::home_dir().unwrap_or_else(|| PathBuf::from("/"));
+    let changes = match environment::changes(&order.keys, &salt, &home) {
+        Ok(changes) => changes,
+        Err(unfit) => return End::new(Outcome::Superseded, unfit.to_string(), None),
+    };
+    let processes = match find(&order.consumer.matches) {
+        Ok(processes) if !processes.is_empty() => processes,
+        Ok(_) => {
+            let words = order.consumer.matches.join(" ");
+            return End::new(Outcome::Failed, format!("no process matches {words:?}: start it"), None);
+        }
+        Err(error) => {
+            return End::new(Outcome::Failed, format!("processes can't be looked at: {error}"), None);
+        }
+    };
+    let mut attempt = Attempt { order, changes: &changes, salt: &salt, progress };
+    each(&mut attempt, processes)
+}
+
+/// Restarts one process after another; the first that fails ends it. The report is of the worst, with the
+/// main pid of the oldest.
+fn each(attempt: &mut Attempt<'_>, processes: Vec<Held>) -> End {
+    let all = processes.len();
+    let pids: Vec<i32> = processes.iter().map(Held::pid).collect();
+    let mut ended: Option<End> = None;
+    for (index, process) in processes.into_iter().enumerate() {
+        if process.is_gone() {
+            // The user was faster, or it went with one before it.
+            continue;
+        }
+        let run_by = sys::run_by(&process);
+        let mut end = one(attempt, &process, run_by, &pids);
+        let pid = ended.as_ref().map_or(end.pid, |first| first.pid);
+        if end.outcome != Outcome::Applied && all > 1 {
+            end.detail = format!("process {} of {all}: {}", index + 1, end.detail);
+        }
+        let is_over = end.outcome != Outcome::Applied;
+        ended = Some(End { pid, ..end });
+        if is_over {
+            break;
+        }
+    }
+    ended.unwrap_or_else(|| End::new(Outcome::Superseded, "it ended by itself: look again", None))
+}
+
+/// The way of restarting that fits one process.
+fn one(attempt: &mut Attempt<'_>, process: &Held, run_by: RunBy, known: &[i32]) -> End {
+    let consumer = &attempt.order.consumer;
+    let unit = match (consumer.restart, run_by) {
+        (Restart::Systemd, by) => match (consumer.unit.clone(), by) {
+            (Some(unit), _) | (None, RunBy::Systemd { unit }) => Some(unit),
+            _ => {
+                return End::untouched(process, "restart = \"systemd\", but no unit runs it: set unit");
+            }
+        },
+        (Restart::Auto, RunBy::Systemd { unit }) => Some(unit),
+        (Restart::Auto | Restart::Process, _) => None,
+        (other, _) => {
+            let why = format!("restart = {:?} isn't there yet", other.as_str());
+            return End::untouched(process, &why);
+        }
+    };
+    match unit {
+        Some(unit) => unit::restart(attempt, process, &unit),
+        None => plain::restart(attempt, process, known),
+    }
+}

@@ -1,0 +1,148 @@
+//! Waiting until a consumer serves.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use super::find::option;
+use super::http;
+use super::sys::{self, Held, Listener};
+use crate::clock;
+
+/// Where a consumer is expected to answer.
+pub struct Place {
+    /// `url` of the configuration, if it is one that can be asked (no TLS here).
+    url: Option<String>,
+    /// Ports it listened on before; empty where that isn't known.
+    ports: Vec<u16>,
+    /// Port of its command line, or LiteLLM's usual one here.
+    fallback: u16,
+}
+
+/// How the wait ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Waited {
+    /// It listens and answers; its base URL, without a slash at the end.
+    Ready(String),
+    /// The process ended.
+    Died,
+    /// Another process has the port.
+    Taken(u16),
+    /// Not in the time given.
+    TimedOut,
+}
+
+/// Between two looks at the sockets: cheap, and nothing tells of a new listener.
+const LOOK: Duration = Duration::from_millis(100);
+/// For one request for a sign of life.
+const ANSWER: Duration = Duration::from_secs(5);
+
+impl Place {
+    /// Where a running consumer serves; its successor is expected in the same place.
+    pub fn of(process: &Held, argv: &[Vec<u8>], url: Option<&str>) -> Self {
+        let own = own_listeners(process).unwrap_or_default();
+        Self {
+            url: url.filter(|url| url.starts_with("http://")).map(|url| url.trim_end_matches('/').to_owned()),
+            ports: own.iter().map(|listener| listener.address.port()).collect(),
+            fallback: option(argv, &["--port"]).and_then(|port| port.to_str()?.parse().ok()).unwrap_or(8000),
+        }
+    }
+
+    /// Waits until the process, or one below it, listens where its predecessor did and answers.
+    ///
+    /// That it answers wouldn't do: something else may have taken the port.
+    pub fn wait(&self, process: &Held, patience: Duration) -> Waited {
+        let end = clock::monotonic() + patience;
+        loop {
+            match self.look(process) {
+                Some(Waited::Ready(base)) => return Waited::Ready(base),
+                Some(other) => return other,
+                None => {}
+            }
+            let left = end.saturating_duration_since(clock::monotonic());
+            if left.is_zero() {
+                return Waited::TimedOut;
+            }
+            if process.gone_within(LOOK.min(left)) {
+                return Waited::Died;
+            }
+        }
+    }
+
+    fn look(&self, process: &Held) -> Option<Waited> {
+        let Some(all) = all_listeners(process) else {
+            // No such knowledge on this system: it has to answer, that is all.
+            let base = self.url.clone().unwrap_or_else(|| format!("http://127.0.0.1:{}", self.fallback));
+            return answers(&base).then_some(Waited::Ready(base));
+        };
+        let own: Vec<SocketAddr> = all.iter().filter(|one| one.own).map(|one| one.address).collect();
+        let expected = |address: &&SocketAddr| self.ports.is_empty() || self.ports.contains(&address.port());
+        if let Some(taken) = self.taken(&own, &all) {
+            return Some(Waited::Taken(taken));
+        }
+        let mut here = own.iter().filter(expected);
+        if let Some(url) = &self.url {
+            return (here.next().is_some() && answers(url)).then(|| Waited::Ready(url.clone()));
+        }
+        here.map(base_url).find(|base| answers(base)).map(Waited::Ready)
+    }
+
+    /// It listens, though not where it did, and somebody else does.
+    fn taken(&self, own: &[SocketAddr], all: &[Listener]) -> Option<u16> {
+        let is_elsewhere = !own.is_empty() && !self.ports.is_empty() && own.iter().all(|address| !self.ports.contains(&address.port()));
+        let mut others = all.iter().filter(|one| !one.own).map(|one| one.address.port());
+        is_elsewhere.then(|| others.find(|port| self.ports.contains(port)))?
+    }
+}
+
+fn all_listeners(process: &Held) -> Option<Vec<Listener>> {
+    let below = sys::descendants(process);
+    let tree: Vec<&Held> = std::iter::once(process).chain(&below).collect();
+    sys::listeners(&tree)
+}
+
+fn own_listeners(process: &Held) -> Option<Vec<Listener>> {
+    let mut all = all_listeners(process)?;
+    all.retain(|listener| listener.own);
+    Some(all)
+}
+
+fn answers(base: &str) -> bool {
+    http::get(&format!("{base}/health/liveliness"), ANSWER).is_ok_and(|status| status < 500)
+}
+
+/// A URL for a listening address; "any" is asked at loopback.
+fn base_url(address: &SocketAddr) -> String {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    format!("http://{}", SocketAddr::new(ip, address.port()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_address_is_asked_at_loopback() {
+        let url = |text: &str| base_url(&text.parse().unwrap());
+        assert_eq!(url("0.0.0.0:4000"), "http://127.0.0.1:4000");
+        assert_eq!(url("[::]:4000"), "http://[::1]:4000");
+        assert_eq!(url("10.0.0.1:80"), "http://10.0.0.1:80");
+    }
+
+    #[test]
+    fn a_port_taken_by_another_is_told_from_one_not_yet_open() {
+        let place = Place { url: None, ports: vec![8000], fallback: 8000 };
+        let listener = |port: u16, own| Listener { address: ([127, 0, 0, 1], port).into(), own };
+        let taken = |all: &[Listener]| {
+            let own: Vec<_> = all.iter().filter(|one| one.own).map(|one| one.address).collect();
+            place.taken(&own, all)
+        };
+        assert_eq!(taken(&[listener(8000, false)]), None);
+        assert_eq!(taken(&[listener(8000, true)]), None);
+        assert_eq!(taken(&[listener(8000, false), listener(54321, true)]), Some(8000));
+        assert_eq!(taken(&[listener(54321, true)]), None);
+    }
+}

@@ -1,0 +1,135 @@
+//! The user's systemd, over D-Bus.
+//!
+//! Interfaces: org.freedesktop.systemd1(5). One connection of a short-lived worker; every call is bounded,
+//! since a bus or a manager that hangs would hang it too.
+
+use std::future::Future;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use zbus::zvariant::DynamicType;
+use zbus::{Connection, Fd, ObjectPath, OwnedObjectPath, OwnedVariant, Variant};
+
+const MANAGER: &str = "org.freedesktop.systemd1";
+const MANAGER_PATH: &str = "/org/freedesktop/systemd1";
+const MANAGER_INTERFACE: &str = "org.freedesktop.systemd1.Manager";
+/// For one call: they take milliseconds.
+const CALL: Duration = Duration::from_secs(10);
+/// Between two looks at a job under way.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// A connection to the user's systemd.
+pub struct Bus {
+    runtime: Runtime,
+    connection: Connection,
+}
+
+/// What a transient unit is to be.
+pub struct Unit<'a> {
+    /// `credd-litellm-1.service`.
+    pub name: &'a str,
+    /// For people.
+    pub description: &'a str,
+    /// Absolute path of the program and its arguments (its own name first).
+    pub exec: (&'a str, &'a [&'a str]),
+    /// Standard input, output and error.
+    pub stdio: [&'a dyn AsFd; 3],
+    /// From SIGTERM to SIGKILL, when the unit is stopped.
+    pub stop_timeout: Duration,
+}
+
+impl Bus {
+    /// Connects. The error says that the user's systemd can't be reached, and why.
+    pub fn connect() -> Result<Self, String> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+        let connection = runtime
+            .block_on(bounded(Connection::session()))
+            .map_err(|error| format!("the user's systemd can't be reached over D-Bus ({error})"))?;
+        Ok(Self { runtime, connection })
+    }
+
+    /// Main process of a unit; an error where there is none.
+    pub fn main_pid(&self, unit: &str) -> Result<i32, String> {
+        let path = self.unit(unit)?;
+        let value = self.get(&path, "org.freedesktop.systemd1.Service", "MainPID")?;
+        let pid = u32::try_from(value).ok().and_then(|pid| i32::try_from(pid).ok());
+        pid.filter(|pid| *pid > 0).ok_or_else(|| format!("{unit} has no main process"))
+    }
+
+    /// Whether a unit of this name is loaded.
+    pub fn is_loaded(&self, unit: &str) -> bool {
+        self.unit(unit).is_ok()
+    }
+
+    /// Starts a transient service and waits until its program was executed; its main process.
+    pub fn start(&self, unit: &Unit<'_>) -> Result<i32, String> {
+        let (program, arguments) = unit.exec;
+        let exec = vec![(program.to_owned(), arguments.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>(), false)];
+        let [input, output, errors] = unit.stdio;
+        let fd = |fd: &dyn AsFd| fd.as_fd().try_clone_to_owned().map(|fd| Variant::from(Fd::from(fd)));
+        let fd = |of| fd(of).map_err(|error| error.to_string());
+        let micros = u64::try_from(unit.stop_timeout.as_micros()).unwrap_or(u64::MAX);
+        let properties: Vec<(&str, Variant<'_>)> = vec![
+            ("Description", unit.description.into()),
+            ("Type", "exec".into()),
+            ("ExecStart", exec.into()),
+            ("StandardInputFileDescriptor", fd(input)?),
+            ("StandardOutputFileDescriptor", fd(output)?),
+            ("StandardErrorFileDescriptor", fd(errors)?),
+            ("CollectMode", "inactive-or-failed".into()),
+            ("Slice", "app.slice".into()),
+            ("TimeoutStopUSec", micros.into()),
+        ];
+        let auxiliary: Vec<(&str, Vec<(&str, Variant<'_>)>)> = Vec::new();
+        let job = self.manager("StartTransientUnit", &(unit.name, "fail", properties, auxiliary))?;
+        self.wait_for(&job, CALL)?;
+        self.main_pid(unit.name)
+    }
+
+    /// Restarts a unit and waits for that, no longer than told; its main process.
+    pub fn restart(&self, unit: &str, patience: Duration) -> Result<i32, String> {
+        let job = self.manager("RestartUnit", &(unit, "replace"))?;
+        self.wait_for(&job, patience)?;
+        self.main_pid(unit)
+    }
+
+    /// Waits until a job is done: then its object is gone.
+    fn wait_for(&self, job: &ObjectPath<'_>, patience: Duration) -> Result<(), String> {
+        let end = crate::clock::monotonic() + patience;
+        while self.get(job, "org.freedesktop.systemd1.Job", "State").is_ok() {
+            if crate::clock::monotonic() >= end {
+                return Err(format!("systemd was not done after {} s", patience.as_secs()));
+            }
+            self.runtime.block_on(tokio::time::sleep(LOOK));
+        }
+        Ok(())
+    }
+
+    fn unit(&self, name: &str) -> Result<OwnedObjectPath, String> {
+        self.manager("GetUnit", &name)
+    }
+
+    fn manager<B>(&self, method: &str, body: &B) -> Result<OwnedObjectPath, String>
+    where
+        B: serde::Serialize + DynamicType,
+    {
+        let call = self.connection.call_method(Some(MANAGER), MANAGER_PATH, Some(MANAGER_INTERFACE), method, body);
+        let reply = self.runtime.block_on(bounded(call))?;
+        reply.body().deserialize().map_err(|error| error.to_string())
+    }
+
+    fn get(&self, path: &ObjectPath<'_>, interface: &str, property: &str) -> Result<OwnedVariant, String> {
+        let body = (interface, property);
+        let call = self.connection.call_method(Some(MANAGER), path, Some("org.freedesktop.DBus.Properties"), "Get", &body);
+        let reply = self.runtime.block_on(bounded(call))?;
+        reply.body().deserialize().map_err(|error| error.to_string())
+    }
+}
+
+async fn bounded<T>(call: impl Future<Output = zbus::Result<T>>) -> Result<T, String> {
+    match tokio::time::timeout(CALL, call).await {
+        Ok(result) => result.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("no answer in {} s", CALL.as_secs())),
+    }
+}

@@ -1,0 +1,160 @@
+//! A process held by its identity.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use super::procfs::{self, Stat};
+use crate::clock;
+use crate::consumers::environment::{Environ, read_wiped};
+
+/// A process that can't be mistaken for another: its pidfd was opened, and after that its start time
+/// was still the one it had before. What is read of it by number counts only if it lives on after that.
+pub struct Held {
+    pid: i32,
+    start_ticks: u64,
+    pidfd: OwnedFd,
+}
+
+impl Held {
+    /// Takes hold of a living process. The error is `NotFound` for one that isn't there (any more) or
+    /// is a zombie.
+    pub fn open(pid: i32) -> io::Result<Self> {
+        let gone = || io::Error::from(io::ErrorKind::NotFound);
+        let before = Stat::of(pid)?;
+        let number = Pid::from_raw(pid).ok_or_else(gone)?;
+        let pidfd = pidfd_open(number, PidfdFlags::empty())?;
+        let held = Self { pid, start_ticks: before.start_ticks, pidfd };
+        let after = Stat::of(pid)?;
+        if after.start_ticks != before.start_ticks || after.is_dead() || held.is_gone() {
+            return Err(gone());
+        }
+        Ok(held)
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// Clock ticks from boot to its start: with the pid, its identity.
+    pub fn start_ticks(&self) -> u64 {
+        self.start_ticks
+    }
+
+    /// When it started, to a hundredth of a second, by the wall clock as it is set now.
+    pub fn started_at(&self) -> Timestamp {
+        let per_second = rustix::param::clock_ticks_per_second().max(1);
+        let since_boot = millis(self.start_ticks, 1000, per_second);
+        let uptime = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let uptime = SignedDuration::new(uptime.tv_sec, i32::try_from(uptime.tv_nsec).unwrap_or(0));
+        let exact = clock::now() - (uptime - SignedDuration::from_millis(since_boot));
+        Timestamp::from_millisecond(exact.as_millisecond() / 10 * 10).unwrap_or(exact)
+    }
+
+    /// Its argument vector, as it is now.
+    pub fn argv(&self) -> io::Result<Vec<Vec<u8>>> {
+        let cmdline = fs::read(format!("/proc/{}/cmdline", self.pid))?;
+        self.still(procfs::argv(&cmdline))
+    }
+
+    /// The environment it was started with. The error is `PermissionDenied` for a process that hides it.
+    pub fn environ(&self) -> io::Result<Environ> {
+        // Arguments and environment together are at most 6 MiB (execve(2)).
+        let file = fs::File::open(format!("/proc/{}/environ", self.pid))?;
+        let block = read_wiped(file, 8 << 20)?;
+        self.still(Environ::new(block))
+    }
+
+    /// What was read by number is of this process if it is still there: a pid isn't given to another
+    /// before its process is gone.
+    pub(super) fn still<T>(&self, read: T) -> io::Result<T> {
+        if self.is_gone() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        Ok(read)
+    }
+
+    /// Sends it a signal; no other process can get it. The error is `ESRCH` once it is gone.
+    pub fn signal(&self, signal: Signal) -> io::Result<()> {
+        Ok(pidfd_send_signal(&self.pidfd, signal)?)
+    }
+
+    /// Whether it has ended (a zombie has).
+    pub fn is_gone(&self) -> bool {
+        self.gone_within(Duration::ZERO)
+    }
+
+    /// Waits for its end, no longer than told; whether it has ended.
+    pub fn gone_within(&self, patience: Duration) -> bool {
+        let end = clock::monotonic() + patience;
+        loop {
+            let left = end.saturating_duration_since(clock::monotonic());
+            let timeout = Timespec { tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX), tv_nsec: left.subsec_nanos().into() };
+            // A pidfd is readable once its process has ended (pidfd_open(2)).
+            let mut fds = [PollFd::new(&self.pidfd, PollFlags::IN)];
+            match poll(&mut fds, Some(&timeout)) {
+                Ok(0) if left.is_zero() => return false,
+                Ok(0) | Err(rustix::io::Errno::INTR) => {}
+                Ok(_) => return true,
+                Err(_) => return false,
+            }
+        }
+    }
+}
+
+impl AsFd for Held {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+}
+
+fn millis(ticks: u64, scale: u64, per_second: u64) -> i64 {
+    i64::try_from(u128::from(ticks) * u128::from(scale) / u128::from(per_second)).unwrap_or(i64::MAX)
+}
+
+/// Whether a process is of this PID namespace, and not of a container on this machine. Where that can't
+/// be told, it is taken for one.
+pub fn is_native(process: &Held) -> bool {
+    let own = fs::read_link("/proc/self/ns/pid");
+    let its = fs::read_link(format!("/proc/{}/ns/pid", process.pid));
+    match (own, its) {
+        (Ok(own), Ok(its)) => own == its,
+        _ => true,
+    }
+}
+
+/// The living descendants of a process, held, without this very process. Where it leads a session
+/// without a terminal (as what credd starts does), the rest of that session counts as well, so that a
+/// worker whose own parent ended is found.
+pub fn descendants(of: &Held) -> Vec<Held> {
+    let all = procfs::all();
+    let alone = all.iter().any(|stat| stat.pid == of.pid && stat.session == of.pid && stat.tty == 0);
+    let mut tree = vec![of.pid];
+    let mut at = 0;
+    while let Some(parent) = tree.get(at).copied() {
+        let found = all.iter().filter(|stat| stat.ppid == parent || (alone && stat.session == of.pid));
+        for stat in found {
+            if !tree.contains(&stat.pid) {
+                tree.push(stat.pid);
+            }
+        }
+        at += 1;
+    }
+    let own = i32::try_from(std::process::id()).unwrap_or(0);
+    tree.into_iter()
+        .skip(1)
+        .filter(|pid| *pid != own)
+        .filter_map(|pid| {
+            let held = Held::open(pid).ok()?;
+            // The number may have changed hands since the list was made.
+            let listed = all.iter().find(|stat| stat.pid == pid)?;
+            (listed.start_ticks == held.start_ticks).then_some(held)
+        })
+        .collect()
+}

@@ -1,0 +1,18 @@
+//! Linux: `/proc`, pidfds, and the user's systemd.
+
+mod bus;
+mod held;
+mod procfs;
+mod run_by;
+mod sockets;
+mod spec_file;
+mod streams;
+mod traits;
+
+pub use bus::{Bus, Unit};
+pub use held::{Held, descendants, is_native};
+pub use run_by::run_by;
+pub use sockets::{Listener, listeners};
+pub use spec_file::{hide_memory, own_program, spec_file, wipe};
+pub use streams::{Streams, log_path};
+pub use traits::traits;

@@ -1,0 +1,224 @@
+//! What goes into the core and what comes out.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::alarm::Channel;
+use super::policy::Reason;
+use super::record::Record;
+use super::{ApplyReport, ConsumerName, ConsumerReport, FileReport, Fingerprint, KeyName, Outcome};
+
+/// What the core must know of the configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Days of a 30-day key's life, ascending.
+    pub days: Vec<u32>,
+    /// Ways to reach the user.
+    pub channels: Vec<Channel>,
+    /// The keys.
+    pub keys: Vec<KeySpec>,
+    /// Their consumers.
+    pub consumers: Vec<ConsumerSpec>,
+}
+
+/// A key to be tracked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeySpec {
+    /// Unique.
+    pub name: KeyName,
+    /// The variable that holds it.
+    pub variable: Box<str>,
+    /// The file that assigns it.
+    pub env_file: Arc<std::path::Path>,
+    /// From issue to expiry; `None` for keys that don't expire.
+    pub lifetime: Option<SignedDuration>,
+}
+
+/// A consumer to be looked after.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConsumerSpec {
+    /// Unique.
+    pub name: ConsumerName,
+    /// Keys it uses; empty for all.
+    pub keys: Vec<KeyName>,
+    /// `false` for `restart = "none"`: only reported.
+    pub restartable: bool,
+}
+
+/// Times on the user's `remind` cron, in local time.
+pub trait Calendar {
+    /// The first one after `time`.
+    fn next_reminder(&self, time: Timestamp) -> Option<Timestamp>;
+    /// The first one of tomorrow, or this time tomorrow if there is none.
+    fn tomorrow(&self, now: Timestamp) -> Timestamp;
+}
+
+/// Names an answer that somebody waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The daemon starts.
+    Start,
+    /// [`super::Machine::next_deadline`] was reached, or the clock was set, or nothing in particular:
+    /// always safe.
+    Tick,
+    /// Something touched these env files, or may have.
+    FileHint(Vec<PathBuf>),
+    /// A file was looked at.
+    FileRead(FileReport),
+    /// A look at files came to nothing (the worker could not be run).
+    ReadFailed(Vec<PathBuf>),
+    /// A consumer's processes were looked at; `None` if that failed.
+    Inspected(ConsumerName, Option<ConsumerReport>),
+    /// A process of a consumer ended.
+    ConsumerGone(ConsumerName),
+    /// An apply is now at this phase.
+    ApplyProgress(ConsumerName, String),
+    /// An apply ended; `None` if how it ended is not known.
+    Applied(ConsumerName, Option<ApplyReport>),
+    /// An alert reached the user, with the id the notification service gave.
+    Delivered(Topic, Channel, Option<u32>),
+    /// An alert didn't reach the user.
+    NotDelivered(Topic, Channel, String),
+    /// A notification service appeared.
+    NotifierAppeared,
+    /// "Remind me tomorrow" was chosen.
+    RemindTomorrow(Topic),
+    /// The configuration was read anew.
+    Reconfigured(Settings),
+    /// Somebody asks.
+    Request(Ticket, Request),
+}
+
+/// What somebody asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Request {
+    /// Look at what may have changed unseen, then answer.
+    Refresh,
+    /// Record the true issue date.
+    Issued(KeyName, Timestamp),
+    /// Quiet reminders until then; `None` ends the quiet.
+    Snooze(KeyName, Option<Timestamp>),
+    /// Have a consumer take up the keys; `force` restarts it even if it has them.
+    Apply(ConsumerName, bool),
+}
+
+/// Why a request was turned down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Denial {
+    /// No such key.
+    UnknownKey(KeyName),
+    /// No such consumer.
+    UnknownConsumer(ConsumerName),
+    /// The request makes no sense now, with the reason and the next step.
+    Refused {
+        /// What is in the way.
+        message: String,
+        /// What to do.
+        hint: String,
+    },
+}
+
+/// The answer to a [`Request`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// Done.
+    Done,
+    /// An apply ended so.
+    Applied(Outcome, String),
+    /// Turned down.
+    Denied(Denial),
+}
+
+/// What an alert is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Topic {
+    /// A key.
+    Key(KeyName),
+    /// A consumer.
+    Consumer(ConsumerName),
+}
+
+/// An alert to be sent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Notice {
+    /// What it is about.
+    pub topic: Topic,
+    /// Why.
+    pub reason: Reason,
+    /// Id and tag that replace an earlier popup about the same.
+    pub popup: super::alarm::PopupRecord,
+    /// The facts to put into words.
+    pub facts: Facts,
+}
+
+/// What an alert says, before it is put into words.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Facts {
+    /// About a key's end.
+    Expiry {
+        /// The key's variable.
+        variable: Box<str>,
+        /// The file that assigns it.
+        env_file: Arc<std::path::Path>,
+        /// When it ends.
+        expires_at: Timestamp,
+        /// How sure the date is.
+        source: super::record::IssuedSource,
+    },
+    /// About an apply that went wrong.
+    Apply {
+        /// What happened and what to do.
+        detail: String,
+    },
+}
+
+/// One line of the history.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HistoryEntry {
+    /// When.
+    pub at: Timestamp,
+    /// What, in stable kebab-case.
+    pub event: String,
+    /// About which key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyName>,
+    /// About which consumer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consumer: Option<ConsumerName>,
+    /// Of which value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<Fingerprint>,
+    /// One sentence for people.
+    pub message: String,
+}
+
+/// Something to be done. Effects of one step are carried out in order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Make these entries of the state durable before anything that follows.
+    Save(Vec<Record>),
+    /// Append to the history and the log.
+    Tell(HistoryEntry),
+    /// Look at these files.
+    ReadFiles(Vec<Arc<std::path::Path>>),
+    /// Look at these consumers' processes.
+    Inspect(Vec<ConsumerName>),
+    /// Have a consumer take up these keys.
+    Apply(ConsumerName, BTreeMap<KeyName, Fingerprint>),
+    /// Tell when the apply that an earlier daemon began for this consumer has ended.
+    AwaitApply(ConsumerName),
+    /// Send an alert by one channel.
+    Notify(Channel, Notice),
+    /// Close a popup, of this run or an earlier one.
+    ClosePopup(super::alarm::PopupRecord),
+    /// Answer somebody who waits.
+    Reply(Ticket, Reply),
+}

@@ -1,0 +1,280 @@
+//! When a change of an env file counts (contract, promise 2): once the file has been quiet, nobody
+//! holds it open for writing, and what it says isn't likely to be half of something.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{FileBody, FileContents, FileReport, Finding, KeyName};
+
+/// How long a file must have been left alone before it is read.
+pub const QUIET: SignedDuration = SignedDuration::from_millis(250);
+/// How long a file that is missing, empty, unfinished or has lost a variable is given.
+pub const HOLD: SignedDuration = SignedDuration::from_secs(5);
+/// How long a value that ends with the file, without a newline or quote, is given. Long enough for a
+/// second `write` of the same editor, short enough for people whose files simply end so.
+const HOLD_CUT_SHORT: SignedDuration = SignedDuration::from_millis(1200);
+/// When to look again at a file that was open for writing. Its closing is a hint that comes sooner;
+/// this is for writers that never close.
+const BUSY_RETRY: SignedDuration = SignedDuration::from_secs(2);
+
+/// What is to be done about a file after a look at it.
+#[derive(Debug, PartialEq)]
+pub enum Verdict {
+    /// Take the report for true.
+    Believe(FileReport),
+    /// Not yet: the file will be read again.
+    Wait,
+}
+
+#[derive(Debug, PartialEq)]
+enum Phase {
+    /// Nothing happened since the last look.
+    Quiet,
+    /// To be read at that time, if no further hint comes before.
+    Settling(Timestamp),
+    /// Being read; `stirred` if a hint came meanwhile.
+    Reading { stirred: bool },
+}
+
+/// Follows one env file.
+#[derive(Debug)]
+pub struct FileTrack {
+    /// Where it is.
+    pub path: Arc<std::path::Path>,
+    /// The keys it assigns.
+    pub keys: Vec<KeyName>,
+    /// The last report that was believed; `None` before the first.
+    pub believed: Option<FileBody>,
+    /// When a report of it was first believed in this run: what was modified before wasn't seen to
+    /// happen.
+    pub watched_since: Option<Timestamp>,
+    phase: Phase,
+    suspicious_since: Option<Timestamp>,
+}
+
+impl FileTrack {
+    /// A file that was not looked at yet.
+    pub fn new(path: Arc<std::path::Path>) -> Self {
+        Self { path, keys: Vec::new(), believed: None, watched_since: None, phase: Phase::Quiet, suspicious_since: None }
+    }
+
+    /// What the last believed look found, if the file could be read.
+    pub fn contents(&self) -> Option<&FileContents> {
+        match &self.believed {
+            Some(FileBody::Read(contents)) => Some(contents),
+            _ => None,
+        }
+    }
+
+    /// Something touched it.
+    pub fn stir(&mut self, now: Timestamp) {
+        match &mut self.phase {
+            Phase::Reading { stirred } => *stirred = true,
+            phase => *phase = Phase::Settling(later(now, QUIET)),
+        }
+    }
+
+    /// It is to be read at once, unless it is being read.
+    pub fn read_now(&mut self, now: Timestamp) {
+        if !matches!(self.phase, Phase::Reading { .. }) {
+            self.phase = Phase::Settling(now);
+        }
+    }
+
+    /// When it is to be read.
+    pub fn deadline(&self) -> Option<Timestamp> {
+        match self.phase {
+            Phase::Settling(at) => Some(at),
+            _ => None,
+        }
+    }
+
+    /// Whether it is to be read now; if so, it is taken to be under way.
+    pub fn take_due(&mut self, now: Timestamp) -> bool {
+        let due = self.deadline().is_some_and(|at| at <= now);
+        if due {
+            self.phase = Phase::Reading { stirred: false };
+        }
+        due
+    }
+
+    /// The clock was set back: what was to be done at a time that is now far away is done soon.
+    pub fn clock_went_back(&mut self, now: Timestamp) {
+        if matches!(self.phase, Phase::Settling(at) if at > later(now, HOLD)) {
+            self.phase = Phase::Settling(later(now, QUIET));
+        }
+        if self.suspicious_since.is_some_and(|since| since > now) {
+            self.suspicious_since = Some(now);
+        }
+    }
+
+    /// The look came to nothing.
+    pub fn look_failed(&mut self, now: Timestamp) {
+        self.phase = Phase::Settling(later(now, BUSY_RETRY));
+    }
+
+    /// What to make of a report. `expected` are the variables that held a value when the file was
+    /// last believed.
+    pub fn judge(&mut self, report: FileReport, expected: &[&str], now: Timestamp) -> Verdict {
+        let Phase::Reading { stirred } = self.phase else { return Verdict::Wait };
+        if stirred {
+            self.phase = Phase::Settling(later(now, QUIET));
+            return Verdict::Wait;
+        }
+        if report.body == FileBody::Busy {
+            self.phase = Phase::Settling(later(now, BUSY_RETRY));
+            return Verdict::Wait;
+        }
+        if let Some(hold) = suspicion(&report.body, expected) {
+            // A file that nothing is known of has nothing to lose.
+            let nothing_to_lose = self.believed.is_none() && expected.is_empty();
+            let since = *self.suspicious_since.get_or_insert(now);
+            let until = later(since, hold);
+            if now < until && !nothing_to_lose && self.believed.as_ref() != Some(&report.body) {
+                self.phase = Phase::Settling(until);
+                return Verdict::Wait;
+            }
+        }
+        self.suspicious_since = None;
+        self.phase = Phase::Quiet;
+        self.watched_since.get_or_insert(now);
+        self.believed = Some(report.body.clone());
+        Verdict::Believe(report)
+    }
+}
+
+/// How long to wait before a report is believed, if it looks like half of something.
+fn suspicion(body: &FileBody, expected: &[&str]) -> Option<SignedDuration> {
+    let contents = match body {
+        FileBody::Missing => return Some(HOLD),
+        FileBody::Read(contents) => contents,
+        FileBody::Busy | FileBody::Unreadable(_) => return None,
+    };
+    let lost = |variable: &&str| {
+        !contents.variables.iter().any(|report| report.variable == **variable && matches!(report.finding, Finding::Present(_)))
+    };
+    if contents.empty || contents.unfinished || expected.iter().any(lost) {
+        Some(HOLD)
+    } else {
+        contents.variables.iter().any(|report| report.cut_short).then_some(HOLD_CUT_SHORT)
+    }
+}
+
+fn later(now: Timestamp, wait: SignedDuration) -> Timestamp {
+    now.checked_add(wait).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::{Anatomy, Fingerprint, KeyKind, PresentKey, VariableReport};
+
+    fn ms(ms: i64) -> Timestamp {
+        Timestamp::from_millisecond(ms).unwrap()
+    }
+
+    fn track() -> FileTrack {
+        FileTrack::new(std::path::Path::new("/home/u/.env").into())
+    }
+
+    fn report(body: FileBody) -> FileReport {
+        FileReport { path: "/home/u/.env".into(), body }
+    }
+
+    fn contents(finding: Finding) -> FileContents {
+        FileContents {
+            modified_at: ms(0),
+            changed_at: ms(0),
+            mode: 0o600,
+            empty: false,
+            unfinished: false,
+            exports_others: false,
+            static_aws_keys: false,
+            variables: vec![VariableReport { variable: "K".into(), finding, duplicates: vec![], cut_short: false }],
+        }
+    }
+
+    fn present() -> Finding {
+        Finding::Present(PresentKey {
+            fingerprint: Fingerprint::new([1; 16]),
+            exported: true,
+            line: 1,
+            control_character: false,
+            anatomy: Anatomy { kind: KeyKind::Opaque, issued_at: None, expires_at: None, region: None, account: None, user: None },
+        })
+    }
+
+    #[test]
+    fn a_burst_is_read_once_after_it_ends() {
+        let mut file = track();
+        for t in 0..100 {
+            file.stir(ms(t * 10));
+        }
+        assert!(!file.take_due(ms(1200)));
+        assert_eq!(file.deadline(), Some(ms(1240)));
+        assert!(file.take_due(ms(1240)));
+        assert!(!file.take_due(ms(1240)), "one look at a time");
+        let good = report(FileBody::Read(contents(present())));
+        assert_eq!(file.judge(good.clone(), &[], ms(1250)), Verdict::Believe(good));
+        assert_eq!(file.deadline(), None);
+    }
+
+    #[test]
+    fn a_change_during_the_look_makes_it_void() {
+        let mut file = track();
+        file.stir(ms(0));
+        assert!(file.take_due(ms(250)));
+        file.stir(ms(255));
+        assert_eq!(file.judge(report(FileBody::Read(contents(present()))), &[], ms(260)), Verdict::Wait);
+        assert_eq!(file.deadline(), Some(ms(510)));
+    }
+
+    #[test]
+    fn half_a_file_is_given_five_seconds() {
+        for body in [
+            FileBody::Missing,
+            FileBody::Read(FileContents { empty: true, ..contents(Finding::Unset { hint: None }) }),
+            FileBody::Read(FileContents { unfinished: true, ..contents(present()) }),
+            FileBody::Read(contents(Finding::Unset { hint: None })),
+            FileBody::Read(contents(Finding::Empty { line: 1 })),
+        ] {
+            let mut file = track();
+            file.stir(ms(0));
+            assert!(file.take_due(ms(250)));
+            assert_eq!(file.judge(report(body.clone()), &["K"], ms(300)), Verdict::Wait, "{body:?}");
+            assert_eq!(file.deadline(), Some(ms(5300)));
+            assert!(file.take_due(ms(5300)));
+            assert_eq!(file.judge(report(body.clone()), &["K"], ms(5301)), Verdict::Believe(report(body)));
+        }
+    }
+
+    #[test]
+    fn a_file_that_recovers_meanwhile_is_believed_at_once() {
+        let mut file = track();
+        file.stir(ms(0));
+        assert!(file.take_due(ms(250)));
+        assert_eq!(file.judge(report(FileBody::Missing), &["K"], ms(251)), Verdict::Wait);
+        file.stir(ms(400));
+        assert!(file.take_due(ms(650)));
+        let good = report(FileBody::Read(contents(present())));
+        assert_eq!(file.judge(good.clone(), &["K"], ms(651)), Verdict::Believe(good));
+    }
+
+    #[test]
+    fn an_open_file_is_looked_at_again() {
+        let mut file = track();
+        file.read_now(ms(0));
+        assert!(file.take_due(ms(0)));
+        assert_eq!(file.judge(report(FileBody::Busy), &[], ms(1)), Verdict::Wait);
+        assert_eq!(file.deadline(), Some(ms(2001)));
+    }
+
+    #[test]
+    fn without_anything_to_lose_a_missing_file_is_believed_at_once() {
+        let mut file = track();
+        file.read_now(ms(0));
+        assert!(file.take_due(ms(0)));
+        assert_eq!(file.judge(report(FileBody::Missing), &[], ms(1)), Verdict::Believe(report(FileBody::Missing)));
+    }
+}

@@ -1,0 +1,338 @@
+//! One tracked key: what the file holds, since when, and which alert is next.
+
+use jiff::Timestamp;
+
+use super::alarm::{AlertSent, Channel, Delivery, PopupRecord};
+use super::event::{Calendar, Facts, KeySpec, Notice, Topic};
+use super::policy::{Life, Reason, Threshold};
+use super::record::{Issued, IssuedSource, KeyRecord, KnownKey};
+use super::{FileBody, Finding, Fingerprint, PresentKey, VariableReport};
+
+/// What the env file says of the key's variable, when last believed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Found {
+    /// The file was not looked at yet in this run.
+    Unknown,
+    /// A value.
+    Value(VariableReport),
+    /// No such assignment, an empty one, or no file; why, in words for people.
+    Missing(String),
+    /// Only running the file could tell; why, and where.
+    Dynamic(String),
+    /// The file can't be read; why.
+    Unreadable(String),
+}
+
+/// Standing of a key (contract, section 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyState {
+    /// Nothing is due.
+    Ok,
+    /// The first alert was reached.
+    Due,
+    /// It has ended.
+    Expired,
+    /// No such assignment or no file.
+    Missing,
+    /// Only running the file could tell.
+    Dynamic,
+    /// The file can't be read.
+    Unreadable,
+}
+
+/// A key, as the core follows it.
+#[derive(Debug)]
+pub struct Key {
+    /// What the configuration says of it.
+    pub spec: KeySpec,
+    /// What is saved of it.
+    pub record: KeyRecord,
+    /// What its file says.
+    pub found: Found,
+    /// How the sending of its latest alert goes.
+    pub delivery: Delivery,
+    /// When the file was changed to hold the value that counts instead of another, if that was found
+    /// out in this run.
+    pub replaced_at: Option<Timestamp>,
+}
+
+/// A value that arrived in the file.
+pub struct Arrival {
+    /// It was never seen before.
+    pub new: bool,
+    /// The popup about the value before it.
+    pub popup: Option<PopupRecord>,
+}
+
+impl Key {
+    /// A key with what was saved of it.
+    pub fn new(spec: KeySpec, record: KeyRecord) -> Self {
+        Self { spec, record, found: Found::Unknown, delivery: Delivery::default(), replaced_at: None }
+    }
+
+    /// Takes in what a believed look at its file found. Returns the value that is there, if any.
+    pub fn look(&mut self, body: &FileBody) -> Option<PresentKey> {
+        let report = match body {
+            FileBody::Read(contents) => contents.variables.iter().find(|report| report.variable == *self.spec.variable),
+            _ => None,
+        };
+        self.found = match (body, report.map(|report| (report, &report.finding))) {
+            (FileBody::Missing, _) => Found::Missing(format!("{} doesn't exist", self.spec.env_file.display())),
+            (FileBody::Unreadable(why), _) => Found::Unreadable(why.clone()),
+            (_, Some((report, Finding::Present(_)))) => Found::Value(report.clone()),
+            (_, Some((_, Finding::Empty { line }))) => Found::Missing(format!("line {line} assigns the empty value")),
+            (_, Some((_, Finding::Dynamic { reason, line }))) => Found::Dynamic(format!("line {line}: {reason}")),
+            (_, Some((_, Finding::Unset { hint: Some(hint) }))) => Found::Missing(hint.clone()),
+            (_, _) => Found::Missing(format!("{} doesn't set {}", self.spec.env_file.display(), self.spec.variable)),
+        };
+        self.present().cloned()
+    }
+
+    /// The value that is in the file now.
+    pub fn present(&self) -> Option<&PresentKey> {
+        match &self.found {
+            Found::Value(VariableReport { finding: Finding::Present(key), .. }) => Some(key),
+            _ => None,
+        }
+    }
+
+    /// The value to be rolled out: a control character in it is never accepted by an issuer.
+    pub fn target(&self) -> Option<Fingerprint> {
+        self.present().filter(|key| !key.control_character).map(|key| key.fingerprint)
+    }
+
+    /// Makes `key` the value that counts. `guess` is its issue date if nothing better is known.
+    pub fn arrive(&mut self, key: &PresentKey, guess: Issued, now: Timestamp) -> Arrival {
+        let issued = match key.anatomy.issued_at {
+            Some(at) => Issued { at, source: IssuedSource::Key },
+            None => guess,
+        };
+        self.record.current = Some(key.fingerprint);
+        self.record.snoozed_until = None;
+        self.delivery = Delivery::default();
+        let new = match self.record.known_now_mut() {
+            Some(known) => {
+                known.last_seen = now;
+                known.anatomy = key.anatomy.clone();
+                // A copy with an older file date proves that it was issued earlier still.
+                if known.issued.source == IssuedSource::File && issued.source <= IssuedSource::Observed {
+                    known.issued.at = known.issued.at.min(issued.at);
+                }
+                false
+            }
+            None => {
+                self.record.known.push(KnownKey {
+                    fingerprint: key.fingerprint,
+                    first_seen: now,
+                    last_seen: now,
+                    issued,
+                    anatomy: key.anatomy.clone(),
+                    alerts: Vec::new(),
+                });
+                true
+            }
+        };
+        self.record.trim();
+        Arrival { new, popup: self.record.popup.take() }
+    }
+
+    /// Sets a better issue date. Alerts that the new date puts into the future are due again then.
+    /// Returns the popup that is no longer true.
+    pub fn set_issued(&mut self, issued: Issued, days: &[u32], now: Timestamp) -> Option<PopupRecord> {
+        let lifetime = self.spec.lifetime;
+        let known = self.record.known_now_mut()?;
+        known.issued = issued;
+        let ahead: Vec<Reason> = life_of(known, lifetime)
+            .thresholds(days)
+            .iter()
+            .filter(|threshold| threshold.at > now)
+            .map(|threshold| threshold.reason)
+            .collect();
+        for alert in &mut known.alerts {
+            alert.covers.retain(|reason| !ahead.contains(reason));
+        }
+        known.alerts.retain(|alert| alert.reason != Reason::Reminder && !ahead.contains(&alert.reason));
+        if self.state(days, now) == KeyState::Ok {
+            self.delivery = Delivery::default();
+            return self.record.popup.take();
+        }
+        None
+    }
+
+    /// The dates of the value that counts.
+    pub fn life(&self) -> Option<Life> {
+        self.record.known_now().map(|known| life_of(known, self.spec.lifetime))
+    }
+
+    /// Its standing.
+    pub fn state(&self, days: &[u32], now: Timestamp) -> KeyState {
+        match &self.found {
+            Found::Missing(_) => return KeyState::Missing,
+            Found::Dynamic(_) => return KeyState::Dynamic,
+            Found::Unreadable(_) => return KeyState::Unreadable,
+            Found::Unknown | Found::Value(_) => {}
+        }
+        let Some(life) = self.life() else { return KeyState::Missing };
+        match life.thresholds(days).iter().rev().find(|threshold| threshold.at <= now) {
+            Some(Threshold { reason: Reason::Expired, .. }) => KeyState::Expired,
+            Some(_) => KeyState::Due,
+            None => KeyState::Ok,
+        }
+    }
+
+    /// The alert about the value that counts that was sent last, or is being sent.
+    pub fn latest_alert(&self) -> Option<&AlertSent> {
+        self.record.known_now()?.alerts.last()
+    }
+
+    fn latest_alert_mut(&mut self) -> Option<&mut AlertSent> {
+        self.record.known_now_mut()?.alerts.last_mut()
+    }
+
+    /// Whether alerts make sense: there is a value, or there was one and the file wasn't looked at yet.
+    fn alertable(&self) -> bool {
+        matches!(self.found, Found::Value(_))
+    }
+
+    /// Thresholds that no alert spoke for yet, ascending.
+    fn open_thresholds(&self, days: &[u32]) -> Vec<Threshold> {
+        let Some(known) = self.record.known_now() else { return Vec::new() };
+        let mut open = life_of(known, self.spec.lifetime).thresholds(days);
+        // Once its end was told, earlier days have nothing to add.
+        let ended = known.alerts.iter().any(|alert| alert.covers(Reason::Expired));
+        open.retain(|threshold| !ended && !known.alerts.iter().any(|alert| alert.covers(threshold.reason)));
+        open
+    }
+
+    /// When the next alert is, if the key stays: a threshold, or a reminder. May lie in the past,
+    /// which means now.
+    pub fn next_alert_at(&self, days: &[u32], calendar: &dyn Calendar, now: Timestamp) -> Option<Timestamp> {
+        if !self.alertable() {
+            return None;
+        }
+        let quiet_until = self.record.snoozed_until.filter(|until| *until > now);
+        let threshold = self
+            .open_thresholds(days)
+            .iter()
+            .map(|threshold| match quiet_until {
+                Some(until) if threshold.reason != Reason::Expired => threshold.at.max(until),
+                _ => threshold.at,
+            })
+            .min();
+        [threshold, self.next_reminder_at(days, calendar, now)].into_iter().flatten().min()
+    }
+
+    fn next_reminder_at(&self, days: &[u32], calendar: &dyn Calendar, now: Timestamp) -> Option<Timestamp> {
+        let expires_at = self.life()?.expires_at?;
+        let latest = self.latest_alert()?;
+        if !latest.delivered || latest.covers(Reason::Expired) || self.state(days, now) == KeyState::Ok {
+            return None;
+        }
+        // A clock that was ahead when the last alert was sent must not silence the next.
+        let last = latest.at.min(now);
+        let at = match self.record.snoozed_until {
+            Some(until) if until > last => until,
+            _ => calendar.next_reminder(last)?,
+        };
+        // Close to the end, the last alert says it all.
+        (at < expires_at).then_some(at)
+    }
+
+    /// Records the alert that is due, if any. The caller saves, then sends.
+    pub fn decide(&mut self, days: &[u32], channels: &[Channel], calendar: &dyn Calendar, now: Timestamp) -> bool {
+        if self.next_alert_at(days, calendar, now).is_none_or(|at| at > now) {
+            return false;
+        }
+        let missed: Vec<Reason> =
+            self.open_thresholds(days).iter().filter(|threshold| threshold.at <= now).map(|threshold| threshold.reason).collect();
+        let reason = missed.iter().copied().max().unwrap_or(Reason::Reminder);
+        if self.record.snoozed_until.is_some_and(|until| until <= now) || reason == Reason::Expired {
+            self.record.snoozed_until = None;
+        }
+        self.delivery.hurry();
+        let mut alert = AlertSent::new(now, reason, channels);
+        alert.covers = missed.into_iter().filter(|other| *other != reason).collect();
+        let Some(known) = self.record.known_now_mut() else { return false };
+        // One that never reached anybody becomes part of this one.
+        if let Some(unheard) = known.alerts.pop_if(|last| !last.delivered) {
+            alert.covers.extend(unheard.covers);
+            alert.covers.insert(unheard.reason);
+            alert.covers.remove(&reason);
+            alert.covers.remove(&Reason::Reminder);
+        }
+        known.alerts.push(alert);
+        let tag = format!("credd-key-{}", self.spec.name);
+        self.record.popup.get_or_insert_with(|| PopupRecord { id: popup_id(&tag), tag });
+        self.record.trim();
+        true
+    }
+
+    /// The alert to be sent now, and the channels to send it by. They are taken to be under way.
+    pub fn take_notices(&mut self, now: Timestamp) -> Vec<(Channel, Notice)> {
+        let Some(alert) = self.unsent_alert() else { return Vec::new() };
+        let due = self.delivery.due(alert, now);
+        let reason = alert.reason;
+        let Some(notice) = self.notice(reason).filter(|_| !due.is_empty()) else { return Vec::new() };
+        due.into_iter()
+            .map(|channel| {
+                self.delivery.started(channel);
+                (channel, notice.clone())
+            })
+            .collect()
+    }
+
+    /// The latest alert, if there is still something to tell by it.
+    fn unsent_alert(&self) -> Option<&AlertSent> {
+        let tells = self.alertable() && self.life()?.expires_at.is_some();
+        self.latest_alert().filter(|alert| tells && !alert.pending.is_empty())
+    }
+
+    fn notice(&mut self, reason: Reason) -> Option<Notice> {
+        let known = self.record.known_now()?;
+        let facts = Facts::Expiry {
+            variable: self.spec.variable.clone(),
+            env_file: self.spec.env_file.clone(),
+            expires_at: life_of(known, self.spec.lifetime).expires_at?,
+            source: known.issued.source,
+        };
+        let tag = format!("credd-key-{}", self.spec.name);
+        let popup = self.record.popup.get_or_insert_with(|| PopupRecord { id: popup_id(&tag), tag });
+        Some(Notice { topic: Topic::Key(self.spec.name.clone()), reason, popup: popup.clone(), facts })
+    }
+
+    /// A channel took the latest alert; `id` is what the notification service calls it.
+    pub fn delivered(&mut self, channel: Channel, id: Option<u32>, now: Timestamp) {
+        if let (Some(id), Some(popup)) = (id, &mut self.record.popup) {
+            popup.id = id;
+        }
+        let mut delivery = std::mem::take(&mut self.delivery);
+        if let Some(alert) = self.latest_alert_mut() {
+            delivery.succeeded(alert, channel, now);
+        }
+        self.delivery = delivery;
+    }
+
+    /// When something is to be done about it.
+    pub fn deadline(&self, days: &[u32], calendar: &dyn Calendar, now: Timestamp) -> Option<Timestamp> {
+        if !self.alertable() {
+            return None;
+        }
+        let delivery = self.unsent_alert().and_then(|alert| self.delivery.deadline(alert));
+        [self.next_alert_at(days, calendar, now), delivery].into_iter().flatten().min()
+    }
+}
+
+fn life_of(known: &KnownKey, lifetime: Option<jiff::SignedDuration>) -> Life {
+    let issued_at = known.issued.at;
+    let by_lifetime = lifetime.and_then(|lifetime| issued_at.checked_add(lifetime).ok());
+    Life { issued_at, expires_at: known.anatomy.expires_at.or(by_lifetime) }
+}
+
+/// An id for a popup that was never shown. It is sent as the id to replace, so that a second sending
+/// after a crash replaces the first. Servers count theirs up from 1, so ours start at 2^30; they end
+/// below 2^31 because dunst keeps ids in a C `int`.
+pub fn popup_id(tag: &str) -> u32 {
+    // FNV-1a: the same on every run and every machine, unlike std's hashers.
+    let hash = tag.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    (1 << 30) | (hash >> 2)
+}

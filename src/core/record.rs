@@ -1,0 +1,198 @@
+//! What is remembered across runs of the daemon. No secret, no bare hash of one.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::alarm::{AlertSent, PopupRecord};
+use super::policy::Reason;
+use super::{Anatomy, ConsumerName, Fingerprint, KeyName, Outcome};
+
+/// Where an issue date comes from; a greater one is better (contract, section 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IssuedSource {
+    /// The env file's modification time: the latest it can have been.
+    File,
+    /// The daemon saw it arrive.
+    Observed,
+    /// `credd renew` put it there.
+    Renewed,
+    /// The user said so.
+    Declared,
+    /// IAM said so.
+    Iam,
+    /// The key carries it.
+    Key,
+}
+
+/// When a key was issued, as far as is known.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Issued {
+    /// The date.
+    pub at: Timestamp,
+    /// Who says so.
+    pub source: IssuedSource,
+}
+
+/// One value that a tracked variable had, known by its fingerprint.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct KnownKey {
+    /// The value's fingerprint.
+    pub fingerprint: Fingerprint,
+    /// When it was first seen.
+    pub first_seen: Timestamp,
+    /// When it was last seen to be put in place: the oldest ones are forgotten first.
+    pub last_seen: Timestamp,
+    /// Its issue date.
+    pub issued: Issued,
+    /// What it says of itself.
+    pub anatomy: Anatomy,
+    /// Alerts about it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alerts: Vec<AlertSent>,
+}
+
+/// How many earlier values of a variable are remembered, so that restoring one keeps its date.
+pub const REMEMBERED_VALUES: usize = 64;
+/// How many reminders of one key are kept in its record; the history has all.
+const REMEMBERED_REMINDERS: usize = 8;
+
+/// What is remembered of one of `[[keys]]`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct KeyRecord {
+    /// The value the file held when it was last believed.
+    pub current: Option<Fingerprint>,
+    /// Reminders are quiet until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snoozed_until: Option<Timestamp>,
+    /// The popup that is up, or was when the daemon ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub popup: Option<PopupRecord>,
+    /// All values seen, in order of arrival.
+    #[serde(default)]
+    pub known: Vec<KnownKey>,
+}
+
+impl KeyRecord {
+    /// The value that counts.
+    pub fn known_now(&self) -> Option<&KnownKey> {
+        self.current.and_then(|print| self.known.iter().find(|known| known.fingerprint == print))
+    }
+
+    /// The value that counts, to be changed.
+    pub fn known_now_mut(&mut self) -> Option<&mut KnownKey> {
+        let print = self.current?;
+        self.known.iter_mut().find(|known| known.fingerprint == print)
+    }
+
+    /// Drops what is too old to be worth its place.
+    pub fn trim(&mut self) {
+        while self.known.len() > REMEMBERED_VALUES {
+            let oldest =
+                (0..self.known.len()).filter(|&i| Some(self.known[i].fingerprint) != self.current).min_by_key(|&i| self.known[i].last_seen);
+            let Some(oldest) = oldest else { break };
+            self.known.remove(oldest);
+        }
+        for known in &mut self.known {
+            let reminders = known.alerts.iter().filter(|alert| alert.reason == Reason::Reminder).count();
+            let mut surplus = reminders.saturating_sub(REMEMBERED_REMINDERS);
+            known.alerts.retain(|alert| {
+                let drop = surplus > 0 && alert.reason == Reason::Reminder && alert.pending.is_empty();
+                surplus -= usize::from(drop);
+                !drop
+            });
+        }
+    }
+}
+
+/// An apply that ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LastApply {
+    /// When it ended.
+    pub at: Timestamp,
+    /// How.
+    pub outcome: Outcome,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+    /// One sentence for people.
+    pub detail: String,
+}
+
+/// An apply that waits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pending {
+    /// Why it waits, in words for people.
+    pub reason: String,
+    /// When it is tried again.
+    pub retry_at: Timestamp,
+    /// How often it was tried for these keys.
+    pub attempts: u32,
+    /// The keys it is about: others start afresh.
+    pub targets: BTreeMap<KeyName, Fingerprint>,
+}
+
+/// What is remembered of one of `[[consumers]]`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ConsumerRecord {
+    /// The keys of an apply that was begun and of which no end is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applying: Option<BTreeMap<KeyName, Fingerprint>>,
+    /// When it was restarted lately: counted against the limit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restarts: Vec<Timestamp>,
+    /// How the last apply ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_apply: Option<LastApply>,
+    /// An apply that waits for its next try.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending: Option<Pending>,
+    /// The alert about it, if its last apply went wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alert: Option<AlertSent>,
+    /// The popup of that alert.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub popup: Option<PopupRecord>,
+}
+
+/// One entry of the state: each replaces the earlier one of its name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Record {
+    /// Of a key.
+    Key(KeyName, KeyRecord),
+    /// Of a consumer.
+    Consumer(ConsumerName, ConsumerRecord),
+    /// The latest time ever seen: a clock that shows less has gone back.
+    Clock(Timestamp),
+}
+
+/// The whole state.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ledger {
+    /// By key; keys that are no longer configured stay, so that their dates do.
+    pub keys: BTreeMap<KeyName, KeyRecord>,
+    /// By consumer.
+    pub consumers: BTreeMap<ConsumerName, ConsumerRecord>,
+    /// The latest time ever seen.
+    pub clock: Option<Timestamp>,
+}
+
+impl Ledger {
+    /// Takes an entry in.
+    pub fn absorb(&mut self, record: Record) {
+        match record {
+            Record::Key(name, record) => drop(self.keys.insert(name, record)),
+            Record::Consumer(name, record) => drop(self.consumers.insert(name, record)),
+            Record::Clock(time) => self.clock = Some(time),
+        }
+    }
+
+    /// All entries, for writing them anew.
+    pub fn records(&self) -> impl Iterator<Item = Record> {
+        let keys = self.keys.iter().map(|(name, record)| Record::Key(name.clone(), record.clone()));
+        let consumers = self.consumers.iter().map(|(name, record)| Record::Consumer(name.clone(), record.clone()));
+        keys.chain(consumers).chain(self.clock.map(Record::Clock))
+    }
+}

@@ -1,0 +1,78 @@
+//! Cron expressions with seconds, as tokio-cron-scheduler reads them, in local time.
+
+use chrono::Local;
+use croner::Cron;
+use croner::parser::{CronParser, Seconds};
+use jiff::{SignedDuration, Timestamp, ToSpan};
+
+use crate::core::Calendar;
+
+/// Reads an expression exactly as the scheduler does (its `Job::new_async_tz`), so that the two never
+/// differ about a time.
+pub fn parse(expression: &str) -> Result<Cron, String> {
+    CronParser::builder()
+        .seconds(Seconds::Required)
+        .dom_and_dow(true)
+        .build()
+        .parse(expression)
+        .map_err(|_| format!("{expression:?} is not a cron expression"))
+}
+
+/// The first time of `cron` after `time`, in the local time zone as it is now; an hour that a clock
+/// change skips or repeats is the cron library's business, once for both.
+pub fn next_after(cron: &Cron, time: Timestamp) -> Option<Timestamp> {
+    let local = chrono::DateTime::from_timestamp(time.as_second(), 0)?.with_timezone(&Local);
+    let next = cron.find_next_occurrence(&local, false).ok()?;
+    Timestamp::from_second(next.timestamp()).ok()
+}
+
+/// The user's `remind` cron as the core asks it.
+pub struct RemindCalendar(pub Cron);
+
+impl Calendar for RemindCalendar {
+    fn next_reminder(&self, time: Timestamp) -> Option<Timestamp> {
+        next_after(&self.0, time)
+    }
+
+    fn tomorrow(&self, now: Timestamp) -> Timestamp {
+        let this_time_tomorrow = now.saturating_add(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MAX);
+        let zoned = now.to_zoned(jiff::tz::TimeZone::system());
+        let midnight = zoned.checked_add(1.day()).and_then(|tomorrow| tomorrow.start_of_day());
+        midnight.ok().and_then(|midnight| self.next_reminder(midnight.timestamp())).map_or(this_time_tomorrow, |next| {
+            // A cron that comes once a week would be quiet for a week.
+            if next.duration_since(now) > SignedDuration::from_hours(48) { this_time_tomorrow } else { next }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_the_scheduler_reads() {
+        for expression in ["0 0 10 * * *", "0 0 */6 * * *", "*/2 * * * * *", "0 30 9 * * MON-FRI", "0 0 10 1 * *"] {
+            assert!(parse(expression).is_ok(), "{expression}");
+            assert!(tokio_cron_scheduler::Job::new_async_tz(expression, Local, |_, _| Box::pin(async {})).is_ok(), "{expression}");
+        }
+        for expression in ["", "never", "0 10 * * *", "61 0 10 * * *"] {
+            assert!(parse(expression).is_err(), "{expression}");
+        }
+    }
+
+    #[test]
+    fn comes_after() {
+        let cron = parse("*/10 * * * * *").unwrap();
+        let at = |second| Timestamp::from_second(second).unwrap();
+        assert_eq!(next_after(&cron, at(1_000_000_000)), Some(at(1_000_000_010)));
+        assert_eq!(next_after(&cron, at(1_000_000_001)), Some(at(1_000_000_010)));
+    }
+
+    #[test]
+    fn tomorrow_is_tomorrow() {
+        let calendar = RemindCalendar(parse("0 0 10 * * *").unwrap());
+        let now: Timestamp = "2026-11-22T10:00:05Z".parse().unwrap();
+        let hours = calendar.tomorrow(now).duration_since(now).as_secs_f64() / 3600.0;
+        assert!((10.0..48.0).contains(&hours), "{hours}");
+    }
+}

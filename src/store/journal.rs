@@ -1,0 +1,329 @@
+//! The state as an append-only journal with compaction.
+//!
+//! Each line is a CRC-32 in hexadecimal, a space, and a JSON [`Record`]; the last record of a name
+//! counts. A save appends its lines and syncs, so its cost doesn't grow with the number of keys. A
+//! line that was torn by a crash ends the file and is cut off; any other damage keeps the whole file
+//! aside, and everything that is still readable counts.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use atomic_write_file::AtomicWriteFile;
+use atomic_write_file::unix::OpenOptionsExt as _;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::private_options;
+use crate::core::{Ledger, Record};
+
+const FILE: &str = "state.journal";
+const VERSION: u32 = 1;
+/// Compact once the file is this many times as long as after the last compaction …
+const GROWTH: u64 = 4;
+/// … and at least so long (bytes).
+const WORTH_COMPACTING: u64 = 256 * 1024;
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    credd_state: u32,
+}
+
+/// Something was wrong with the state that was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// What, in one sentence.
+    pub message: String,
+    /// Where the damaged file is kept.
+    pub kept: Option<PathBuf>,
+}
+
+/// The journal of a running daemon.
+#[derive(Debug)]
+pub struct Journal {
+    dir: PathBuf,
+    file: Option<File>,
+    length: u64,
+    compact_at: u64,
+}
+
+/// What a journal's bytes say.
+struct Scan {
+    ledger: Ledger,
+    /// Bytes up to the end of the last good line.
+    good: u64,
+    /// Only the last line, without its newline, was bad: the writer was cut off.
+    torn: bool,
+    bad_lines: usize,
+    newer: bool,
+}
+
+/// Reads the state without touching it: for commands that run without a daemon.
+pub fn read_ledger(state_dir: &Path) -> io::Result<Ledger> {
+    match fs::read(state_dir.join(FILE)) {
+        Ok(bytes) => Ok(scan(&bytes).ledger),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Ledger::default()),
+        Err(error) => Err(error),
+    }
+}
+
+impl Journal {
+    /// Opens the journal of `state_dir`, whose [`super::Lock`] the caller holds.
+    pub fn open(state_dir: &Path, now: Timestamp) -> io::Result<(Self, Ledger, Option<Damage>)> {
+        let path = state_dir.join(FILE);
+        let mut journal = Self { dir: state_dir.into(), file: None, length: 0, compact_at: WORTH_COMPACTING };
+        let mut file = match private_options().read(true).append(true).open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                journal.rewrite(&Ledger::default())?;
+                return Ok((journal, Ledger::default(), None));
+            }
+            Err(error) => return Err(error),
+        };
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        let found = scan(&bytes);
+        if found.bad_lines == 0 && !found.newer {
+            if found.torn {
+                file.set_len(found.good)?;
+                file.sync_data()?;
+            }
+            journal.length = found.good;
+            journal.file = Some(file);
+            journal.compact_at = WORTH_COMPACTING.max(GROWTH * found.good);
+            return Ok((journal, found.ledger, None));
+        }
+        let stamp = now.strftime("%Y%m%dT%H%M%SZ");
+        let kept = state_dir.join(format!("{FILE}.{}-{stamp}", if found.newer { "newer" } else { "damaged" }));
+        let mut copy = private_options().create_new(true).write(true).open(&kept)?;
+        copy.write_all(&bytes)?;
+        copy.sync_all()?;
+        journal.rewrite(&found.ledger)?;
+        let message = if found.newer {
+            "the state was written by a newer credd; what this one understands of it counts".to_owned()
+        } else {
+            format!("the state was damaged in {} place(s); everything else in it counts", found.bad_lines)
+        };
+        Ok((journal, found.ledger, Some(Damage { message, kept: Some(kept) })))
+    }
+
+    /// Makes `records` durable. `ledger` gives the whole state, should the journal be written anew.
+    ///
+    /// After an error nothing of them is in the file; the next save writes all of the state.
+    pub fn save(&mut self, records: &[Record], ledger: impl FnOnce() -> Ledger) -> io::Result<()> {
+        let Some(file) = &mut self.file else { return self.rewrite(&ledger()) };
+        if self.length > self.compact_at {
+            return self.rewrite(&ledger());
+        }
+        let mut lines = Vec::new();
+        for record in records {
+            line(&mut lines, record)?;
+        }
+        let written = file.write_all(&lines).and_then(|()| file.sync_data());
+        if let Err(error) = written {
+            // Half a line in the middle of the file would be damage.
+            let _ = file.set_len(self.length);
+            self.file = None;
+            return Err(error);
+        }
+        self.length += u64::try_from(lines.len()).unwrap_or_default();
+        Ok(())
+    }
+
+    /// Writes the whole state to a new file and puts it in place of the old.
+    fn rewrite(&mut self, ledger: &Ledger) -> io::Result<()> {
+        let path = self.dir.join(FILE);
+        let mut bytes = Vec::new();
+        line(&mut bytes, &Header { credd_state: VERSION })?;
+        for record in ledger.records() {
+            line(&mut bytes, &record)?;
+        }
+        let mut new = AtomicWriteFile::options().preserve_mode(false).mode(0o600).open(&path)?;
+        new.write_all(&bytes)?;
+        new.commit()?;
+        File::open(&self.dir)?.sync_all()?;
+        let mut file = private_options().append(true).open(&path)?;
+        self.length = file.seek(SeekFrom::End(0))?;
+        self.compact_at = WORTH_COMPACTING.max(GROWTH * self.length);
+        self.file = Some(file);
+        Ok(())
+    }
+}
+
+fn line(out: &mut Vec<u8>, entry: &impl Serialize) -> io::Result<()> {
+    let json = serde_json::to_vec(entry)?;
+    write!(out, "{:08x} ", crc32fast::hash(&json))?;
+    out.extend_from_slice(&json);
+    out.push(b'\n');
+    Ok(())
+}
+
+fn scan(bytes: &[u8]) -> Scan {
+    let mut found = Scan { ledger: Ledger::default(), good: 0, torn: false, bad_lines: 0, newer: false };
+    let mut at = 0;
+    let mut first = true;
+    while at < bytes.len() {
+        let rest = &bytes[at..];
+        let Some(end) = rest.iter().position(|byte| *byte == b'\n') else {
+            found.torn = true;
+            break;
+        };
+        let body = checked(&rest[..end]);
+        let header = body.filter(|_| first).and_then(|body| serde_json::from_slice::<Header>(body).ok());
+        match (header, body.and_then(|body| serde_json::from_slice::<Record>(body).ok())) {
+            (Some(header), _) => found.newer = header.credd_state > VERSION,
+            (None, Some(record)) if !first => found.ledger.absorb(record),
+            // A first line that isn't a header, with records behind it, lost its header.
+            (None, Some(record)) => {
+                found.ledger.absorb(record);
+                found.bad_lines += 1;
+            }
+            // A newer credd may know other records; they are kept in the copy.
+            (None, None) if found.newer && body.is_some() => {}
+            (None, None) => found.bad_lines += 1,
+        }
+        first = false;
+        at += end + 1;
+        found.good = u64::try_from(at).unwrap_or(u64::MAX);
+    }
+    // A torn header means that nothing was ever saved; an empty file wasn't written by us.
+    if first {
+        found.bad_lines += 1;
+    }
+    found
+}
+
+/// The JSON of a line whose checksum holds.
+fn checked(line: &[u8]) -> Option<&[u8]> {
+    let (sum, json) = (line.get(..8)?, line.get(9..)?);
+    let sum = u32::from_str_radix(std::str::from_utf8(sum).ok()?, 16).ok()?;
+    (line[8] == b' ' && crc32fast::hash(json) == sum).then_some(json)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::core::{ConsumerRecord, Fingerprint, KeyRecord};
+
+    fn now() -> Timestamp {
+        Timestamp::from_second(1_800_000_000).unwrap()
+    }
+
+    fn key(n: u8) -> Record {
+        Record::Key(format!("k{}", n % 7).as_str().into(), KeyRecord { current: Some(Fingerprint::new([n; 16])), ..KeyRecord::default() })
+    }
+
+    fn filled(dir: &Path, records: u8) -> Ledger {
+        let (mut journal, mut ledger, damage) = Journal::open(dir, now()).unwrap();
+        assert_eq!(damage, None);
+        for n in 0..records {
+            ledger.absorb(key(n));
+            journal.save(&[key(n)], || unreachable!()).unwrap();
+        }
+        let consumer = Record::Consumer("litellm".into(), ConsumerRecord::default());
+        ledger.absorb(consumer.clone());
+        journal.save(&[consumer, Record::Clock(now())], || unreachable!()).unwrap();
+        ledger.clock = Some(now());
+        ledger
+    }
+
+    #[test]
+    fn comes_back_as_it_was_saved() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = filled(dir.path(), 30);
+        let (_, read, damage) = Journal::open(dir.path(), now()).unwrap();
+        assert_eq!((read, damage), (ledger.clone(), None));
+        assert_eq!(read_ledger(dir.path()).unwrap(), ledger);
+        assert_eq!(fs::metadata(dir.path().join(FILE)).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn truncated_at_any_length_it_has_every_whole_line_and_is_never_reset_unseen() {
+        let dir = tempfile::tempdir().unwrap();
+        filled(dir.path(), 10);
+        let whole = fs::read(dir.path().join(FILE)).unwrap();
+        for length in 0..whole.len() {
+            let cut = tempfile::tempdir().unwrap();
+            fs::write(cut.path().join(FILE), &whole[..length]).unwrap();
+            let lines = whole[..length].iter().filter(|byte| **byte == b'\n').count();
+            let (mut journal, ledger, damage) = Journal::open(cut.path(), now()).unwrap();
+            assert_eq!(damage.is_some(), lines == 0, "at {length}");
+            assert_eq!(ledger.keys.len(), lines.saturating_sub(1).min(7), "at {length}");
+            journal.save(&[key(3)], || ledger.clone()).unwrap();
+            let (_, again, damage) = Journal::open(cut.path(), now()).unwrap();
+            assert_eq!(damage, None, "at {length}");
+            assert!(again.keys.contains_key(&"k3".into()));
+        }
+    }
+
+    #[test]
+    fn a_flipped_bit_costs_at_most_its_line_and_the_file_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = filled(dir.path(), 10);
+        let whole = fs::read(dir.path().join(FILE)).unwrap();
+        for at in (0..whole.len()).step_by(7) {
+            let flipped = tempfile::tempdir().unwrap();
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1 << (at % 8);
+            fs::write(flipped.path().join(FILE), &bytes).unwrap();
+            let (_, read, damage) = Journal::open(flipped.path(), now()).unwrap();
+            // Harmless: a checksum's digit in the other case. Torn: the last newline is gone.
+            assert!(damage.is_some() || read == ledger || at == whole.len() - 1, "at {at}");
+            assert!(read.keys.len() >= ledger.keys.len() - 1);
+            if let Some(damage) = damage {
+                assert_eq!(fs::read(damage.kept.unwrap()).unwrap(), bytes);
+            }
+        }
+    }
+
+    #[test]
+    fn a_newer_state_is_kept_aside_and_read_as_far_as_it_goes() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut bytes = Vec::new();
+        line(&mut bytes, &Header { credd_state: 2 }).unwrap();
+        line(&mut bytes, &key(1)).unwrap();
+        line(&mut bytes, &serde_json::json!({"hovercraft": {"eels": 7}})).unwrap();
+        fs::write(dir.path().join(FILE), &bytes).unwrap();
+        let (_, ledger, damage) = Journal::open(dir.path(), now()).unwrap();
+        assert_eq!(ledger.keys.len(), 1);
+        assert_eq!(fs::read(damage.unwrap().kept.unwrap()).unwrap(), bytes);
+    }
+
+    #[test]
+    fn is_compacted_when_it_has_grown() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut journal, mut ledger, _) = Journal::open(dir.path(), now()).unwrap();
+        let longest = (0..20_000_u32)
+            .map(|n| {
+                let record = key(u8::try_from(n % 250).unwrap());
+                ledger.absorb(record.clone());
+                // Durability is not what is tested here, so the file is written without syncing.
+                let mut lines = Vec::new();
+                line(&mut lines, &record).unwrap();
+                if journal.length > journal.compact_at {
+                    journal.save(&[record], || ledger.clone()).unwrap();
+                } else {
+                    journal.file.as_mut().unwrap().write_all(&lines).unwrap();
+                    journal.length += lines.len() as u64;
+                }
+                journal.length
+            })
+            .max()
+            .unwrap();
+        assert!(longest < WORTH_COMPACTING + 4096, "{longest}");
+        assert_eq!(read_ledger(dir.path()).unwrap(), ledger);
+    }
+
+    #[test]
+    fn a_symlink_in_its_place_is_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("precious");
+        fs::write(&target, "precious").unwrap();
+        std::os::unix::fs::symlink(&target, dir.path().join(FILE)).unwrap();
+        assert!(Journal::open(dir.path(), now()).is_err());
+        assert_eq!(fs::read(&target).unwrap(), b"precious");
+    }
+}

@@ -1,0 +1,316 @@
+//! What is known, as the document that `status` shows: the same with a daemon and without.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use crate::config::{Config, ConsumerConfig, Restart};
+use crate::core::consumer::{Consumer, ConsumerState, Phase};
+use crate::core::key::{Found, Key, KeyState};
+use crate::core::{Calendar, FileBody, Fingerprint, Machine, RunBy, Settings};
+use crate::paths::tilde;
+use crate::protocol::{
+    AlertStatus, ApplyStatus, ConsumerStanding, ConsumerStatus, DaemonStatus, KeyStanding, KeyStatus, Problem, Severity, Status,
+};
+
+/// Version of the status document.
+const SCHEMA: u32 = 1;
+
+/// The core's part of the configuration.
+pub fn settings(config: &Config) -> Settings {
+    use crate::core::{Channel, ConsumerSpec, KeySpec};
+    let desktop = config.alerts.desktop.then_some(Channel::Desktop);
+    let command = (!config.alerts.command.is_empty()).then_some(Channel::Command);
+    // Keys of one file share its path: thousands of them are common in large configurations.
+    let mut paths: BTreeMap<&Path, std::sync::Arc<Path>> = BTreeMap::new();
+    let keys = config
+        .keys
+        .iter()
+        .map(|key| KeySpec {
+            name: key.name.clone(),
+            variable: key.variable.as_str().into(),
+            env_file: paths.entry(&key.env_file).or_insert_with(|| key.env_file.as_path().into()).clone(),
+            lifetime: key.lifetime,
+        })
+        .collect();
+    let consumers = config
+        .consumers
+        .iter()
+        .map(|consumer| ConsumerSpec {
+            name: consumer.name.clone(),
+            keys: consumer.keys.clone(),
+            restartable: consumer.restart != Restart::None,
+        })
+        .collect();
+    Settings { days: config.alerts.days.clone(), channels: desktop.into_iter().chain(command).collect(), keys, consumers }
+}
+
+/// Where a view is made.
+pub struct Viewpoint<'a> {
+    /// Now.
+    pub now: Timestamp,
+    /// The `remind` cron.
+    pub calendar: &'a dyn Calendar,
+    /// The configuration in force.
+    pub config: &'a Config,
+    /// For `~` in texts.
+    pub home: &'a Path,
+    /// The daemon, if it is asked itself.
+    pub daemon: Option<DaemonStatus>,
+    /// Problems that the core doesn't know of.
+    pub problems: Vec<Problem>,
+}
+
+/// The status document.
+pub fn status(machine: &Machine, at: Viewpoint) -> Status {
+    let keys: Vec<KeyStatus> =
+        at.config.keys.iter().filter_map(|spec| machine.key(&spec.name)).map(|key| key_status(machine, key, at.now, at.calendar)).collect();
+    let consumers: Vec<ConsumerStatus> = at
+        .config
+        .consumers
+        .iter()
+        .filter_map(|spec| Some((spec, machine.consumer(&spec.name)?)))
+        .map(|(spec, consumer)| consumer_status(machine, consumer, spec))
+        .collect();
+    let mut problems = at.problems;
+    problems.extend(clock_problem(machine, at.now));
+    problems.extend(file_problems(machine, at.home));
+    problems.extend(machine.keys().filter_map(|key| notification_problem(key)).take(1));
+    problems.extend(shared_key_problems(machine, at.home));
+    problems.extend(consumers.iter().filter_map(consumer_problem));
+    problems.sort_by(|a, b| b.severity.cmp(&a.severity));
+    Status { schema: SCHEMA, live: at.daemon.is_some(), daemon: at.daemon, keys, consumers, problems }
+}
+
+/// One key's part of the document.
+pub fn key_status(machine: &Machine, key: &Key, now: Timestamp, calendar: &dyn Calendar) -> KeyStatus {
+    let days = &machine.settings().days;
+    let known = key.record.known_now();
+    let life = key.life();
+    let anatomy = known.map(|known| &known.anatomy);
+    let (state, detail) = standing(key, key.state(days, now));
+    KeyStatus {
+        name: key.spec.name.to_string(),
+        variable: key.spec.variable.to_string(),
+        env_file: key.spec.env_file.display().to_string(),
+        kind: anatomy.map(|anatomy| anatomy.kind),
+        state,
+        detail,
+        fingerprint: known.map(|known| known.fingerprint),
+        issued_at: life.map(|life| life.issued_at),
+        issued_source: known.map(|known| known.issued.source),
+        expires_at: life.and_then(|life| life.expires_at),
+        age_days: life.map(|life| round(life.age_days(now))),
+        days_left: life.and_then(|life| life.days_left(now)).map(round),
+        next_alert_at: key.next_alert_at(days, calendar, now),
+        snoozed_until: key.record.snoozed_until.filter(|until| *until > now),
+        alerts_sent: known
+            .map(|known| {
+                known
+                    .alerts
+                    .iter()
+                    .map(|alert| AlertStatus { at: alert.at, reason: alert.reason.to_string(), delivered: alert.delivered })
+                    .collect()
+            })
+            .unwrap_or_default(),
+        probe: None,
+        region: anatomy.and_then(|anatomy| anatomy.region.clone()),
+        account: anatomy.and_then(|anatomy| anatomy.account.clone()),
+        user: anatomy.and_then(|anatomy| anatomy.user.clone()),
+    }
+}
+
+/// Fractions of a day to about a second: more digits would pretend to be known.
+fn round(days: f64) -> f64 {
+    (days * 1e5).round() / 1e5
+}
+
+fn standing(key: &Key, state: KeyState) -> (KeyStanding, Option<String>) {
+    let why = match &key.found {
+        Found::Missing(why) | Found::Dynamic(why) | Found::Unreadable(why) => Some(why.clone()),
+        Found::Unknown if state == KeyState::Missing => Some("it was never seen".into()),
+        Found::Unknown | Found::Value(_) => None,
+    };
+    let standing = match state {
+        KeyState::Ok => KeyStanding::Ok,
+        KeyState::Due => KeyStanding::Due,
+        KeyState::Expired => KeyStanding::Expired,
+        KeyState::Missing => KeyStanding::Missing,
+        KeyState::Dynamic => KeyStanding::Dynamic,
+        KeyState::Unreadable => KeyStanding::Unreadable,
+    };
+    (standing, why)
+}
+
+/// One consumer's part of the document.
+pub fn consumer_status(machine: &Machine, consumer: &Consumer, spec: &ConsumerConfig) -> ConsumerStatus {
+    let state = match consumer.state(&machine.targets(consumer)) {
+        ConsumerState::Current => ConsumerStanding::Current,
+        ConsumerState::Stale => ConsumerStanding::Stale,
+        ConsumerState::Applying => ConsumerStanding::Applying,
+        ConsumerState::Pending => ConsumerStanding::Pending,
+        ConsumerState::Failed => ConsumerStanding::Failed,
+        ConsumerState::Absent => ConsumerStanding::Absent,
+    };
+    let process = consumer.processes.as_ref().and_then(|processes| processes.first());
+    let restart = match (spec.restart, process.map(|process| &process.run_by)) {
+        (Restart::Auto, Some(RunBy::Process)) => "process",
+        (Restart::Auto, Some(RunBy::Systemd { .. })) => "systemd",
+        (Restart::Auto, Some(RunBy::Launchd { .. })) => "launchd",
+        (configured, _) => configured.as_str(),
+    };
+    let waits = matches!(state, ConsumerStanding::Pending | ConsumerStanding::Failed);
+    let pending = consumer.record.pending.as_ref().filter(|_| waits);
+    let detail = match &consumer.phase {
+        Phase::Applying { progress, .. } => Some(progress.clone()),
+        _ => pending.map(|pending| pending.reason.clone()),
+    };
+    ConsumerStatus {
+        name: consumer.spec.name.to_string(),
+        state,
+        pid: process.map(|process| process.pid),
+        restart: restart.into(),
+        key_fingerprints: process
+            .map(|process| process.keys.iter().map(|(key, print)| (key.to_string(), *print)).collect())
+            .unwrap_or_default(),
+        last_apply: consumer.record.last_apply.as_ref().map(|last| ApplyStatus {
+            at: last.at,
+            outcome: last.outcome,
+            seconds: (last.seconds * 10.0).round() / 10.0,
+            detail: last.detail.clone(),
+        }),
+        detail,
+        retry_at: pending.map(|pending| pending.retry_at),
+    }
+}
+
+/// A problem of the list.
+pub fn problem(code: &str, severity: Severity, message: String, fix: String) -> Problem {
+    Problem { code: code.into(), severity, message, fix }
+}
+
+fn clock_problem(machine: &Machine, now: Timestamp) -> Option<Problem> {
+    let before = machine.clock_went_back()?;
+    let message = format!("the clock shows {now:.0} but showed {before:.0} before: dates may be wrong");
+    Some(problem("clock-went-back", Severity::Warning, message, "timedatectl status".into()))
+}
+
+fn file_problems(machine: &Machine, home: &Path) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for file in machine.files() {
+        let path = tilde(&file.path, home);
+        if file.believed == Some(FileBody::Missing) {
+            let message = format!("{path} doesn't exist yet; credd waits for it");
+            let fix = format!("put the key into {path}: export NAME='…'");
+            problems.push(problem("env-file-missing", Severity::Info, message, fix));
+        }
+        let Some(contents) = file.contents() else { continue };
+        if contents.mode & 0o077 != 0 {
+            let message = format!("{path} can be read by others (mode {:04o})", contents.mode & 0o7777);
+            problems.push(problem("env-file-mode", Severity::Warning, message, format!("chmod 600 {path}")));
+        }
+        if contents.static_aws_keys {
+            let message = format!("{path} also sets static AWS keys: they outlive the bearer key and can do more");
+            problems.push(problem(
+                "static-aws-keys",
+                Severity::Warning,
+                message,
+                format!("remove AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY from {path}"),
+            ));
+        }
+        for report in &contents.variables {
+            let variable = &report.variable;
+            if !report.duplicates.is_empty() {
+                let lines: Vec<_> = report.duplicates.iter().map(usize::to_string).collect();
+                let message = format!("{path} assigns {variable} on lines {}: the last one counts", lines.join(", "));
+                problems.push(problem(
+                    "duplicate-assignment",
+                    Severity::Warning,
+                    message,
+                    format!("remove the earlier assignments from {path}"),
+                ));
+            }
+            match &report.finding {
+                crate::core::Finding::Empty { line } => {
+                    let message = format!("{path}:{line} assigns {variable} the empty value, with which AWS clients still try to log in");
+                    problems.push(problem(
+                        "empty-assignment",
+                        Severity::Error,
+                        message,
+                        format!("give it a key, or remove line {line} of {path}"),
+                    ));
+                }
+                crate::core::Finding::Present(key) => {
+                    if key.control_character {
+                        let message = format!(
+                            "{path}:{} has a control character in {variable} (a Windows line ending?): no issuer accepts that",
+                            key.line
+                        );
+                        problems.push(problem("control-character", Severity::Error, message, format!("sed -i 's/\\r$//' {path}")));
+                    }
+                    if !key.exported && contents.exports_others {
+                        let message = format!("{path}:{} sets {variable} without export, so programs don't get it", key.line);
+                        problems.push(problem(
+                            "not-exported",
+                            Severity::Warning,
+                            message,
+                            format!("write \"export {variable}=…\" on line {} of {path}", key.line),
+                        ));
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    problems
+}
+
+fn notification_problem(key: &Key) -> Option<Problem> {
+    let why = key.delivery.desktop_failure.as_ref()?;
+    let message = format!("a desktop notification couldn't be shown ({why}); it is tried again until it can");
+    Some(problem("notifications-unavailable", Severity::Warning, message, "log in to a desktop session with a notification service".into()))
+}
+
+fn shared_key_problems(machine: &Machine, home: &Path) -> Vec<Problem> {
+    let mut holders: BTreeMap<Fingerprint, Vec<&Key>> = BTreeMap::new();
+    for key in machine.keys() {
+        if let Some(present) = key.present() {
+            holders.entry(present.fingerprint).or_default().push(key);
+        }
+    }
+    holders
+        .into_values()
+        .filter(|keys| keys.len() > 1)
+        .map(|keys| {
+            let places: Vec<_> = keys.iter().map(|key| format!("{} ({})", key.spec.name, tilde(&key.spec.env_file, home))).collect();
+            let message = format!("the same key is used as {}", places.join(" and "));
+            problem("shared-key", Severity::Warning, message, "make a key of its own for each, so that one can be revoked alone".into())
+        })
+        .collect()
+}
+
+fn consumer_problem(consumer: &ConsumerStatus) -> Option<Problem> {
+    let name = &consumer.name;
+    match consumer.state {
+        ConsumerStanding::Stale => Some(problem(
+            "stale-consumer",
+            Severity::Warning,
+            format!("{name} runs with another key than the env file holds"),
+            format!("credd apply {name}"),
+        )),
+        ConsumerStanding::Pending => Some(problem(
+            "pending-consumer",
+            Severity::Warning,
+            format!("{name} has not taken up the new key: {}", consumer.detail.as_deref().unwrap_or("it waits")),
+            format!("credd apply {name}"),
+        )),
+        ConsumerStanding::Failed => Some(problem(
+            "failed-consumer",
+            Severity::Error,
+            format!("{name} doesn't serve: {}", consumer.detail.as_deref().unwrap_or("its last restart failed")),
+            format!("start {name} by hand, then: credd status"),
+        )),
+        ConsumerStanding::Current | ConsumerStanding::Applying | ConsumerStanding::Absent => None,
+    }
+}

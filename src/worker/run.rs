@@ -1,0 +1,73 @@
+//! `credd worker`: does one job.
+
+use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt as _;
+use std::process::ExitCode;
+
+use serde::Deserialize;
+
+use super::job::{Answer, Job};
+use crate::consumers;
+use crate::salt::Salt;
+
+/// A job is a few hundred bytes for each key and consumer, of which there may be tens of thousands.
+const LARGEST: u64 = 64 << 20;
+
+/// Reads one [`Job`] from standard input and does it; [`Answer`]s go to standard output, one a line.
+///
+/// Whoever gave the job may be gone before it is done: an apply that was begun is brought to its end, and
+/// answers that nobody takes are dropped. Fails (and says why on standard error) only for a job that can't
+/// be understood or begun.
+pub fn run() -> ExitCode {
+    consumers::sys::hide_memory();
+    // A hang-up or a Ctrl-C that is meant for the daemon must not cut a restart in half.
+    let _ = rustix::process::setsid();
+    match work() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "credd worker: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn work() -> io::Result<()> {
+    // Up to its closing brace: whoever wrote it may keep the pipe open.
+    let mut source = serde_json::Deserializer::from_reader(io::stdin().lock().take(LARGEST));
+    match Job::deserialize(&mut source)? {
+        Job::Read { state_dir, files } => {
+            let salt = Salt::load(&state_dir)?;
+            let home = std::env::var_os("HOME").unwrap_or_default();
+            for query in files {
+                answer(&Answer::File(super::read::read(&query, &salt, home.as_bytes())));
+            }
+            Ok(())
+        }
+        Job::Inspect { state_dir, consumers } => {
+            let salt = Salt::load(&state_dir)?;
+            for query in consumers {
+                // One that can't be looked at has no answer, which isn't the same as having no process.
+                let report = consumers::inspect(&query, &salt).map_err(io::Error::other)?;
+                answer(&Answer::Consumer { name: query.config.name, report });
+            }
+            Ok(())
+        }
+        Job::AwaitApply { state_dir, consumer } => consumers::await_idle(&state_dir, &consumer),
+        Job::Apply(order) => {
+            let report = consumers::apply(&order, &mut |phase| {
+                answer(&Answer::Progress { phase: phase.to_owned() });
+            });
+            answer(&Answer::Applied(report));
+            Ok(())
+        }
+    }
+}
+
+fn answer(answer: &Answer) {
+    let Ok(mut line) = serde_json::to_vec(answer) else {
+        return;
+    };
+    line.push(b'\n');
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(&line).and_then(|()| out.flush());
+}
