@@ -17,12 +17,13 @@ const URGENT: jiff::SignedDuration = jiff::SignedDuration::from_hours(48);
 pub struct Notices {
     desktop: Desktop,
     home: PathBuf,
+    from_service: bool,
 }
 
 impl Notices {
-    /// Sends through `desktop`.
-    pub fn new(desktop: Desktop, home: &Path) -> Self {
-        Self { desktop, home: home.into() }
+    /// Sends through `desktop`. A command that is run `from_service` has to be freed of its sandbox.
+    pub fn new(desktop: Desktop, home: &Path, from_service: bool) -> Self {
+        Self { desktop, home: home.into(), from_service }
     }
 
     /// Sends one alert by one channel.
@@ -43,7 +44,7 @@ impl Notices {
             }),
             Channel::Command => {
                 let input = serde_json::to_vec(&document(notice, &text)).unwrap_or_default();
-                self.desktop.run_command(tag(&notice.topic), config.alerts.command.clone(), input);
+                self.desktop.run_command(tag(&notice.topic), config.alerts.command.clone(), input, self.from_service);
             }
         }
     }

@@ -150,7 +150,7 @@ impl Daemon {
             watcher: Watcher::new(files),
             workers: Workers::new(&paths.state_dir, events.clone()),
             processes: ProcessWatch::new(events.clone()),
-            notices: Notices::new(Desktop::new(desktop_in), &paths.home),
+            notices: Notices::new(Desktop::new(desktop_in), &paths.home, from_service),
             journal,
             history: History::new(&paths.state_dir),
             unsaved_since: None,

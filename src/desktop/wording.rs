@@ -28,7 +28,7 @@ impl KeyWords<'_> {
     }
 
     fn way_out(self) -> String {
-        format!("Renew it: credd renew {}", self.name)
+        format!("Make a new key and put it into {}: credd does the rest.", self.env_file)
     }
 }
 
@@ -160,7 +160,7 @@ mod tests {
         assert_eq!(
             text.body,
             "AWS_BEARER_TOKEN_BEDROCK in ~/.backlog-toolkit-env stops working on \
-             Saturday 28 November at 10:12. Renew it: credd renew bedrock"
+             Saturday 28 November at 10:12. Make a new key and put it into ~/.backlog-toolkit-env: credd does the rest."
         );
     }
 
@@ -205,7 +205,7 @@ mod tests {
         assert_eq!(
             text.body,
             "AWS_BEARER_TOKEN_BEDROCK in ~/.backlog-toolkit-env stopped working on \
-             Saturday 28 November at 10:12. Renew it: credd renew bedrock"
+             Saturday 28 November at 10:12. Make a new key and put it into ~/.backlog-toolkit-env: credd does the rest."
         );
     }
 
@@ -214,7 +214,7 @@ mod tests {
         assert_eq!(
             refused(KEY, "litellm").body,
             "Bedrock rejects AWS_BEARER_TOKEN_BEDROCK in ~/.backlog-toolkit-env, so litellm was left \
-             running with the key it has. Check the new key, or renew it: credd renew bedrock"
+             running with the key it has. Check the new key, or make a new key and put it into ~/.backlog-toolkit-env: credd does the rest."
         );
         assert_eq!(
             rolled_back("litellm", "the completion failed with status 500").body,
