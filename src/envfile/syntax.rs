@@ -196,6 +196,8 @@ pub(super) struct Notes {
     pub(super) may_stop: Option<&'static str>,
     /// bash and zsh may take different things for the unit: nothing certain can be said from here on.
     pub(super) differs: Option<&'static str>,
+    /// The expansions in the unit's here-documents.
+    pub(super) heredocs: Vec<Word>,
     /// Variables that the unit may assign in ways that aren't followed (in a here-document).
     pub(super) mentions: Vec<Bytes>,
 }

@@ -103,6 +103,10 @@ impl<'a> Evaluator<'a> {
             b"test" | b"[" => self.test_builtin(arguments),
             b"command" => self.command_builtin(arguments, literals),
             b"builtin" => self.builtin_builtin(arguments, literals),
+            b"return" | b"exit" | b"logout" | b"bye" | b"break" | b"continue" | b"shift" if !plain_number(literals) => {
+                self.may_stop("bash and zsh differ on the arguments of `return` and `exit`");
+                self.forget_all("bash and zsh differ on the arguments of `return` and `exit`");
+            }
             b"exec" if !arguments.is_empty() => self.stop_file(),
             b"eval" => {
                 self.may_stop("`eval` may stop the file");
@@ -324,6 +328,15 @@ impl<'a> Evaluator<'a> {
 const SPECIAL: [&[u8]; 12] = [
     b".", b"eval", b"exec", b"exit", b"return", b"set", b"shift", b"source", b"times", b"trap", b"unset", b"command",
 ];
+
+/// No argument, or one that is a number: zsh takes anything else for arithmetic, or goes on.
+fn plain_number(literals: &[Option<Bytes>]) -> bool {
+    match literals {
+        [] => true,
+        [Some(number)] => !number.is_empty() && number.len() < 4 && number.iter().all(u8::is_ascii_digit),
+        _ => false,
+    }
+}
 
 /// A value that doesn't depend on anything inherited.
 fn certain(value: Value) -> Option<Bytes> {

@@ -125,6 +125,11 @@ impl<'a> Evaluator<'a> {
                 self.may_stop(why);
             }
             self.list(&unit.items);
+            for word in &unit.notes.heredocs {
+                self.maybe("it may be assigned in a here-document", |evaluator| {
+                    evaluator.word(word);
+                });
+            }
             for name in &unit.notes.mentions {
                 self.forget(name, "it may be assigned in a here-document");
             }
