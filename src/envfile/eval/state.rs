@@ -22,10 +22,7 @@ pub(crate) enum Value {
     Untouched,
     Unset,
     /// These bytes, as long as none of the variables in `depends` is inherited.
-    Known {
-        bytes: Bytes,
-        depends: BTreeSet<Bytes>,
-    },
+    Known { bytes: Bytes, depends: BTreeSet<Bytes> },
     Unknown(Reason),
 }
 
