@@ -156,13 +156,7 @@ fn claims_on_generated_files_are_what_the_shells_have() {
         let batch_seed = seed.wrapping_mul(1_000_003).wrapping_add(batch as u64);
         let mut random = Random::new(batch_seed);
         let batch: Vec<Vec<u8>> = (0..BATCH)
-            .map(|index| {
-                if index % 4 == 0 {
-                    generate::mutation(&mut random, &sources)
-                } else {
-                    generate::file(&mut random)
-                }
-            })
+            .map(|index| if index % 4 == 0 { generate::mutation(&mut random, &sources) } else { generate::file(&mut random) })
             .collect();
         for (file, outcome) in batch.iter().zip(source_all(&batch, &names)) {
             let reading = read(file, HOME.as_bytes());

@@ -42,8 +42,7 @@ impl Outcome {
 
 /// The shell script that sources every file of a list.
 fn driver(names: &[&str]) -> String {
-    let variables: String =
-        names.iter().map(|name| format!("builtin printf '%s\\0' \"{name}=${{{name}+=}}${{{name}-}}\"\n")).collect();
+    let variables: String = names.iter().map(|name| format!("builtin printf '%s\\0' \"{name}=${{{name}+=}}${{{name}-}}\"\n")).collect();
     format!(
         "__credd_dump() {{
 set +e; set +u; set +x; set +v

@@ -290,11 +290,7 @@ impl<'a> Evaluator<'a> {
         if self.state.unconditional() && !assignment.append {
             self.assignments.push((assignment.name.clone(), assignment.at));
         }
-        Some(Literal {
-            span: assignment.value.span.clone(),
-            append: assignment.append,
-            ends_quoted: assignment.value.ends_quoted,
-        })
+        Some(Literal { span: assignment.value.span.clone(), append: assignment.append, ends_quoted: assignment.value.ends_quoted })
     }
 }
 

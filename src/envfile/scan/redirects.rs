@@ -91,9 +91,7 @@ impl Scanner<'_> {
         let substitution = self.starts("<(") || self.starts(">(");
         match self.peek() {
             None => self.unfinished("the file ends in the middle of a command"),
-            Some(byte) if is_meta(byte) && !substitution => {
-                self.refuse("syntax error: an operator where a word should be")
-            }
+            Some(byte) if is_meta(byte) && !substitution => self.refuse("syntax error: an operator where a word should be"),
             Some(_) => self.word(false),
         }
     }
@@ -164,14 +162,8 @@ impl Scanner<'_> {
         if !body.iter().any(|byte| matches!(byte, b'$' | b'`')) {
             return;
         }
-        let mut scanner = Scanner {
-            source: body,
-            at: 0,
-            depth: self.depth,
-            pending: Vec::new(),
-            notes: Notes::default(),
-            open_heredoc: false,
-        };
+        let mut scanner =
+            Scanner { source: body, at: 0, depth: self.depth, pending: Vec::new(), notes: Notes::default(), open_heredoc: false };
         let word = scanner.heredoc_word();
         let plain = scanner.notes.may_stop.or(scanner.notes.differs).is_none() && !scanner.open_heredoc;
         match word {
