@@ -1,6 +1,6 @@
 //! Starting a consumer so that it outlives its starter.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -76,7 +76,7 @@ fn child(bytes: &[u8], out: OwnedFd, err: OwnedFd) -> Result<i32, String> {
 }
 
 #[cfg(target_os = "linux")]
-fn unit(bus: &sys::Bus, consumer: &str, stop_timeout: Duration, stdio: [&dyn AsFd; 3]) -> Result<i32, String> {
+fn unit(bus: &sys::Bus, consumer: &str, stop_timeout: Duration, stdio: [&dyn std::os::fd::AsFd; 3]) -> Result<i32, String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let program = program.to_str().ok_or("credd's own path isn't UTF-8")?;
     // Replaced by an upgrade since this worker started: the new one knows `launch` as well.

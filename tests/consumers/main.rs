@@ -8,3 +8,6 @@ mod apply;
 mod inspect;
 mod odd;
 mod rig;
+mod service;
+#[path = "../support/mod.rs"]
+mod support;

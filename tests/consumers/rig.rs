@@ -154,11 +154,13 @@ impl Rig {
         panic!("no report")
     }
 
+    pub fn query(&self) -> ConsumerQuery {
+        let keys = vec![KeyVariable { name: KeyName::from("bedrock"), variable: VARIABLE.to_owned() }];
+        ConsumerQuery { config: self.config.clone(), keys }
+    }
+
     pub fn inspect(&self) -> ConsumerReport {
-        let query = ConsumerQuery {
-            config: self.config.clone(),
-            keys: vec![KeyVariable { name: KeyName::from("bedrock"), variable: VARIABLE.to_owned() }],
-        };
+        let query = self.query();
         let job = Job::Inspect { state_dir: self.path("state"), consumers: vec![query] };
         match work(&job).pop() {
             Some(Answer::Consumer { report, .. }) => report,
