@@ -76,10 +76,10 @@ pub fn status(machine: &Machine, at: Viewpoint) -> Status {
     let mut problems = at.problems;
     problems.extend(clock_problem(machine, at.now));
     problems.extend(file_problems(machine, at.home));
-    problems.extend(machine.keys().filter_map(|key| notification_problem(key)).take(1));
+    problems.extend(machine.keys().filter_map(notification_problem).take(1));
     problems.extend(shared_key_problems(machine, at.home));
     problems.extend(consumers.iter().filter_map(consumer_problem));
-    problems.sort_by(|a, b| b.severity.cmp(&a.severity));
+    problems.sort_by_key(|problem| std::cmp::Reverse(problem.severity));
     Status { schema: SCHEMA, live: at.daemon.is_some(), daemon: at.daemon, keys, consumers, problems }
 }
 

@@ -20,13 +20,12 @@ pub struct ApplyArgs {
 
 /// Has consumers take up the keys, one after another, and says how each ended.
 pub fn run(paths: &Paths, args: &ApplyArgs) -> Result<u8, Failure> {
-    let names = match &args.consumer {
-        Some(name) => vec![name.clone()],
-        None => {
-            let status: Status = http::get(&paths.socket, "/v1/status")?;
-            let running = status.consumers.into_iter().filter(|consumer| consumer.state != ConsumerStanding::Absent);
-            running.map(|consumer| consumer.name).collect()
-        }
+    let names = if let Some(name) = &args.consumer {
+        vec![name.clone()]
+    } else {
+        let status: Status = http::get(&paths.socket, "/v1/status")?;
+        let running = status.consumers.into_iter().filter(|consumer| consumer.state != ConsumerStanding::Absent);
+        running.map(|consumer| consumer.name).collect()
     };
     if names.is_empty() {
         return Err(Failure::failed("no consumer runs, so there is none to take up a key")

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use super::terminal::clean;
 use super::{Failure, words};
 use crate::clock;
+use crate::core::{ConsumerName, KeyName};
 use crate::paths::Paths;
 use crate::store::History;
 
@@ -32,8 +33,7 @@ pub fn run(paths: &Paths, args: &HistoryArgs) -> Result<u8, Failure> {
     let zone = words::local(clock::now()).time_zone().clone();
     for entry in entries {
         let at = entry.at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string();
-        let who =
-            entry.key.as_ref().map(|key| key.as_str()).or(entry.consumer.as_ref().map(|consumer| consumer.as_str())).unwrap_or("credd");
+        let who = entry.key.as_ref().map(KeyName::as_str).or(entry.consumer.as_ref().map(ConsumerName::as_str)).unwrap_or("credd");
         writeln!(out, "{at}  {:<12}{}", clean(who), clean(&entry.message))?;
     }
     Ok(0)

@@ -424,7 +424,7 @@ fn default_consumer() -> ConsumerConfig {
         model: None,
         master_key_variable: "LITELLM_MASTER_KEY".into(),
         stop_timeout: Duration::from_secs(30),
-        ready_timeout: Duration::from_secs(120),
+        ready_timeout: Duration::from_mins(2),
         pid_file: None,
         unit: None,
         compose_file: None,

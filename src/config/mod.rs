@@ -47,7 +47,7 @@ pub struct Alerts {
 /// `[metrics]`.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Metrics {
-    /// A node_exporter textfile to keep current.
+    /// A `node_exporter` textfile to keep current.
     pub textfile: Option<PathBuf>,
 }
 

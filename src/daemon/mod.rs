@@ -1,8 +1,11 @@
 //! `credd run`: the loop around the core. It owns the [`crate::core::Machine`]; everything else sends
 //! it events and carries out its effects.
 
+mod effects;
 mod notices;
 mod pids;
+mod reload;
+mod requests;
 mod run;
 mod schedule;
 mod server;

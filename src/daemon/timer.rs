@@ -27,14 +27,21 @@ mod linux {
 
     use super::Wake;
 
-    /// A timerfd on `CLOCK_REALTIME` (timerfd_create(2)): absolute, so that it outlives a suspend, and
+    /// A timerfd on `CLOCK_REALTIME` (`timerfd_create(2)`): absolute, so that it outlives a suspend, and
     /// cancelled when the clock is set.
     pub struct WallTimer {
         timer: OwnedFd,
         // tokio's `AsyncFd` is unsound to build safely since 1.54; a pipe's receiver waits for any
         // descriptor that can be polled for reading.
         readable: Receiver,
-        armed: Option<Option<Timestamp>>,
+        armed: Armed,
+    }
+
+    /// What the kernel was told last; telling it the same again would cost a call on every event.
+    #[derive(PartialEq)]
+    enum Armed {
+        Unknown,
+        For(Option<Timestamp>),
     }
 
     /// Far enough to never come; an unarmed timerfd would not tell of a set clock.
@@ -45,14 +52,14 @@ mod linux {
         pub fn new() -> io::Result<Self> {
             let timer = timerfd_create(TimerfdClockId::Realtime, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
             let readable = Receiver::from_owned_fd_unchecked(timer.try_clone()?)?;
-            let mut timer = Self { timer, readable, armed: None };
+            let mut timer = Self { timer, readable, armed: Armed::Unknown };
             timer.arm(None)?;
             Ok(timer)
         }
 
         /// To fire at `at`, or never. A time in the past fires at once.
         pub fn arm(&mut self, at: Option<Timestamp>) -> io::Result<()> {
-            if self.armed == Some(at) {
+            if self.armed == Armed::For(at) {
                 return Ok(());
             }
             let zero = Timespec { tv_sec: 0, tv_nsec: 0 };
@@ -64,7 +71,7 @@ mod linux {
             };
             let flags = TimerfdTimerFlags::ABSTIME | TimerfdTimerFlags::CANCEL_ON_SET;
             timerfd_settime(&self.timer, flags, &Itimerspec { it_interval: zero, it_value: value })?;
-            self.armed = Some(at);
+            self.armed = Armed::For(at);
             Ok(())
         }
 
@@ -79,7 +86,7 @@ mod linux {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
                     Err(error) => return Err(error),
                 };
-                self.armed = None;
+                self.armed = Armed::Unknown;
                 return Ok(wake);
             }
         }

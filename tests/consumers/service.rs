@@ -109,7 +109,9 @@ fn a_plain_process_gets_a_unit_of_its_own() {
     let log = machine.guest.shell("cat t/log");
     assert!(log.contains("stopping") && log.contains(&format!("started {pid}")), "{log}");
     // No secret where others can read it, and none left in what systemd keeps open.
-    let told = machine.guest.shell("systemctl --user show credd-litellm-1.service; systemctl --user show-environment; journalctl --user -q || true");
+    let told = machine
+        .guest
+        .shell("systemctl --user show credd-litellm-1.service; systemctl --user show-environment; journalctl --user -q || true");
     assert!(!told.contains("secret"), "{told}");
     let sizes = machine.guest.shell(
         "for fd in /proc/$(systemctl --user show -p MainPID --value init.scope 2>/dev/null | grep -v '^0*$' || pgrep -o -u tester -x systemd)/fd/*; do \

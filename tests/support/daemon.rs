@@ -1,6 +1,7 @@
 //! credd itself, run in a home of its own.
 
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
@@ -91,7 +92,7 @@ impl Drop for Daemon<'_> {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
-            eprintln!("--- the daemon's log\n{}", self.log());
+            let _ = writeln!(std::io::stderr(), "--- the daemon's log\n{}", self.log());
         }
     }
 }

@@ -12,10 +12,7 @@ use crate::rig::{Rig, block_on, hint_at, next};
 
 /// Runs an ignored test of this binary in new namespaces, after a script.
 fn inside(test: &str, script: &str) {
-    let possible = Command::new("unshare")
-        .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
-        .arg(script)
-        .status();
+    let possible = Command::new("unshare").args(["--user", "--map-root-user", "--mount", "sh", "-c"]).arg(script).status();
     if !possible.is_ok_and(|status| status.success()) {
         eprintln!("{test}: skipped, no user namespaces here");
         return;
@@ -29,10 +26,7 @@ fn inside(test: &str, script: &str) {
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success() && said.contains("1 passed"),
-        "{said}"
-    );
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
 }
 
 fn write(path: &PathBuf, value: &str) {
@@ -41,10 +35,7 @@ fn write(path: &PathBuf, value: &str) {
 
 #[test]
 fn without_inotify_instances_edits_are_seen_all_the_same() {
-    inside(
-        "limits::inside_without_instances",
-        "echo 4 >/proc/sys/user/max_inotify_instances",
-    );
+    inside("limits::inside_without_instances", "echo 4 >/proc/sys/user/max_inotify_instances");
 }
 
 #[test]
@@ -59,9 +50,7 @@ fn inside_without_instances() {
     }
     block_on(async {
         let mut watcher = Watcher::new(vec![path.clone()]);
-        let Hint::Degraded { reason } = next(&mut watcher).await else {
-            panic!("not degraded")
-        };
+        let Hint::Degraded { reason } = next(&mut watcher).await else { panic!("not degraded") };
         assert!(reason.contains("fs.inotify.max_user_instances"), "{reason}");
         assert_eq!(watcher.watches(), 0);
         for value in ["second", "third"] {
@@ -84,10 +73,7 @@ fn inside_without_instances() {
 
 #[test]
 fn without_inotify_watches_edits_are_seen_all_the_same() {
-    inside(
-        "limits::inside_without_watches",
-        "echo 3 >/proc/sys/user/max_inotify_watches",
-    );
+    inside("limits::inside_without_watches", "echo 3 >/proc/sys/user/max_inotify_watches");
 }
 
 #[test]
@@ -99,9 +85,7 @@ fn inside_without_watches() {
     write(&path, "first");
     block_on(async {
         let mut watcher = Watcher::new(vec![path.clone()]);
-        let Hint::Degraded { reason } = next(&mut watcher).await else {
-            panic!("not degraded")
-        };
+        let Hint::Degraded { reason } = next(&mut watcher).await else { panic!("not degraded") };
         assert!(reason.contains("fs.inotify.max_user_watches"), "{reason}");
         write(&path, "second");
         rig.sees(&mut watcher, &path, "second").await.unwrap();
@@ -125,10 +109,7 @@ fn inside_with_mounts() {
     std::fs::create_dir(&directory).unwrap();
     let path = directory.join("env");
     let mount = |command: &str| {
-        let status = Command::new("sh")
-            .args(["-c", command])
-            .current_dir(rig.directory.path())
-            .status();
+        let status = Command::new("sh").args(["-c", command]).current_dir(rig.directory.path()).status();
         assert!(status.unwrap().success(), "{command}");
     };
     block_on(async {

@@ -73,12 +73,7 @@ fn nothing_happens_while_nothing_happens() {
     fn switches() -> u64 {
         let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
         let mut lines = status.lines();
-        lines
-            .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))
-            .unwrap()
-            .trim()
-            .parse()
-            .unwrap()
+        lines.find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")).unwrap().trim().parse().unwrap()
     }
     let rig = Rig::new();
     block_on(async {
@@ -166,9 +161,7 @@ fn a_hint_that_nobody_took_yet_survives_new_paths() {
 #[test]
 fn two_thousand_files_share_their_directories() {
     let rig = Rig::new();
-    let paths: Vec<PathBuf> = (0..2_000)
-        .map(|number| rig.path(&format!("env{number}")))
-        .collect();
+    let paths: Vec<PathBuf> = (0..2_000).map(|number| rig.path(&format!("env{number}"))).collect();
     for path in &paths {
         write(path, "first");
     }
@@ -176,13 +169,8 @@ fn two_thousand_files_share_their_directories() {
         let mut watcher = Watcher::new(paths.clone());
         assert!(watcher.watches() < 2_010, "{}", watcher.watches());
         write(&paths[1_234], "second");
-        assert_eq!(
-            next(&mut watcher).await,
-            Hint::Files(vec![paths[1_234].clone()])
-        );
-        rig.sees(&mut watcher, &paths[1_234], "second")
-            .await
-            .unwrap_or(());
+        assert_eq!(next(&mut watcher).await, Hint::Files(vec![paths[1_234].clone()]));
+        rig.sees(&mut watcher, &paths[1_234], "second").await.unwrap_or(());
         // All at once, through the directory.
         let away = rig.directory.path().with_extension("away");
         std::fs::rename(rig.directory.path(), &away).unwrap();
@@ -199,11 +187,7 @@ fn two_thousand_files_share_their_directories() {
 fn lost_events_lose_no_edit() {
     let rig = Rig::new();
     let path = rig.path("env");
-    let most: usize = std::fs::read_to_string("/proc/sys/fs/inotify/max_queued_events")
-        .unwrap()
-        .trim()
-        .parse()
-        .unwrap();
+    let most: usize = std::fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap().trim().parse().unwrap();
     if most > 200_000 {
         eprintln!("skipped: a queue of {most} events takes too long to fill");
         return;

@@ -38,10 +38,7 @@ impl Rig {
 
     /// What a worker reports of the file.
     pub fn read(&self, path: &Path) -> FileBody {
-        let query = FileQuery {
-            path: path.to_owned(),
-            variables: vec!["KEY".to_owned()],
-        };
+        let query = FileQuery { path: path.to_owned(), variables: vec!["KEY".to_owned()] };
         read(&query, &self.salt, b"/home/u").body
     }
 
@@ -57,21 +54,13 @@ impl Rig {
     }
 
     /// Goes by hints alone until the value is seen in the file; an error after [`LONG`].
-    pub async fn sees(
-        &self,
-        watcher: &mut Watcher,
-        path: &Path,
-        value: &str,
-    ) -> Result<(), String> {
+    pub async fn sees(&self, watcher: &mut Watcher, path: &Path, value: &str) -> Result<(), String> {
         let mut hints = 0;
         let seen = async {
             loop {
                 hint_at(watcher, path).await;
                 hints += 1;
-                while tokio::time::timeout(QUIET, hint_at(watcher, path))
-                    .await
-                    .is_ok()
-                {
+                while tokio::time::timeout(QUIET, hint_at(watcher, path)).await.is_ok() {
                     hints += 1;
                 }
                 if self.holds(path, value) {
@@ -100,16 +89,10 @@ pub async fn hint_at(watcher: &mut Watcher, path: &Path) {
 
 /// The next hint, or a failed test.
 pub async fn next(watcher: &mut Watcher) -> Hint {
-    tokio::time::timeout(LONG, watcher.next())
-        .await
-        .expect("a hint")
+    tokio::time::timeout(LONG, watcher.next()).await.expect("a hint")
 }
 
 /// Runs like the daemon: one thread.
 pub fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
-        .block_on(future)
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }

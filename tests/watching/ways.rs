@@ -21,12 +21,7 @@ struct Way {
 }
 
 const fn way(name: &'static str, edit: &'static str) -> Way {
-    Way {
-        name,
-        needs: &[],
-        setup: "line >env",
-        edit,
-    }
+    Way { name, needs: &[], setup: "line >env", edit }
 }
 
 impl Way {
@@ -241,18 +236,12 @@ fn run(script: &str, home: &Path, file: &Path, number: u32) -> Result<(), String
         Ok(())
     } else {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        Err(format!(
-            "the edit itself failed ({}): {said}",
-            output.status
-        ))
+        Err(format!("the edit itself failed ({}): {said}", output.status))
     }
 }
 
 fn installed(program: &str) -> bool {
-    let found = Command::new("sh")
-        .args(["-c", "command -v \"$0\" >/dev/null"])
-        .arg(program)
-        .status();
+    let found = Command::new("sh").args(["-c", "command -v \"$0\" >/dev/null"]).arg(program).status();
     found.is_ok_and(|status| status.success())
 }
 

@@ -1,0 +1,164 @@
+//! Carries out what the core wants.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::run::Daemon;
+use crate::clock;
+use crate::core::{ConsumerName, Effect, Event, Fingerprint, HistoryEntry, KeyName, Record, Topic};
+use crate::desktop::open_page;
+use crate::worker::job::{ApplyOrder, ConsumerQuery, FileQuery, KeyTarget, KeyVariable};
+
+impl Daemon {
+    pub(super) fn step(&mut self, event: Event) {
+        self.steps([event]);
+    }
+
+    /// Steps the core through events and carries out what it wants, in order, with one save ahead of
+    /// everything else.
+    pub(super) fn steps(&mut self, events: impl IntoIterator<Item = Event>) {
+        let now = clock::now();
+        let mut records: Vec<Record> = Vec::new();
+        let mut told: Vec<HistoryEntry> = Vec::new();
+        let mut rest: Vec<Effect> = Vec::new();
+        for event in events {
+            if let Event::Inspected(name, Some(report)) = &event {
+                self.processes.set(name, report);
+            }
+            for effect in self.machine.step(now, event, &self.calendar) {
+                match effect {
+                    Effect::Save(more) => records.extend(more),
+                    Effect::Tell(entry) => told.push(entry),
+                    effect => rest.push(effect),
+                }
+            }
+        }
+        if !records.is_empty() {
+            self.save(&records);
+        }
+        self.tell_all(&told);
+        let mut inspect = Vec::new();
+        for effect in rest {
+            match effect {
+                Effect::Save(_) | Effect::Tell(_) => {}
+                Effect::ReadFiles(paths) => self.read_files(&paths),
+                Effect::Inspect(names) => inspect.extend(names),
+                Effect::Apply(name, targets) => self.apply(&name, &targets),
+                Effect::AwaitApply(name) => self.workers.await_apply(name),
+                Effect::Notify(channel, notice) => self.notices.send(channel, &notice, &self.config, now),
+                Effect::ClosePopup(popup) => self.notices.close(&popup),
+                Effect::Reply(ticket, reply) => self.reply(ticket, reply),
+            }
+        }
+        if !inspect.is_empty() {
+            let queries = inspect.iter().filter_map(|name| self.consumer_query(name)).collect();
+            self.workers.inspect(queries);
+        }
+    }
+
+    /// Makes records durable. If that fails the daemon goes on, says so, and tries again: an alert that
+    /// might come twice is better than one that doesn't come.
+    pub(super) fn save(&mut self, records: &[Record]) {
+        let machine = &self.machine;
+        let saved = if self.unsaved_since.is_some() {
+            self.journal.save(&machine.ledger().records().collect::<Vec<_>>(), || machine.ledger())
+        } else {
+            self.journal.save(records, || machine.ledger())
+        };
+        match saved {
+            Ok(()) => {
+                if self.unsaved_since.take().is_some() {
+                    self.tell("state-saved", "the state could be saved again".into());
+                }
+            }
+            Err(error) => {
+                if self.unsaved_since.is_none() {
+                    tracing::error!(%error, "the state can't be saved; trying again");
+                }
+                self.unsaved_since = Some((clock::now(), error.to_string()));
+            }
+        }
+    }
+
+    pub(super) fn tell(&mut self, event: &str, message: String) {
+        let entry = HistoryEntry { at: clock::now(), event: event.into(), key: None, consumer: None, fingerprint: None, message };
+        self.tell_all(&[entry]);
+    }
+
+    pub(super) fn tell_all(&mut self, entries: &[HistoryEntry]) {
+        for entry in entries {
+            let key = entry.key.as_ref().map(tracing::field::display);
+            let consumer = entry.consumer.as_ref().map(tracing::field::display);
+            match entry.event.as_str() {
+                "apply-failed" | "rolled-back" | "clock-went-back" | "state-recovered" | "watch-degraded" | "config-invalid" => {
+                    tracing::warn!(event = entry.event, key, consumer, "{}", entry.message);
+                }
+                event => tracing::info!(event, key, consumer, "{}", entry.message),
+            }
+        }
+        if !entries.is_empty()
+            && let Err(error) = self.history.append(entries)
+        {
+            tracing::warn!(%error, "the history can't be written");
+        }
+    }
+
+    pub(super) fn read_files(&self, paths: &[Arc<Path>]) {
+        let files = paths
+            .iter()
+            .filter_map(|path| {
+                let file = self.machine.file(path)?;
+                let mut variables: Vec<String> =
+                    file.keys.iter().filter_map(|name| self.machine.key(name)).map(|key| key.spec.variable.to_string()).collect();
+                variables.sort_unstable();
+                variables.dedup();
+                Some(FileQuery { path: path.to_path_buf(), variables })
+            })
+            .collect();
+        self.workers.read(files);
+    }
+
+    pub(super) fn consumer_query(&self, name: &ConsumerName) -> Option<ConsumerQuery> {
+        let config = self.config.consumers.iter().find(|consumer| consumer.name == *name)?.clone();
+        let consumer = self.machine.consumer(name)?;
+        let keys = self
+            .machine
+            .keys()
+            .filter(|key| consumer.uses(&key.spec.name))
+            .map(|key| KeyVariable { name: key.spec.name.clone(), variable: key.spec.variable.to_string() })
+            .collect();
+        Some(ConsumerQuery { config, keys })
+    }
+
+    pub(super) fn apply(&mut self, name: &ConsumerName, targets: &BTreeMap<KeyName, Fingerprint>) {
+        let Some(consumer) = self.config.consumers.iter().find(|consumer| consumer.name == *name) else { return };
+        let keys = targets
+            .iter()
+            .filter_map(|(key, fingerprint)| {
+                let spec = &self.machine.key(key)?.spec;
+                let (variable, env_file) = (spec.variable.to_string(), spec.env_file.to_path_buf());
+                Some(KeyTarget { name: key.clone(), variable, env_file, fingerprint: *fingerprint })
+            })
+            .collect();
+        self.workers.apply(ApplyOrder {
+            state_dir: self.options.paths.state_dir.clone(),
+            consumer: consumer.clone(),
+            keys,
+            from_service: self.from_service,
+        });
+    }
+
+    pub(super) fn open_page(&mut self, topic: &Topic) {
+        let Topic::Key(name) = topic else { return };
+        let Some(key) = self.config.keys.iter().find(|key| key.name == *name) else { return };
+        let region =
+            self.machine.key(name).and_then(|key| key.record.known_now()?.anatomy.region.clone()).unwrap_or_else(|| key.region.clone());
+        let from_service = self.from_service;
+        tokio::task::spawn_local(async move {
+            if let Err(error) = open_page(&region, from_service).await {
+                tracing::warn!(%error, "the console page could not be opened");
+            }
+        });
+    }
+}

@@ -1,0 +1,109 @@
+//! Answers clients.
+
+use super::run::{Daemon, Then, Waiter};
+use super::server::{Answer, Ask, Call};
+use crate::clock;
+use crate::core::{Calendar as _, Denial, Event, Reply, Request, Ticket};
+use crate::protocol::{ApplyAnswer, DaemonStatus, Problem, Severity, SnoozeUntil, Status};
+use crate::view::{self, Viewpoint, problem};
+
+impl Daemon {
+    pub(super) fn call(&mut self, call: Call) {
+        let now = clock::now();
+        let (request, then) = match call.ask {
+            Ask::History(n) => {
+                let answer = match self.history.last(n) {
+                    Ok(entries) => Answer::ok(&entries),
+                    Err(error) => {
+                        Answer::error(500, "history", &format!("the history can't be read: {error}"), "check the state directory")
+                    }
+                };
+                let _ = call.answer.send(answer);
+                return;
+            }
+            Ask::Status => (Request::Refresh, Then::Status),
+            Ask::Issued(name, at) => (Request::Issued(name.clone(), at), Then::Key(name)),
+            Ask::Snooze(name, until) => {
+                let until = match until {
+                    SnoozeUntil::Tomorrow => Some(self.calendar.tomorrow(now)),
+                    SnoozeUntil::At(at) => Some(at),
+                    SnoozeUntil::Cleared => None,
+                };
+                (Request::Snooze(name.clone(), until), Then::Key(name))
+            }
+            Ask::Apply(name, force) => (Request::Apply(name.clone(), force), Then::Apply(name)),
+        };
+        self.last_ticket += 1;
+        let ticket = Ticket(self.last_ticket);
+        self.waiters.retain(|_, waiter| !waiter.answer.is_closed());
+        self.waiters.insert(ticket, Waiter { answer: call.answer, then });
+        self.step(Event::Request(ticket, request));
+    }
+
+    pub(super) fn reply(&mut self, ticket: Ticket, reply: Reply) {
+        let Some(waiter) = self.waiters.remove(&ticket) else { return };
+        let answer = match (reply, waiter.then) {
+            (Reply::Denied(Denial::UnknownKey(name)), _) => {
+                Self::unknown("key", name.as_str(), self.config.keys.iter().map(|key| key.name.as_str()))
+            }
+            (Reply::Denied(Denial::UnknownConsumer(name)), _) => {
+                Self::unknown("consumer", name.as_str(), self.config.consumers.iter().map(|consumer| consumer.name.as_str()))
+            }
+            (Reply::Denied(Denial::Refused { message, hint }), _) => Answer::error(409, "refused", &message, &hint),
+            (Reply::Applied(outcome, detail), Then::Apply(consumer)) => {
+                Answer::ok(&ApplyAnswer { consumer: consumer.to_string(), outcome, detail })
+            }
+            (_, Then::Key(name)) => match self.machine.key(&name) {
+                Some(key) => Answer::ok(&view::key_status(&self.machine, key, clock::now(), &self.calendar)),
+                None => Answer::error(404, "unknown-key", "the key is no longer configured", "see: credd status"),
+            },
+            (_, Then::Status | Then::Apply(_)) => Answer::ok(&self.status()),
+        };
+        // Whoever asked may have gone.
+        let _ = waiter.answer.send(answer);
+    }
+
+    fn unknown<'n>(what: &str, name: &str, known: impl Iterator<Item = &'n str>) -> Answer {
+        let known: Vec<_> = known.take(10).collect();
+        Answer::error(404, &format!("unknown-{what}"), &format!("no {what} is named {name:?}"), &format!("there is: {}", known.join(", ")))
+    }
+
+    pub(super) fn status(&self) -> Status {
+        let now = clock::now();
+        let daemon = DaemonStatus { version: env!("CARGO_PKG_VERSION").into(), pid: std::process::id(), started_at: self.started_at };
+        view::status(
+            &self.machine,
+            Viewpoint {
+                now,
+                calendar: &self.calendar,
+                config: &self.config,
+                home: &self.options.paths.home,
+                daemon: Some(daemon),
+                problems: self.problems(),
+            },
+        )
+    }
+
+    /// Problems that the core doesn't know of.
+    pub(super) fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if let Some(error) = &self.config_error {
+            let message = format!("the configuration is wrong, the one before stays in force: {error}");
+            problems.push(problem("config-invalid", Severity::Error, message, "credd config --check".into()));
+        }
+        if let Some((_, error)) = &self.unsaved_since {
+            let message = format!("the state can't be saved ({error}): after a restart, alerts may come twice");
+            let fix = format!("make room for, or allow writing to, {}", self.options.paths.state_dir.display());
+            problems.push(problem("state-not-saved", Severity::Error, message, fix));
+        }
+        if let Some(damage) = &self.damage {
+            let kept = damage.kept.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+            let fix = format!("check the dates shown here, then remove {kept}");
+            problems.push(problem("state-recovered", Severity::Warning, damage.message.clone(), fix));
+        }
+        if let Some(reason) = &self.degraded {
+            problems.push(problem("watch-degraded", Severity::Warning, reason.clone(), "see the README, section Watching".into()));
+        }
+        problems
+    }
+}
