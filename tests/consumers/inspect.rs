@@ -49,13 +49,13 @@ fn decoys_are_never_touched() {
             .unwrap()
     };
     std::fs::write(rig.path("litellm"), "").unwrap();
-    let line = format!("{} & wait", words.join(" "));
+    let line = words.join(" ");
     let mut decoys = vec![
         spawn("tail", &["-f", "--"]),
         spawn("grep", &["-r", "x", "-", "--"]),
         spawn("bash", &["-c", "read -r _; true"]),
         spawn("python3", &["-c", "input()"]),
-        spawn("sh", &["-c", &format!("sleep 1000; {line}")]),
+        spawn("sh", &["-c", &format!("read -r _; {line}")]),
     ];
     if Command::new("vim").arg("--version").stdout(Stdio::null()).status().is_ok() {
         decoys.push(spawn("vim", &["--"]));

@@ -67,8 +67,7 @@ impl BedrockStandIn {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port on loopback");
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared::default());
-        shared.behaviour.lock().unwrap().accepted =
-            accepted_keys.into_iter().map(Into::into).collect();
+        shared.behaviour.lock().unwrap().accepted = accepted_keys.into_iter().map(Into::into).collect();
         let serving = Arc::clone(&shared);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -91,12 +90,7 @@ impl BedrockStandIn {
     }
 
     pub fn accept(&self, key: &str) {
-        self.shared
-            .behaviour
-            .lock()
-            .unwrap()
-            .accepted
-            .insert(key.to_owned());
+        self.shared.behaviour.lock().unwrap().accepted.insert(key.to_owned());
     }
 
     pub fn revoke(&self, key: &str) {
@@ -128,11 +122,7 @@ impl BedrockStandIn {
     }
 
     /// The first request that matches, past or to come.
-    pub fn wait_for(
-        &self,
-        matches: impl Fn(&Request) -> bool,
-        timeout: Duration,
-    ) -> Option<Request> {
+    pub fn wait_for(&self, matches: impl Fn(&Request) -> bool, timeout: Duration) -> Option<Request> {
         let end = Instant::now() + timeout;
         let mut requests = self.shared.requests.lock().unwrap();
         loop {
@@ -181,14 +171,8 @@ impl Shared {
 
     fn answer(&self, message: &Message, mut stream: &TcpStream) -> io::Result<()> {
         let mut words = message.start.split(' ').map(str::to_owned);
-        let (method, path) = (
-            words.next().unwrap_or_default(),
-            words.next().unwrap_or_default(),
-        );
-        let bearer = message
-            .header("authorization")
-            .and_then(|v| v.strip_prefix("Bearer "))
-            .map(str::to_owned);
+        let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let bearer = message.header("authorization").and_then(|v| v.strip_prefix("Bearer ")).map(str::to_owned);
         thread::sleep(self.behaviour.lock().unwrap().delay);
         let answer = self.decide(&method, &path, bearer.as_deref());
         self.requests.lock().unwrap().push(Request {
@@ -224,12 +208,8 @@ impl Shared {
         }
         let path = path.split('?').next().unwrap_or_default();
         match (method, path) {
-            ("POST", p) if p.starts_with("/model/") && p.ends_with("/converse") => {
-                Answer::Whole(200, whole_answer())
-            }
-            ("POST", p) if p.starts_with("/model/") && p.ends_with("/converse-stream") => {
-                Answer::Stream(streamed_answer())
-            }
+            ("POST", p) if p.starts_with("/model/") && p.ends_with("/converse") => Answer::Whole(200, whole_answer()),
+            ("POST", p) if p.starts_with("/model/") && p.ends_with("/converse-stream") => Answer::Stream(streamed_answer()),
             ("GET", "/foundation-models") => Answer::Whole(200, models()),
             _ => Answer::Whole(404, json!({"message": "UnknownOperationException"})),
         }
@@ -274,20 +254,12 @@ fn whole_answer() -> Value {
 
 /// The same answer word by word.
 fn streamed_answer() -> Vec<(&'static str, Value)> {
-    let words = ANSWER.split_inclusive(' ').map(|word| {
-        (
-            "contentBlockDelta",
-            json!({"contentBlockIndex": 0, "delta": {"text": word}}),
-        )
-    });
+    let words = ANSWER.split_inclusive(' ').map(|word| ("contentBlockDelta", json!({"contentBlockIndex": 0, "delta": {"text": word}})));
     let mut events = vec![("messageStart", json!({"role": "assistant"}))];
     events.extend(words);
     events.push(("contentBlockStop", json!({"contentBlockIndex": 0})));
     events.push(("messageStop", json!({"stopReason": "end_turn"})));
-    events.push((
-        "metadata",
-        json!({"usage": {"inputTokens": 5, "outputTokens": 6, "totalTokens": 11}, "metrics": {"latencyMs": 1}}),
-    ));
+    events.push(("metadata", json!({"usage": {"inputTokens": 5, "outputTokens": 6, "totalTokens": 11}, "metrics": {"latencyMs": 1}})));
     events
 }
 
@@ -305,11 +277,7 @@ fn models() -> Value {
 fn event_frame(name: &str, payload: &[u8]) -> Vec<u8> {
     const STRING: u8 = 7;
     let mut headers = Vec::new();
-    for (key, value) in [
-        (":event-type", name),
-        (":content-type", "application/json"),
-        (":message-type", "event"),
-    ] {
+    for (key, value) in [(":event-type", name), (":content-type", "application/json"), (":message-type", "event")] {
         headers.push(u8::try_from(key.len()).unwrap());
         headers.extend_from_slice(key.as_bytes());
         headers.push(STRING);
@@ -327,9 +295,5 @@ fn event_frame(name: &str, payload: &[u8]) -> Vec<u8> {
 }
 
 fn crc32(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(!0, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |c, _| {
-            (c >> 1) ^ (0xEDB8_8320 & (c & 1).wrapping_neg())
-        })
-    })
+    !bytes.iter().fold(!0, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), |c, _| (c >> 1) ^ (0xEDB8_8320 & (c & 1).wrapping_neg())))
 }

@@ -65,26 +65,14 @@ impl Desktop {
     }
 
     fn start_with(options: &[&str]) -> Self {
-        let dir = tempfile::Builder::new()
-            .prefix("credd-desktop-")
-            .tempdir()
-            .unwrap();
+        let dir = tempfile::Builder::new().prefix("credd-desktop-").tempdir().unwrap();
         let owner = std::process::id().to_string();
         let mut start = rig_program("desktop.sh");
-        run(start
-            .arg("start")
-            .arg(dir.path())
-            .args(["--owner", &owner])
-            .args(options));
+        run(start.arg("start").arg(dir.path()).args(["--owner", &owner]).args(options));
         let number = fs::read_to_string(dir.path().join("display")).unwrap();
         let seen = Arc::new(Mutex::new(Seen::default()));
         let monitor = watch(dir.path(), &seen);
-        Self {
-            monitor,
-            seen,
-            display: format!(":{}", number.trim()),
-            dir,
-        }
+        Self { monitor, seen, display: format!(":{}", number.trim()), dir }
     }
 
     /// `DBUS_SESSION_BUS_ADDRESS`.
@@ -100,10 +88,7 @@ impl Desktop {
     /// A command on this desktop, for instance `notify-send`.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
-        command
-            .env("DISPLAY", &self.display)
-            .env("DBUS_SESSION_BUS_ADDRESS", self.bus())
-            .env("XDG_RUNTIME_DIR", self.dir.path());
+        command.env("DISPLAY", &self.display).env("DBUS_SESSION_BUS_ADDRESS", self.bus()).env("XDG_RUNTIME_DIR", self.dir.path());
         command
     }
 
@@ -128,36 +113,19 @@ impl Desktop {
     }
 
     /// The first popup that matches, past or to come; panics with those that came instead.
-    pub fn wait_for_notification(
-        &self,
-        matches: impl Fn(&Notification) -> bool,
-        timeout: Duration,
-    ) -> Notification {
-        wait::try_until(timeout, || {
-            self.notifications().into_iter().find(|n| matches(n))
-        })
-        .unwrap_or_else(|| {
-            panic!(
-                "no such popup within {timeout:?}, but {:#?}",
-                self.notifications()
-            )
-        })
+    pub fn wait_for_notification(&self, matches: impl Fn(&Notification) -> bool, timeout: Duration) -> Notification {
+        wait::try_until(timeout, || self.notifications().into_iter().find(|n| matches(n)))
+            .unwrap_or_else(|| panic!("no such popup within {timeout:?}, but {:#?}", self.notifications()))
     }
 
     /// The same once the server has shown it: its id is known then.
-    pub fn wait_until_shown(
-        &self,
-        matches: impl Fn(&Notification) -> bool,
-        timeout: Duration,
-    ) -> Notification {
+    pub fn wait_until_shown(&self, matches: impl Fn(&Notification) -> bool, timeout: Duration) -> Notification {
         self.wait_for_notification(|n| n.id.is_some() && matches(n), timeout)
     }
 
     /// Waits until a popup has gone.
     pub fn wait_until_closed(&self, id: u32, timeout: Duration) {
-        wait::until_true(&format!("popup {id} is closed"), timeout, || {
-            self.closed().iter().any(|(closed, _)| *closed == id)
-        });
+        wait::until_true(&format!("popup {id} is closed"), timeout, || self.closed().iter().any(|(closed, _)| *closed == id));
     }
 
     /// Chooses an action of a popup, as the user does in dunst's menu.
@@ -205,10 +173,7 @@ impl Drop for Desktop {
     fn drop(&mut self) {
         let _ = self.monitor.kill();
         let _ = self.monitor.wait();
-        let _ = rig_program("desktop.sh")
-            .arg("stop")
-            .arg(self.dir.path())
-            .output();
+        let _ = rig_program("desktop.sh").arg("stop").arg(self.dir.path()).output();
     }
 }
 
@@ -228,17 +193,12 @@ fn watch(dir: &Path, seen: &Arc<Mutex<Seen>>) -> Child {
         .spawn()
         .expect("busctl");
     let mut said = String::new();
-    BufReader::new(monitor.stderr.take().unwrap())
-        .read_line(&mut said)
-        .unwrap();
+    BufReader::new(monitor.stderr.take().unwrap()).read_line(&mut said).unwrap();
     assert!(said.contains("Monitoring bus"), "busctl: {said}");
     let lines = BufReader::new(monitor.stdout.take().unwrap()).lines();
     let seen = Arc::clone(seen);
     thread::spawn(move || {
-        for message in lines
-            .map_while(Result::ok)
-            .filter_map(|l| serde_json::from_str(&l).ok())
-        {
+        for message in lines.map_while(Result::ok).filter_map(|l| serde_json::from_str(&l).ok()) {
             seen.lock().unwrap().take(&message);
         }
     });
@@ -257,10 +217,7 @@ impl Seen {
                 self.closed.extend(number(&data[0]).zip(number(&data[1])));
             }
             (Some("method_return"), _) => {
-                let call = (
-                    text(&message["destination"]),
-                    message["reply_cookie"].as_u64().unwrap_or(0),
-                );
+                let call = (text(&message["destination"]), message["reply_cookie"].as_u64().unwrap_or(0));
                 if let Some(asked) = self.notifications.iter_mut().find(|n| n.call == call) {
                     asked.id = number(&data[0]);
                 }
@@ -281,17 +238,11 @@ fn notification(message: &Value) -> Notification {
         icon: text(&data[2]),
         summary: text(&data[3]),
         body: text(&data[4]),
-        actions: words
-            .chunks_exact(2)
-            .map(|pair| (pair[0].clone(), pair[1].clone()))
-            .collect(),
+        actions: words.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect(),
         urgency: data[6]["urgency"]["data"].as_u64(),
         hints: data[6].clone(),
         timeout: data[7].as_i64().unwrap_or(-1),
-        call: (
-            text(&message["sender"]),
-            message["cookie"].as_u64().unwrap_or(0),
-        ),
+        call: (text(&message["sender"]), message["cookie"].as_u64().unwrap_or(0)),
     }
 }
 

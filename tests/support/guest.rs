@@ -15,16 +15,10 @@ pub struct Guest {
 impl Guest {
     /// Boots one, or panics with the one line that says what this machine lacks.
     pub fn boot() -> Self {
-        let dir = tempfile::Builder::new()
-            .prefix("credd-guest-")
-            .tempdir()
-            .unwrap();
+        let dir = tempfile::Builder::new().prefix("credd-guest-").tempdir().unwrap();
         let guest = Self { dir };
         let owner = std::process::id().to_string();
-        run(rig_program("guest.sh")
-            .arg("boot")
-            .arg(guest.path())
-            .args(["--owner", &owner]));
+        run(rig_program("guest.sh").arg("boot").arg(guest.path()).args(["--owner", &owner]));
         guest
     }
 
@@ -50,9 +44,7 @@ impl Guest {
     pub fn shell(&self, line: &str) -> String {
         let output = self.user(&["bash", "-c", line]);
         assert!(output.status.success(), "{line}: {}", said(&output));
-        String::from_utf8_lossy(&output.stdout)
-            .trim_end()
-            .to_owned()
+        String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
     }
 
     /// For input, or for output while it runs.
@@ -73,9 +65,6 @@ impl Guest {
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        let _ = rig_program("guest.sh")
-            .arg("stop")
-            .arg(self.path())
-            .output();
+        let _ = rig_program("guest.sh").arg("stop").arg(self.path()).output();
     }
 }

@@ -33,19 +33,12 @@ pub struct Message {
 
 impl Message {
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(n, _)| n == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 
     /// The status of an answer; 0 where the first line has none.
     pub fn status(&self) -> u16 {
-        self.start
-            .split(' ')
-            .nth(1)
-            .and_then(|s| s.parse().ok())
-            .unwrap_or(0)
+        self.start.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0)
     }
 
     pub fn text(&self) -> String {
@@ -68,20 +61,10 @@ pub fn read_message(from: &mut impl BufRead) -> io::Result<Option<Message>> {
         };
         headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
-    let mut message = Message {
-        start: start.trim_end().to_owned(),
-        headers,
-        body: Vec::new(),
-    };
-    message.body = if message
-        .header("transfer-encoding")
-        .is_some_and(|v| v.contains("chunked"))
-    {
+    let mut message = Message { start: start.trim_end().to_owned(), headers, body: Vec::new() };
+    message.body = if message.header("transfer-encoding").is_some_and(|v| v.contains("chunked")) {
         read_chunks(from)?
-    } else if let Some(length) = message
-        .header("content-length")
-        .and_then(|v| v.parse().ok())
-    {
+    } else if let Some(length) = message.header("content-length").and_then(|v| v.parse().ok()) {
         let mut body = vec![0; length];
         from.read_exact(&mut body)?;
         body
@@ -122,15 +105,12 @@ pub fn request(
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(timeout))?;
     let body = body.map(ToString::to_string).unwrap_or_default();
-    let authorization = bearer
-        .map(|b| format!("Authorization: Bearer {b}\r\n"))
-        .unwrap_or_default();
+    let authorization = bearer.map(|b| format!("Authorization: Bearer {b}\r\n")).unwrap_or_default();
     write!(
         stream,
         "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n{authorization}\
          Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     )?;
-    read_message(&mut BufReader::new(stream))?
-        .ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "closed without an answer"))
+    read_message(&mut BufReader::new(stream))?.ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "closed without an answer"))
 }

@@ -51,22 +51,11 @@ impl LiteLlm {
     /// As [`LiteLlm::start`], without the waiting.
     pub fn launch(bedrock: &BedrockStandIn, key: &str, options: &Options) -> Self {
         let program = installed("litellm/bin/litellm", "litellm");
-        let own_dir = options.dir.is_none().then(|| {
-            tempfile::Builder::new()
-                .prefix("credd-litellm-")
-                .tempdir()
-                .unwrap()
-        });
-        let dir = options
-            .dir
-            .or(own_dir.as_ref().map(TempDir::path))
-            .unwrap()
-            .to_owned();
+        let own_dir = options.dir.is_none().then(|| tempfile::Builder::new().prefix("credd-litellm-").tempdir().unwrap());
+        let dir = options.dir.or(own_dir.as_ref().map(TempDir::path)).unwrap().to_owned();
         let port = options.port.unwrap_or_else(free_port);
         fs::write(dir.join("config.yaml"), config()).unwrap();
-        run(rig_program("reap")
-            .arg(&dir)
-            .args(["--after", &std::process::id().to_string()]));
+        run(rig_program("reap").arg(&dir).args(["--after", &std::process::id().to_string()]));
 
         let path = std::env::var("PATH").unwrap_or_default();
         let path = format!("{}:{path}", program.parent().unwrap().display());
@@ -94,35 +83,16 @@ impl LiteLlm {
             .status()
             .unwrap();
         assert!(status.success(), "the shell that starts litellm: {status}");
-        let pid = fs::read_to_string(dir.join("litellm.pid"))
-            .unwrap()
-            .trim()
-            .parse()
-            .unwrap();
-        Self {
-            dir,
-            port,
-            pid,
-            own_dir,
-        }
+        let pid = fs::read_to_string(dir.join("litellm.pid")).unwrap().trim().parse().unwrap();
+        Self { dir, port, pid, own_dir }
     }
 
     pub fn wait_ready(&self) {
         let ready = wait::try_until(READY_TIMEOUT, || {
-            assert!(
-                is_running(self.pid) || self.listener().is_some(),
-                "litellm ended: {}",
-                self.log()
-            );
-            self.get("/health/readiness")
-                .is_ok_and(|m| m.status() == 200)
-                .then_some(())
+            assert!(is_running(self.pid) || self.listener().is_some(), "litellm ended: {}", self.log());
+            self.get("/health/readiness").is_ok_and(|m| m.status() == 200).then_some(())
         });
-        assert!(
-            ready.is_some(),
-            "litellm is not ready within {READY_TIMEOUT:?}: {}",
-            self.log()
-        );
+        assert!(ready.is_some(), "litellm is not ready within {READY_TIMEOUT:?}: {}", self.log());
     }
 
     /// The process that was started, not one that took its place.
@@ -143,8 +113,7 @@ impl LiteLlm {
     }
 
     pub fn log(&self) -> String {
-        String::from_utf8_lossy(&fs::read(self.dir.join("litellm.log")).unwrap_or_default())
-            .into_owned()
+        String::from_utf8_lossy(&fs::read(self.dir.join("litellm.log")).unwrap_or_default()).into_owned()
     }
 
     /// Who listens on its port now.
@@ -166,27 +135,17 @@ impl LiteLlm {
     /// A completion: what the model said, or the status (0 without an answer) and the reason.
     pub fn complete(&self) -> Result<String, (u16, String)> {
         let answer = self.ask(false)?;
-        let body: serde_json::Value =
-            serde_json::from_slice(&answer.body).map_err(|e| (200, e.to_string()))?;
-        body["choices"][0]["message"]["content"]
-            .as_str()
-            .map(str::to_owned)
-            .ok_or_else(|| (200, body.to_string()))
+        let body: serde_json::Value = serde_json::from_slice(&answer.body).map_err(|e| (200, e.to_string()))?;
+        body["choices"][0]["message"]["content"].as_str().map(str::to_owned).ok_or_else(|| (200, body.to_string()))
     }
 
     /// The same as a stream, put together again.
     pub fn complete_streamed(&self) -> Result<String, (u16, String)> {
         let answer = self.ask(true)?.text();
-        let parts = answer
-            .lines()
-            .filter_map(|line| line.strip_prefix("data: {"));
+        let parts = answer.lines().filter_map(|line| line.strip_prefix("data: {"));
         Ok(parts
             .filter_map(|json| serde_json::from_str::<serde_json::Value>(&format!("{{{json}")).ok())
-            .filter_map(|event| {
-                event["choices"][0]["delta"]["content"]
-                    .as_str()
-                    .map(str::to_owned)
-            })
+            .filter_map(|event| event["choices"][0]["delta"]["content"].as_str().map(str::to_owned))
             .collect())
     }
 
@@ -197,20 +156,8 @@ impl LiteLlm {
         });
         let path = "/v1/chat/completions";
         let timeout = Duration::from_mins(1);
-        let answer = http::request(
-            self.port,
-            "POST",
-            path,
-            Some(MASTER_KEY),
-            Some(&question),
-            timeout,
-        )
-        .map_err(|e| (0, e.to_string()))?;
-        if answer.status() == 200 {
-            Ok(answer)
-        } else {
-            Err((answer.status(), answer.text()))
-        }
+        let answer = http::request(self.port, "POST", path, Some(MASTER_KEY), Some(&question), timeout).map_err(|e| (0, e.to_string()))?;
+        if answer.status() == 200 { Ok(answer) } else { Err((answer.status(), answer.text())) }
     }
 
     fn get(&self, path: &str) -> std::io::Result<http::Message> {

@@ -8,10 +8,7 @@
     clippy::missing_panics_doc,
     reason = "in a test, a panic that says what went wrong is the error handling"
 )]
-#![allow(
-    clippy::disallowed_methods,
-    reason = "these wait for and time real programs, not credd's own decisions"
-)]
+#![allow(clippy::disallowed_methods, reason = "these wait for and time real programs, not credd's own decisions")]
 
 pub mod bedrock;
 pub mod desktop;
@@ -26,53 +23,31 @@ use std::process::{Command, Output};
 
 /// A program of `tests/rig`.
 pub fn rig_program(name: &str) -> Command {
-    Command::new(
-        Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("tests/rig")
-            .join(name),
-    )
+    Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rig").join(name))
 }
 
 /// What `tests/setup` installed under the name, or a panic that says how to get it.
 pub fn installed(path: &str, group: &str) -> PathBuf {
-    let rig = std::env::var_os("CREDD_RIG").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/.rig"),
-        PathBuf::from,
-    );
+    let rig = std::env::var_os("CREDD_RIG").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/.rig"), PathBuf::from);
     let path = rig.join(path);
-    assert!(
-        path.exists(),
-        "{} is missing: run tests/setup --only {group}",
-        path.display()
-    );
+    assert!(path.exists(), "{} is missing: run tests/setup --only {group}", path.display());
     path
 }
 
 /// Runs a command to its end; panics with what it said unless it succeeded.
 pub fn run(command: &mut Command) -> String {
-    let output = command
-        .output()
-        .unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
     assert!(output.status.success(), "{command:?}: {}", said(&output));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// Whether a process is there and has not ended.
 pub fn is_running(pid: u32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
-        !stat
-            .rsplit(") ")
-            .next()
-            .is_some_and(|rest| rest.starts_with('Z'))
-    })
+    std::fs::read_to_string(format!("/proc/{pid}/stat"))
+        .is_ok_and(|stat| !stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('Z')))
 }
 
 /// The outcome and all output of a command, for messages.
 pub fn said(output: &Output) -> String {
-    format!(
-        "{}\n{}{}",
-        output.status,
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    )
+    format!("{}\n{}{}", output.status, String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
