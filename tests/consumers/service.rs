@@ -14,6 +14,11 @@ use crate::support::guest::Guest;
 const FAKE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/fake-litellm/litellm");
 const CREDD: &str = env!("CARGO_BIN_EXE_credd");
 
+/// What credd's own unit has. It keeps `pidfd_getfd` from a worker, and none of it may reach the consumer.
+const SANDBOX: &str = "-p KillMode=process -p NoNewPrivileges=yes -p MemoryDenyWriteExecute=yes -p SystemCallFilter=@system-service \
+                       -p SystemCallErrorNumber=EPERM -p RestrictNamespaces=yes -p LimitCORE=0 -p LimitNOFILE=256 -p UMask=0077 \
+                       -p 'RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6'";
+
 /// A guest whose `tester` has an env file, a configuration and the salt in `~/t`.
 struct Machine {
     guest: Guest,
@@ -45,10 +50,9 @@ impl Machine {
     /// Has a worker below a `credd.service`, with a sandbox, do a job.
     fn work(&self, job: &Job) -> Vec<Answer> {
         fs::write(self.guest.share().join("job"), serde_json::to_vec(job).unwrap()).unwrap();
-        let text = self.guest.shell(&format!(
-            "systemd-run --user --unit=credd --quiet --collect --pipe --wait -p NoNewPrivileges=yes -p LimitNOFILE=256 -p KillMode=process \
-             {CREDD} worker < /share/job"
-        ));
+        let text = self
+            .guest
+            .shell(&format!("systemd-run --user --unit=credd --quiet --collect --pipe --wait {SANDBOX} {CREDD} worker < /share/job"));
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
@@ -94,6 +98,7 @@ fn a_plain_process_gets_a_unit_of_its_own() {
     assert!(machine.proc_text(process.pid, "cgroup").contains("terminal.service"));
     assert_eq!(process.run_by, RunBy::Process);
     let names = |environ: &str| -> Vec<String> { environ.lines().filter_map(|line| Some(line.split_once('=')?.0.to_owned())).collect() };
+    let limits = machine.proc_text(process.pid, "limits");
     let before = names(&machine.proc_text(process.pid, "environ"));
 
     let report = machine.apply();
@@ -108,10 +113,13 @@ fn a_plain_process_gets_a_unit_of_its_own() {
     assert!(environ.contains(&format!("{VARIABLE}={NEW}")), "{environ}");
     // Nothing of the unit's own came along.
     assert_eq!(BTreeSet::from_iter(names(&environ)), BTreeSet::from_iter(before));
-    assert!(machine.proc_text(pid, "status").contains("NoNewPrivs:\t0"));
-    assert!(!machine.proc_text(pid, "limits").contains("Max open files            256"));
+    let status = machine.proc_text(pid, "status");
+    assert!(["NoNewPrivs:\t0", "Seccomp:\t0", "Umask:\t0022"].iter().all(|line| status.contains(line)), "{status}");
+    assert_eq!(machine.proc_text(pid, "limits"), limits);
     let log = machine.guest.shell("cat t/log");
-    assert!(log.contains("stopping") && log.contains(&format!("started {pid}")), "{log}");
+    let said: Vec<&str> = log.lines().map(|line| line.split(' ').next().unwrap()).collect();
+    assert_eq!(said[..6], ["started", "a", "stopping", "stopped", "started", "a"], "{log}");
+    assert!(log.contains(&format!("started {pid}")) && !log.contains('\0'), "{log}");
     // No secret where others can read it, and none left in what systemd keeps open.
     let told = machine
         .guest
