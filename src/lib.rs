@@ -3,16 +3,25 @@
 //! The library is the program's own; its interface is the command line and the socket, not these
 //! modules. ARCHITECTURE.md says how they hang together.
 
+pub mod cli;
+pub mod client;
 pub mod clock;
 pub mod config;
 pub mod consumers;
 pub mod core;
 pub mod cron;
+pub mod daemon;
+pub mod desktop;
 pub mod envfile;
+pub mod filesystem;
+pub mod keys;
+pub mod log;
 pub mod paths;
 pub mod protocol;
 pub mod salt;
 pub mod secret;
+pub mod service;
 pub mod store;
 pub mod view;
+pub mod watcher;
 pub mod worker;

@@ -4,6 +4,7 @@
 //! user's `litellm --config …` process. Loading and its errors are in `load`.
 
 mod load;
+mod show;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::core::{ConsumerName, KeyName};
 
 pub use load::{ConfigError, Place, Surroundings, parse_duration};
+pub use show::show;
 
 /// Everything the user can set, validated: names are unique, cron expressions parse, consumers refer
 /// to keys that exist, paths are absolute.

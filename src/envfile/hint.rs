@@ -47,9 +47,8 @@ fn in_line(line: &[u8], name: &[u8]) -> Option<Finding> {
     if &rest[..name.len()] != name {
         return after.starts_with(b"=").then_some(Finding::OtherCase);
     }
-    Some(other_dialect(before, after).map_or(Finding::Nested, Finding::Elsewhere)).filter(|found| {
-        *found != Finding::Nested || after.starts_with(b"=")
-    })
+    Some(other_dialect(before, after).map_or(Finding::Nested, Finding::Elsewhere))
+        .filter(|found| *found != Finding::Nested || after.starts_with(b"="))
 }
 
 /// Where `name` stands on its own in `line`, in any case of letters; the exact name is preferred.

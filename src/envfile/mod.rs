@@ -204,9 +204,9 @@ impl Reading {
     /// it: it may be half written.
     pub fn cut_short(&self, name: &str) -> bool {
         let variable = self.findings.variable(name.as_bytes());
-        variable.literal.is_some_and(|literal| {
-            literal.span.end == self.source.len() && !literal.ends_quoted && self.source.last() != Some(&b'\n')
-        })
+        variable
+            .literal
+            .is_some_and(|literal| literal.span.end == self.source.len() && !literal.ends_quoted && self.source.last() != Some(&b'\n'))
     }
 
     fn told(&self, reason: Reason) -> (String, usize) {

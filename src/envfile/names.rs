@@ -34,12 +34,32 @@ const SHELL: &str = " _ ARGC BASHOPTS BASHPID BASH BASH_ALIASES BASH_ARGC BASH_A
 /// Variables that change how a shell goes on reading the file.
 const READING: &str = " BASH_COMPAT HISTCHARS KEYBOARD_HACK POSIXLY_CORRECT aliases functions histchars options ";
 
+/// Variables of the shell that take any text.
+const TEXT: &str = " CDPATH FPATH IFS MAILPATH MANPATH NULLCMD PROMPT PROMPT2 PROMPT3 PROMPT4 PS1 PS2 PS3 PS4 READNULLCMD \
+    RPROMPT RPROMPT2 RPS1 RPS2 SPROMPT TERM TIMEFMT WORDCHARS prompt ";
+
+/// Variables of the shell that take any number.
+const NUMBER: &str = " HISTFILESIZE HISTSIZE KEYTIMEOUT LISTMAX REPORTTIME SAVEHIST TMOUT ";
+
+/// Whether a variable of the shell takes any text.
+pub(super) fn is_text(name: &[u8]) -> bool {
+    listed(TEXT, name)
+}
+
+/// Whether a variable of the shell takes any number.
+pub(super) fn is_number(name: &[u8]) -> bool {
+    listed(NUMBER, name)
+}
+
+fn listed(list: &str, name: &[u8]) -> bool {
+    list.split_ascii_whitespace().any(|listed| listed.as_bytes() == name)
+}
+
 /// Whose variable `name` is.
 pub(super) fn owner(name: &[u8]) -> Owner {
-    let listed = |list: &str| list.split_ascii_whitespace().any(|listed| listed.as_bytes() == name);
-    if listed(READING) {
+    if listed(READING, name) {
         Owner::Reading
-    } else if listed(SHELL) {
+    } else if listed(SHELL, name) {
         Owner::Shell
     } else {
         Owner::File

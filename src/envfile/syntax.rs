@@ -142,15 +142,36 @@ pub(super) enum Command {
     Group(List),
     /// Its assignments never reach us.
     Subshell,
-    If { branches: Vec<(List, List)>, otherwise: Option<List> },
-    Loop { names: Vec<Bytes>, words: Vec<Word>, arithmetic: Option<Arithmetic>, condition: List, body: List },
-    Case { words: Vec<Word>, arms: Vec<List> },
-    Function { name: Bytes, body: Box<Command> },
+    If {
+        branches: Vec<(List, List)>,
+        otherwise: Option<List>,
+    },
+    Loop {
+        names: Vec<Bytes>,
+        words: Vec<Word>,
+        arithmetic: Option<Arithmetic>,
+        condition: List,
+        body: List,
+    },
+    Case {
+        words: Vec<Word>,
+        arms: Vec<List>,
+    },
+    Function {
+        name: Bytes,
+        body: Box<Command>,
+    },
     /// `[[ … ]]`; `numbers` are the operands that are evaluated as arithmetic.
-    Test { words: Vec<Word>, numbers: Vec<Word> },
+    Test {
+        words: Vec<Word>,
+        numbers: Vec<Word>,
+    },
     Arithmetic(Arithmetic),
     /// A compound command with a redirection that may fail.
-    Redirected { command: Box<Command>, words: Vec<Word> },
+    Redirected {
+        command: Box<Command>,
+        words: Vec<Word>,
+    },
     /// Run by one of the shells at least: `time` takes arguments in one of them.
     Perhaps(Box<Command>),
 }
@@ -196,6 +217,8 @@ pub(super) struct Notes {
     pub(super) may_stop: Option<&'static str>,
     /// bash and zsh may take different things for the unit: nothing certain can be said from here on.
     pub(super) differs: Option<&'static str>,
+    /// The expansions in the unit's here-documents.
+    pub(super) heredocs: Vec<Word>,
     /// Variables that the unit may assign in ways that aren't followed (in a here-document).
     pub(super) mentions: Vec<Bytes>,
 }
@@ -231,8 +254,7 @@ pub(super) struct Program {
 
 /// Whether `text` can be the name of a variable.
 pub(super) fn is_name(text: &[u8]) -> bool {
-    matches!(text.first(), Some(first) if first.is_ascii_alphabetic() || *first == b'_')
-        && text.iter().copied().all(is_name_byte)
+    matches!(text.first(), Some(first) if first.is_ascii_alphabetic() || *first == b'_') && text.iter().copied().all(is_name_byte)
 }
 
 /// Whether a name can go on with `byte`.

@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flipped_bit_costs_at_most_its_line_and_the_file_is_kept() {
+    fn a_flipped_bit_costs_a_line_or_two_and_the_file_is_kept() {
         let dir = tempfile::tempdir().unwrap();
         let ledger = filled(dir.path(), 10);
         let whole = fs::read(dir.path().join(FILE)).unwrap();
@@ -272,7 +272,8 @@ mod tests {
             let (_, read, damage) = Journal::open(flipped.path(), now()).unwrap();
             // Harmless: a checksum's digit in the other case. Torn: the last newline is gone.
             assert!(damage.is_some() || read == ledger || at == whole.len() - 1, "at {at}");
-            assert!(read.keys.len() >= ledger.keys.len() - 1);
+            // A newline that is flipped away takes its neighbour along.
+            assert!(read.keys.len() + 2 >= ledger.keys.len());
             if let Some(damage) = damage {
                 assert_eq!(fs::read(damage.kept.unwrap()).unwrap(), bytes);
             }

@@ -1,6 +1,7 @@
 //! `credd worker`: does one job.
 
 use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt as _;
 use std::process::ExitCode;
 
 use serde::Deserialize;
@@ -9,8 +10,8 @@ use super::job::{Answer, Job};
 use crate::consumers;
 use crate::salt::Salt;
 
-/// A job is a few hundred bytes for each key and consumer.
-const LARGEST: u64 = 1 << 20;
+/// A job is a few hundred bytes for each key and consumer, of which there may be tens of thousands.
+const LARGEST: u64 = 64 << 20;
 
 /// Reads one [`Job`] from standard input and does it; [`Answer`]s go to standard output, one a line.
 ///
@@ -34,9 +35,13 @@ fn work() -> io::Result<()> {
     // Up to its closing brace: whoever wrote it may keep the pipe open.
     let mut source = serde_json::Deserializer::from_reader(io::stdin().lock().take(LARGEST));
     match Job::deserialize(&mut source)? {
-        Job::Read { .. } => {
-            // The reader of env files answers here with one `Answer::File` for each query.
-            Err(io::Error::from(io::ErrorKind::Unsupported))
+        Job::Read { state_dir, files } => {
+            let salt = Salt::load(&state_dir)?;
+            let home = std::env::var_os("HOME").unwrap_or_default();
+            for query in files {
+                answer(&Answer::File(super::read::read(&query, &salt, home.as_bytes())));
+            }
+            Ok(())
         }
         Job::Inspect { state_dir, consumers } => {
             let salt = Salt::load(&state_dir)?;

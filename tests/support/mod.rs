@@ -11,6 +11,7 @@
 #![allow(clippy::disallowed_methods, reason = "these wait for and time real programs, not credd's own decisions")]
 
 pub mod bedrock;
+pub mod daemon;
 pub mod desktop;
 pub mod guest;
 pub mod home;

@@ -9,34 +9,86 @@ use super::{Evaluator, Halt, Value};
 
 /// Builtins, of one shell or the other, that assign the variables which their arguments name.
 const ASSIGNING: [&[u8]; 26] = [
-    b"read", b"mapfile", b"readarray", b"getopts", b"let", b"vared", b"zparseopts", b"integer", b"float", b"zstyle",
-    b"zformat", b"strftime", b"sysread", b"sysopen", b"zstat", b"stat", b"zselect", b"getln", b"zsocket", b"ztcp",
-    b"zpty", b"zcurses", b"private", b"zregexparse", b"pcre_match", b"shift",
+    b"read",
+    b"mapfile",
+    b"readarray",
+    b"getopts",
+    b"let",
+    b"vared",
+    b"zparseopts",
+    b"integer",
+    b"float",
+    b"zstyle",
+    b"zformat",
+    b"strftime",
+    b"sysread",
+    b"sysopen",
+    b"zstat",
+    b"stat",
+    b"zselect",
+    b"getln",
+    b"zsocket",
+    b"ztcp",
+    b"zpty",
+    b"zcurses",
+    b"private",
+    b"zregexparse",
+    b"pcre_match",
+    b"shift",
 ];
 
 /// Words that mustn't be aliases, because everything else here rests on them.
 const RESERVED: [&[u8]; 40] = [
-    b"export", b"declare", b"typeset", b"readonly", b"local", b"set", b"unset", b"eval", b"source", b"builtin",
-    b"command", b"exec", b"alias", b"unalias", b"setopt", b"if", b"then", b"elif", b"else", b"fi", b"for", b"while",
-    b"until", b"do", b"done", b"case", b"esac", b"in", b"function", b"select", b"time", b"return", b"exit", b"read",
-    b"true", b"false", b"test", b"trap", b"let", b"shift",
+    b"export",
+    b"declare",
+    b"typeset",
+    b"readonly",
+    b"local",
+    b"set",
+    b"unset",
+    b"eval",
+    b"source",
+    b"builtin",
+    b"command",
+    b"exec",
+    b"alias",
+    b"unalias",
+    b"setopt",
+    b"if",
+    b"then",
+    b"elif",
+    b"else",
+    b"fi",
+    b"for",
+    b"while",
+    b"until",
+    b"do",
+    b"done",
+    b"case",
+    b"esac",
+    b"in",
+    b"function",
+    b"select",
+    b"time",
+    b"return",
+    b"exit",
+    b"read",
+    b"true",
+    b"false",
+    b"test",
+    b"trap",
+    b"let",
+    b"shift",
 ];
 
 /// Signals that nothing in a file that is being sourced raises.
 const QUIET_SIGNALS: [&[u8]; 14] = [
-    b"0", b"EXIT", b"INT", b"TERM", b"HUP", b"QUIT", b"USR1", b"USR2", b"SIGINT", b"SIGTERM", b"SIGHUP", b"SIGQUIT",
-    b"SIGUSR1", b"SIGUSR2",
+    b"0", b"EXIT", b"INT", b"TERM", b"HUP", b"QUIT", b"USR1", b"USR2", b"SIGINT", b"SIGTERM", b"SIGHUP", b"SIGQUIT", b"SIGUSR1", b"SIGUSR2",
 ];
 
 impl<'a> Evaluator<'a> {
     /// Runs a command by its name.
-    pub(super) fn call(
-        &mut self,
-        name: &[u8],
-        caller: Caller,
-        arguments: &'a [Word],
-        assignments: &'a [Assignment],
-    ) -> Status {
+    pub(super) fn call(&mut self, name: &[u8], caller: Caller, arguments: &'a [Word], assignments: &'a [Assignment]) -> Status {
         if glob_risk(arguments) {
             self.may_stop("zsh stops where a pattern matches no file");
             self.forget_assigned(assignments, "zsh may keep it when a pattern matches no file");
@@ -87,13 +139,7 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    fn builtin(
-        &mut self,
-        name: &[u8],
-        arguments: &'a [Word],
-        literals: &[Option<Bytes>],
-        assignments: &'a [Assignment],
-    ) -> Status {
+    fn builtin(&mut self, name: &[u8], arguments: &'a [Word], literals: &[Option<Bytes>], assignments: &'a [Assignment]) -> Status {
         if !matches!(name, b":" | b"true" | b"false" | b"echo" | b"test" | b"[") && !arguments.is_empty() && SPECIAL.contains(&name) {
             self.forget_assigned(assignments, "an assignment before a special builtin");
         }
@@ -103,6 +149,10 @@ impl<'a> Evaluator<'a> {
             b"test" | b"[" => self.test_builtin(arguments),
             b"command" => self.command_builtin(arguments, literals),
             b"builtin" => self.builtin_builtin(arguments, literals),
+            b"return" | b"exit" | b"logout" | b"bye" | b"break" | b"continue" | b"shift" if !plain_number(literals) => {
+                self.may_stop("bash and zsh differ on the arguments of `return` and `exit`");
+                self.forget_all("bash and zsh differ on the arguments of `return` and `exit`");
+            }
             b"exec" if !arguments.is_empty() => self.stop_file(),
             b"eval" => {
                 self.may_stop("`eval` may stop the file");
@@ -283,8 +333,11 @@ impl<'a> Evaluator<'a> {
             && arguments.first().is_some_and(|word| word.unquoted().next().is_none() && word.pieces.len() == 1);
         let splits = arguments.iter().any(|word| {
             word.pieces.iter().any(|piece| {
-                matches!(piece, super::super::syntax::Piece::Param { quoted: false, .. }
-                    | super::super::syntax::Piece::Opaque(super::super::syntax::Opaque { quoted: false, .. }))
+                matches!(
+                    piece,
+                    super::super::syntax::Piece::Param { quoted: false, .. }
+                        | super::super::syntax::Piece::Opaque(super::super::syntax::Opaque { quoted: false, .. })
+                )
             })
         });
         if hidden || splits && literals.first().is_some_and(Option::is_none) {
@@ -321,9 +374,17 @@ impl<'a> Evaluator<'a> {
 }
 
 /// Builtins for which some shells keep the assignments before them.
-const SPECIAL: [&[u8]; 12] = [
-    b".", b"eval", b"exec", b"exit", b"return", b"set", b"shift", b"source", b"times", b"trap", b"unset", b"command",
-];
+const SPECIAL: [&[u8]; 12] =
+    [b".", b"eval", b"exec", b"exit", b"return", b"set", b"shift", b"source", b"times", b"trap", b"unset", b"command"];
+
+/// No argument, or one that is a number: zsh takes anything else for arithmetic, or goes on.
+fn plain_number(literals: &[Option<Bytes>]) -> bool {
+    match literals {
+        [] => true,
+        [Some(number)] => !number.is_empty() && number.len() < 4 && number.iter().all(u8::is_ascii_digit),
+        _ => false,
+    }
+}
 
 /// A value that doesn't depend on anything inherited.
 fn certain(value: Value) -> Option<Bytes> {

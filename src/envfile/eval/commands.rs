@@ -25,7 +25,16 @@ impl<'a> Evaluator<'a> {
 
     fn and_or(&mut self, item: &'a AndOr) -> Status {
         if item.background {
-            self.background(item);
+            // All of it runs in a subshell; but of several pipelines zsh keeps the first in the shell itself.
+            if !item.rest.is_empty() {
+                self.maybe("bash and zsh differ on `&` after `&&` or `||`", |evaluator| {
+                    let mut status = evaluator.pipeline(&item.first);
+                    for (joint, pipeline) in &item.rest {
+                        status = evaluator.joined(status, *joint, pipeline);
+                    }
+                });
+                return None;
+            }
             return Some(true);
         }
         let mut status = self.pipeline(&item.first);
@@ -54,21 +63,6 @@ impl<'a> Evaluator<'a> {
                 // The whole is as the second where the first made no difference.
                 second.filter(|second| *second != wanted)
             }
-        }
-    }
-
-    /// In the background all runs in a subshell, but zsh's place for plain assignments isn't certain.
-    fn background(&mut self, item: &'a AndOr) {
-        let assigns = |pipeline: &Pipeline| {
-            matches!(pipeline.commands.last(), Some(Command::Simple(simple)) if simple.words.is_empty())
-        };
-        if assigns(&item.first) || item.rest.iter().any(|(_, pipeline)| assigns(pipeline)) {
-            self.maybe("an assignment in the background", |evaluator| {
-                evaluator.pipeline(&item.first);
-                for (_, pipeline) in &item.rest {
-                    evaluator.pipeline(pipeline);
-                }
-            });
         }
     }
 

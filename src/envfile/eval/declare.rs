@@ -1,7 +1,7 @@
 //! `export`, `declare`, `typeset` and `readonly`.
 
-use super::super::syntax::{Assignment, Bytes, Form, Piece, Word, is_name, names_in};
 use super::super::names::{Owner, owner};
+use super::super::syntax::{Assignment, Bytes, Form, Piece, Word, is_name, names_in};
 use super::commands::Status;
 use super::{Evaluator, Value};
 use std::collections::HashSet;
@@ -26,13 +26,7 @@ struct Wanted {
 }
 
 impl<'a> Evaluator<'a> {
-    pub(super) fn declare(
-        &mut self,
-        command: &[u8],
-        caller: Caller,
-        arguments: &'a [Word],
-        prefix: &'a [Assignment],
-    ) -> Status {
+    pub(super) fn declare(&mut self, command: &[u8], caller: Caller, arguments: &'a [Word], prefix: &'a [Assignment]) -> Status {
         if command != b"local" && command != b"readonly" {
             self.may_export = true;
         }

@@ -8,8 +8,19 @@ const MAX_CALLS: usize = 6;
 
 /// Commands that one of the shells takes for its own even where a function has their name.
 const PROTECTED: [&[u8]; 13] = [
-    b"export", b"declare", b"typeset", b"readonly", b"local", b"integer", b"float", b"private", b"builtin",
-    b"command", b"exec", b"chpwd", b"zshexit",
+    b"export",
+    b"declare",
+    b"typeset",
+    b"readonly",
+    b"local",
+    b"integer",
+    b"float",
+    b"private",
+    b"builtin",
+    b"command",
+    b"exec",
+    b"chpwd",
+    b"zshexit",
 ];
 
 impl<'a> Evaluator<'a> {

@@ -102,13 +102,7 @@ pub(super) fn evaluate(program: &Program, source: &[u8], home: &[u8]) -> Finding
     };
     evaluator.program(program);
     let cut = evaluator.cut(program);
-    Findings {
-        state: evaluator.state,
-        poison: evaluator.poison,
-        cut,
-        assignments: evaluator.assignments,
-        may_export: evaluator.may_export,
-    }
+    Findings { state: evaluator.state, poison: evaluator.poison, cut, assignments: evaluator.assignments, may_export: evaluator.may_export }
 }
 
 impl<'a> Evaluator<'a> {
@@ -125,6 +119,11 @@ impl<'a> Evaluator<'a> {
                 self.may_stop(why);
             }
             self.list(&unit.items);
+            for word in &unit.notes.heredocs {
+                self.maybe("it may be assigned in a here-document", |evaluator| {
+                    evaluator.word(word);
+                });
+            }
             for name in &unit.notes.mentions {
                 self.forget(name, "it may be assigned in a here-document");
             }
@@ -145,13 +144,11 @@ impl<'a> Evaluator<'a> {
         let mut mentions: HashSet<Bytes> = names_in(rest).into_iter().collect();
         mentions.extend(names_in(&bare));
         mentions.extend(names_in(&joined));
-        let reaches = |name: &Bytes| {
-            self.functions.contains_key(name) || FAR_REACHING.contains(&&name[..]) || self.aliases.contains(name)
-        };
+        let reaches = |name: &Bytes| self.functions.contains_key(name) || FAR_REACHING.contains(&&name[..]) || self.aliases.contains(name);
         let computed = bare.windows(7).any(|window| window == b"export " || window == b"export\t") && bare.contains(&b'$');
         let sources = bare.windows(2).any(|pair| pair == b". ");
-        let everything = failure.kind != FailureKind::Unfinished
-            && (sources || mentions.iter().any(reaches) || (computed && has_computed_name(&bare)));
+        let everything =
+            failure.kind != FailureKind::Unfinished && (sources || mentions.iter().any(reaches) || (computed && has_computed_name(&bare)));
         self.may_export |= mentions.iter().any(|name| EXPORTING.contains(&&name[..]));
         let at = if failure.at < self.source.len() { failure.at } else { start };
         Some(Cut { reason: Reason { why: failure.why, at }, kind: failure.kind, mentions, everything })
@@ -223,8 +220,22 @@ impl<'a> Evaluator<'a> {
 
 /// Commands that may assign variables which aren't named next to them.
 const FAR_REACHING: [&[u8]; 16] = [
-    b"eval", b"source", b"declare", b"typeset", b"readonly", b"local", b"unset", b"read", b"printf", b"mapfile",
-    b"readarray", b"alias", b"trap", b"set", b"emulate", b"setopt",
+    b"eval",
+    b"source",
+    b"declare",
+    b"typeset",
+    b"readonly",
+    b"local",
+    b"unset",
+    b"read",
+    b"printf",
+    b"mapfile",
+    b"readarray",
+    b"alias",
+    b"trap",
+    b"set",
+    b"emulate",
+    b"setopt",
 ];
 
 /// Commands that may export.

@@ -4,19 +4,40 @@ use super::super::syntax::Bytes;
 use super::Evaluator;
 
 /// Options of `set -o` that change nothing for values, in either shell.
-const HARMLESS: [&[u8]; 9] =
-    [b"xtrace", b"verbose", b"emacs", b"vi", b"pipefail", b"noclobber", b"notify", b"ignoreeof", b"noglob"];
+const HARMLESS: [&[u8]; 9] = [b"xtrace", b"verbose", b"emacs", b"vi", b"pipefail", b"noclobber", b"notify", b"ignoreeof", b"noglob"];
 
 /// Options of `shopt` that don't change how a file is read.
 const SHOPT: [&[u8]; 14] = [
-    b"histappend", b"checkwinsize", b"cmdhist", b"autocd", b"globstar", b"cdspell", b"dirspell", b"lithist",
-    b"progcomp", b"histverify", b"nullglob", b"dotglob", b"nocaseglob", b"extglob",
+    b"histappend",
+    b"checkwinsize",
+    b"cmdhist",
+    b"autocd",
+    b"globstar",
+    b"cdspell",
+    b"dirspell",
+    b"lithist",
+    b"progcomp",
+    b"histverify",
+    b"nullglob",
+    b"dotglob",
+    b"nocaseglob",
+    b"extglob",
 ];
 
 /// Beginnings of the names of zsh options that concern the command line alone.
 const SETOPT: [&str; 12] = [
-    "hist", "nohist", "share", "incappend", "prompt", "beep", "nobeep", "autocd", "autopushd", "correct",
-    "interactivecomments", "complete",
+    "hist",
+    "nohist",
+    "share",
+    "incappend",
+    "prompt",
+    "beep",
+    "nobeep",
+    "autocd",
+    "autopushd",
+    "correct",
+    "interactivecomments",
+    "complete",
 ];
 
 impl Evaluator<'_> {

@@ -22,7 +22,10 @@ pub(crate) enum Value {
     Untouched,
     Unset,
     /// These bytes, as long as none of the variables in `depends` is inherited.
-    Known { bytes: Bytes, depends: BTreeSet<Bytes> },
+    Known {
+        bytes: Bytes,
+        depends: BTreeSet<Bytes>,
+    },
     Unknown(Reason),
 }
 

@@ -1,6 +1,6 @@
 //! The values of words.
 
-use super::super::names::{Owner, owner};
+use super::super::names::{Owner, is_number, is_text, owner};
 use super::super::syntax::{Arithmetic, Assignment, Bytes, Form, Opaque, Piece, Target, Word};
 use super::Evaluator;
 use super::state::{Literal, Value};
@@ -193,9 +193,13 @@ impl<'a> Evaluator<'a> {
     /// The value that an assignment gives its variable.
     pub(super) fn assigned_value(&mut self, assignment: &'a Assignment, declaration: bool) -> Value {
         let mut value = self.word(&assignment.value);
-        if assignment.target != Target::Scalar {
-            self.may_stop("bash and zsh differ on arrays");
-            value = self.unknown("an array");
+        match assignment.target {
+            Target::Scalar => {}
+            Target::Array => value = self.unknown("an array"),
+            Target::Element => {
+                self.may_stop("bash and zsh differ on the elements of arrays");
+                value = self.unknown("an array");
+            }
         }
         if equals_risk(&assignment.value) {
             self.may_stop("zsh looks up a command where a value has `=` in front");
@@ -244,7 +248,9 @@ impl<'a> Evaluator<'a> {
         let value = match owner(name) {
             Owner::File => value,
             Owner::Shell => {
-                self.may_stop("a variable that belongs to the shell");
+                if !cannot_fail(name, &value) {
+                    self.may_stop("a variable that belongs to the shell");
+                }
                 self.unknown("a variable that belongs to the shell")
             }
             Owner::Reading => {
@@ -284,11 +290,7 @@ impl<'a> Evaluator<'a> {
         if self.state.unconditional() && !assignment.append {
             self.assignments.push((assignment.name.clone(), assignment.at));
         }
-        Some(Literal {
-            span: assignment.value.span.clone(),
-            append: assignment.append,
-            ends_quoted: assignment.value.ends_quoted,
-        })
+        Some(Literal { span: assignment.value.span.clone(), append: assignment.append, ends_quoted: assignment.value.ends_quoted })
     }
 }
 
@@ -314,4 +316,10 @@ fn equals_risk(value: &Word) -> bool {
         after_text = matches!(piece, Piece::Text { quoted: false, bytes } if !bytes.is_empty());
     }
     false
+}
+
+/// Whether assigning `value` to a variable of the shell's is fine in both: text, or a number where one is needed.
+fn cannot_fail(name: &[u8], value: &Value) -> bool {
+    let digits = |bytes: &[u8]| !bytes.is_empty() && bytes.len() < 10 && bytes.iter().all(u8::is_ascii_digit);
+    is_text(name) || is_number(name) && matches!(value, Value::Known { bytes, .. } if digits(bytes))
 }

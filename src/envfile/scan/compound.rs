@@ -17,11 +17,7 @@ impl Scanner<'_> {
             Some(function @ Command::Function { .. }) => Ok(function),
             Some(command) => {
                 let (redirection, words) = self.redirects()?;
-                Ok(if redirection == Redirection::Risky {
-                    Command::Redirected { command: Box::new(command), words }
-                } else {
-                    command
-                })
+                Ok(if redirection == Redirection::Risky { Command::Redirected { command: Box::new(command), words } } else { command })
             }
             None => self.simple(),
         }
@@ -257,11 +253,7 @@ impl Scanner<'_> {
             return self.refuse("syntax error: a function without a body");
         };
         let (redirection, words) = self.redirects()?;
-        let body = if redirection == Redirection::None {
-            body
-        } else {
-            Command::Redirected { command: Box::new(body), words }
-        };
+        let body = if redirection == Redirection::None { body } else { Command::Redirected { command: Box::new(body), words } };
         Ok(Command::Function { name, body: Box::new(body) })
     }
 }

@@ -1,8 +1,6 @@
 //! What starts with `$`, and backticks.
 
-use super::super::syntax::{
-    Form, Opaque, Piece, Word, is_name, is_name_byte, names_in,
-};
+use super::super::syntax::{Form, Opaque, Piece, Word, is_name, is_name_byte, names_in};
 use super::tests_and_arithmetic::{Expression, arithmetic};
 use super::words::{push, push_opaque};
 use super::{Scan, Scanner, is_meta};
@@ -23,9 +21,7 @@ impl Scanner<'_> {
     /// An expansion, or a dollar sign that stands for itself.
     pub(super) fn dollar(&mut self, word: &mut Word, quoted: bool) -> Scan<()> {
         match self.ahead(1) {
-            Some(b'\\') if self.ahead(2) == Some(b'\n') => {
-                self.unsupported("a continuation line after a dollar sign")
-            }
+            Some(b'\\') if self.ahead(2) == Some(b'\n') => self.unsupported("a continuation line after a dollar sign"),
             Some(b'\'') if !quoted => {
                 word.ends_quoted = true;
                 self.dollar_quotes(word)
@@ -213,7 +209,8 @@ impl Scanner<'_> {
         }
         self.brace_word(quoted, BraceWord::Skipped)?;
         let text = &self.source[start..self.at];
-        let assigns = text.iter().any(|byte| matches!(byte, b'=' | b'[' | b':')) || text.windows(2).any(|pair| matches!(pair, b"++" | b"--"));
+        let assigns =
+            text.iter().any(|byte| matches!(byte, b'=' | b'[' | b':')) || text.windows(2).any(|pair| matches!(pair, b"++" | b"--"));
         let mentions = if assigns { names_in(text) } else { Vec::new() };
         let why = "an expansion that isn't followed, or that bash and zsh read differently";
         word.pieces.push(Piece::Opaque(Opaque { why, quoted, mentions, may_stop: true }));

@@ -27,6 +27,7 @@ impl Scanner<'_> {
                 Some(b'&') => {
                     self.at += 1;
                     item.background = true;
+                    self.check_background(&item);
                 }
                 Some(b'\n') | None => {}
                 _ => return self.refuse("syntax error: an operator where a command should end"),
@@ -34,6 +35,15 @@ impl Scanner<'_> {
             items.push(item);
         }
         Ok(items)
+    }
+
+    /// zsh takes `&` right after an assignment for a syntax error.
+    fn check_background(&mut self, item: &AndOr) {
+        let pipelines = std::iter::once(&item.first).chain(item.rest.iter().map(|(_, pipeline)| pipeline));
+        let assigns = |command: &Command| matches!(command, Command::Simple(simple) if simple.words.is_empty());
+        if pipelines.flat_map(|pipeline| &pipeline.commands).any(assigns) {
+            self.may_stop("zsh takes `&` after an assignment for a syntax error");
+        }
     }
 
     /// The commands up to one of `closers`, which is left to read.
@@ -61,6 +71,7 @@ impl Scanner<'_> {
                 Some(b'&') => {
                     self.at += 1;
                     item.background = true;
+                    self.check_background(&item);
                 }
                 Some(b'\n') | None => {}
                 _ if self.closes(closers) && (closers.contains(&")") || closers.contains(&";;")) => {}

@@ -41,14 +41,7 @@ pub(super) fn scan(source: &[u8]) -> Program {
 
 /// Reads commands that stand `depth` levels deep in a file.
 fn scan_at_depth(source: &[u8], depth: usize) -> Program {
-    let mut scanner = Scanner {
-        source,
-        at: 0,
-        depth,
-        pending: Vec::new(),
-        notes: Notes::default(),
-        open_heredoc: false,
-    };
+    let mut scanner = Scanner { source, at: 0, depth, pending: Vec::new(), notes: Notes::default(), open_heredoc: false };
     let mut units = Vec::new();
     let mut failure = None;
     loop {

@@ -1,6 +1,6 @@
 //! Redirections and here-documents.
 
-use super::super::syntax::{Redirection, Word, names_in};
+use super::super::syntax::{Notes, Redirection, Word, names_in};
 use super::{Scan, Scanner, is_meta};
 
 /// A here-document that was announced and whose body is yet to come.
@@ -91,9 +91,7 @@ impl Scanner<'_> {
         let substitution = self.starts("<(") || self.starts(">(");
         match self.peek() {
             None => self.unfinished("the file ends in the middle of a command"),
-            Some(byte) if is_meta(byte) && !substitution => {
-                self.refuse("syntax error: an operator where a word should be")
-            }
+            Some(byte) if is_meta(byte) && !substitution => self.refuse("syntax error: an operator where a word should be"),
             Some(_) => self.word(false),
         }
     }
@@ -158,17 +156,35 @@ impl Scanner<'_> {
         }
     }
 
-    /// Expansions in a here-document aren't followed: they may assign, and fail in one shell alone.
+    /// Expansions in a here-document are those of double quotes; what fails there fails for zsh alone.
     fn heredoc_expansions(&mut self, start: usize, end: usize) {
         let body = &self.source[start..end];
         if !body.iter().any(|byte| matches!(byte, b'$' | b'`')) {
             return;
         }
-        let complex = body.windows(2).any(|pair| matches!(pair, b"${" | b"$(" | b"$[")) || body.contains(&b'[');
-        if complex {
-            let names = names_in(body);
-            self.notes.mentions.extend(names);
+        let mut scanner =
+            Scanner { source: body, at: 0, depth: self.depth, pending: Vec::new(), notes: Notes::default(), open_heredoc: false };
+        let word = scanner.heredoc_word();
+        let plain = scanner.notes.may_stop.or(scanner.notes.differs).is_none() && !scanner.open_heredoc;
+        match word {
+            Ok(word) if plain => self.notes.heredocs.push(word),
+            _ => {
+                self.notes.mentions.extend(names_in(body));
+                self.may_stop("zsh may stop at an expansion in a here-document");
+            }
         }
-        self.may_stop("zsh may stop at an expansion in a here-document");
+    }
+
+    fn heredoc_word(&mut self) -> Scan<Word> {
+        let mut word = Word::default();
+        while let Some(byte) = self.peek() {
+            match byte {
+                b'\\' => self.at += 2,
+                b'`' => self.backticks(&mut word, true)?,
+                b'$' => self.dollar(&mut word, true)?,
+                _ => self.at += 1,
+            }
+        }
+        Ok(word)
     }
 }

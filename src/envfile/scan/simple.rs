@@ -5,9 +5,34 @@ use super::{Scan, Scanner};
 
 /// Words that a shell takes for keywords where a command may start.
 const KEYWORDS: [&[u8]; 28] = [
-    b"if", b"then", b"elif", b"else", b"fi", b"for", b"while", b"until", b"do", b"done", b"case", b"esac", b"select",
-    b"function", b"repeat", b"time", b"coproc", b"nocorrect", b"noglob", b"foreach", b"end", b"[[", b"]]", b"{", b"}",
-    b"!", b"-", b"always",
+    b"if",
+    b"then",
+    b"elif",
+    b"else",
+    b"fi",
+    b"for",
+    b"while",
+    b"until",
+    b"do",
+    b"done",
+    b"case",
+    b"esac",
+    b"select",
+    b"function",
+    b"repeat",
+    b"time",
+    b"coproc",
+    b"nocorrect",
+    b"noglob",
+    b"foreach",
+    b"end",
+    b"[[",
+    b"]]",
+    b"{",
+    b"}",
+    b"!",
+    b"-",
+    b"always",
 ];
 
 /// The builtins that take assignments as arguments.

@@ -71,6 +71,9 @@ impl Scanner<'_> {
         if self.peek() == Some(b'(') {
             target = Target::Array;
             self.array()?;
+            if !self.peek().is_none_or(is_meta) {
+                return self.unsupported("an array with something right after it");
+            }
         } else {
             self.skip_continuations();
             if self.peek() == Some(b'~') {

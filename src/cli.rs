@@ -1,0 +1,166 @@
+//! The command line: what there is to call, and who does it.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
+
+use crate::client::{self, Failure};
+use crate::paths::{Named, Paths};
+use crate::{consumers, daemon, log, worker};
+
+/// Track API keys: be told before one expires, and have LiteLLM restarted when you replace it
+#[derive(Debug, Parser)]
+#[command(
+    name = "credd",
+    version,
+    arg_required_else_help = false,
+    subcommand_required = false,
+    propagate_version = true,
+    infer_subcommands = false
+)]
+#[command(
+    after_help = "Without a command, credd shows the status.\nEnvironment: CREDD_CONFIG, CREDD_SOCKET, CREDD_STATE_DIR, CREDD_LOG, NO_COLOR"
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    global: Global,
+}
+
+#[derive(Debug, Args)]
+struct Global {
+    /// Read this configuration file [default: config.toml in the user's configuration directory]
+    #[arg(long, global = true, value_name = "FILE", env = "CREDD_CONFIG", hide_env = true)]
+    config: Option<PathBuf>,
+    /// Talk over this Unix socket [default: credd/credd.sock in the runtime directory]
+    #[arg(long, global = true, value_name = "PATH", env = "CREDD_SOCKET", hide_env = true)]
+    socket: Option<PathBuf>,
+    /// Keep the state here [default: credd in the user's state directory]
+    #[arg(long, global = true, value_name = "DIR", env = "CREDD_STATE_DIR", hide_env = true)]
+    state_dir: Option<PathBuf>,
+    /// Log more (twice: everything)
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    verbose: u8,
+    /// Log warnings and errors alone
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon in the foreground
+    Run,
+    /// Show what is tracked, how long it lasts, who uses it and what is wrong
+    Status(client::status::StatusArgs),
+    /// Tell by the exit code whether a key is due
+    Check(client::check::CheckArgs),
+    /// Record when a key was really issued
+    Issued(client::issued::IssuedArgs),
+    /// Quiet the reminders of a key for a while
+    Snooze(client::snooze::SnoozeArgs),
+    /// Have consumers take up the key that is in the env file now
+    Apply(client::apply::ApplyArgs),
+    /// Show what happened
+    History(client::history::HistoryArgs),
+    /// Check or show the configuration
+    Config(client::config::ConfigArgs),
+    /// Install the user service and start it
+    Install(client::service::InstallArgs),
+    /// Stop the user service and remove it
+    Uninstall(client::service::UninstallArgs),
+    /// Print the completions of a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages into a directory
+    Man {
+        /// The directory, made if it isn't there
+        dir: PathBuf,
+    },
+    #[command(hide = true)]
+    Worker,
+    #[command(hide = true)]
+    Launch,
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        // These two talk over pipes and know nothing of places.
+        Some(Command::Worker) => return worker::run(),
+        Some(Command::Launch) => consumers::launch::launch(),
+        command => dispatch(command, &cli.global),
+    };
+    match done {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            failure.report();
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+fn dispatch(command: Option<Command>, global: &Global) -> Result<u8, Failure> {
+    let named = Named { config: global.config.clone(), state_dir: global.state_dir.clone(), socket: global.socket.clone() };
+    let paths = Paths::find(named).map_err(Failure::usage)?;
+    match command {
+        None => client::status::run(&paths, &client::status::StatusArgs::default()),
+        Some(Command::Run) => run(paths, global),
+        Some(Command::Status(args)) => client::status::run(&paths, &args),
+        Some(Command::Check(args)) => client::check::run(&paths, &args),
+        Some(Command::Issued(args)) => client::issued::run(&paths, &args),
+        Some(Command::Snooze(args)) => client::snooze::run(&paths, &args),
+        Some(Command::Apply(args)) => client::apply::run(&paths, &args),
+        Some(Command::History(args)) => client::history::run(&paths, &args),
+        Some(Command::Config(args)) => client::config::run(&paths, &args),
+        Some(Command::Install(args)) => client::service::install(&paths, &args, &service_args(global)),
+        Some(Command::Uninstall(args)) => client::service::uninstall(&paths, &args),
+        Some(Command::Completions { shell }) => client::generate::completions(shell, &mut Cli::command()),
+        Some(Command::Man { dir }) => client::generate::man(&dir, Cli::command()),
+        Some(Command::Worker | Command::Launch) => Err(Failure::usage("internal commands are called by credd itself")),
+    }
+}
+
+fn run(paths: Paths, global: &Global) -> Result<u8, Failure> {
+    log::start(global.verbose, global.quiet, std::io::stderr().is_terminal());
+    match daemon::run(daemon::Options { paths }) {
+        Ok(()) => Ok(0),
+        Err(daemon::StartError::Config(error)) => Err(Failure { code: 2, message: error.to_string(), hint: None }),
+        Err(error) => Err(Failure { code: 1, message: error.to_string(), hint: None }),
+    }
+}
+
+/// Places that the user named are named to the service as well.
+fn service_args(global: &Global) -> Vec<String> {
+    let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone()).display().to_string();
+    [("--config", &global.config), ("--socket", &global.socket), ("--state-dir", &global.state_dir)]
+        .into_iter()
+        .filter_map(|(flag, path)| Some([flag.to_owned(), absolute(path.as_ref()?)]))
+        .flatten()
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_and_argument_is_described() {
+        for command in Cli::command().get_subcommands().filter(|command| !command.is_hide_set()) {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+            for argument in command.get_arguments() {
+                assert!(argument.get_help().is_some(), "{} {}", command.get_name(), argument.get_id());
+            }
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! The client's side of the socket: one request, one answer, no runtime.
+
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::Failure;
+use crate::protocol::ErrorBody;
+
+/// The daemon answers from memory; only an apply takes its time.
+const LIMIT: Duration = Duration::from_secs(15);
+
+/// Asks for a document.
+pub fn get<T: DeserializeOwned>(socket: &Path, path: &str) -> Result<T, Failure> {
+    call(socket, "GET", path, &[], Some(LIMIT))
+}
+
+/// Sends a document and takes the answer, which comes when it is known.
+pub fn post<T: DeserializeOwned>(socket: &Path, path: &str, body: &impl Serialize, wait: bool) -> Result<T, Failure> {
+    let body = serde_json::to_vec(body).map_err(|error| Failure::failed(error.to_string()))?;
+    call(socket, "POST", path, &body, (!wait).then_some(LIMIT))
+}
+
+fn call<T: DeserializeOwned>(socket: &Path, method: &str, path: &str, body: &[u8], limit: Option<Duration>) -> Result<T, Failure> {
+    let answer = exchange(socket, method, path, body, limit).map_err(|error| unreachable(socket, &error))?;
+    let strange = || Failure { code: 3, message: format!("what answers at {} is not credd", socket.display()), hint: None };
+    let mut headers = [httparse::EMPTY_HEADER; 16];
+    let mut head = httparse::Response::new(&mut headers);
+    let Ok(httparse::Status::Complete(length)) = head.parse(&answer) else { return Err(strange()) };
+    let body = &answer[length..];
+    if head.code == Some(200) {
+        return serde_json::from_slice(body).map_err(|_| strange());
+    }
+    let error = serde_json::from_slice::<ErrorBody>(body).map_err(|_| strange())?.error;
+    let code = if error.code.starts_with("unknown-") || error.code == "bad-request" { 2 } else { 1 };
+    Err(Failure { code, message: error.message, hint: Some(error.hint) })
+}
+
+fn exchange(socket: &Path, method: &str, path: &str, body: &[u8], limit: Option<Duration>) -> io::Result<Vec<u8>> {
+    let mut stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(limit)?;
+    stream.set_write_timeout(Some(LIMIT))?;
+    let mut request =
+        format!("{method} {path} HTTP/1.1\r\nHost: credd\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes();
+    request.extend_from_slice(body);
+    stream.write_all(&request)?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    Ok(answer)
+}
+
+/// Nobody answers: exit code 3.
+fn unreachable(socket: &Path, error: &io::Error) -> Failure {
+    let message = match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => format!("no daemon answers at {}", socket.display()),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => format!("the daemon at {} doesn't answer", socket.display()),
+        _ => format!("the daemon at {} can't be reached: {error}", socket.display()),
+    };
+    Failure { code: 3, message, hint: Some("start it with: credd install (or, in the foreground: credd run)".into()) }
+}

@@ -1,0 +1,32 @@
+//! `credd issued`.
+
+use std::io::Write as _;
+
+use super::terminal::clean;
+use super::{Failure, http, words};
+use crate::clock;
+use crate::paths::Paths;
+use crate::protocol::{IssuedRequest, KeyStatus};
+
+/// Arguments of `credd issued`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct IssuedArgs {
+    /// The key
+    name: String,
+    /// When it was issued: 2026-10-28, RFC 3339, or "25 days ago"
+    #[arg(required = true, num_args = 1.., value_name = "WHEN")]
+    when: Vec<String>,
+}
+
+/// Records the date and says what follows from it.
+pub fn run(paths: &Paths, args: &IssuedArgs) -> Result<u8, Failure> {
+    let now = words::local(clock::now());
+    let at = words::parse_moment(&args.when.join(" "), &now)?;
+    if at > now.timestamp() {
+        return Err(Failure::usage("that date is in the future").hint("give the day on which the key was made"));
+    }
+    let key: KeyStatus = http::post(&paths.socket, &super::path(&["v1", "keys", &args.name, "issued"])?, &IssuedRequest { at }, false)?;
+    let ends = key.expires_at.map(|at| format!(", expires {}", words::moment(at, &now))).unwrap_or_default();
+    writeln!(std::io::stdout(), "{}: issued {}{ends}", clean(&key.name), words::day(at, &now))?;
+    Ok(0)
+}

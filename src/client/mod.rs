@@ -1,0 +1,74 @@
+//! The other commands: each a short function; what they show is made of the protocol's documents.
+
+pub mod apply;
+pub mod check;
+pub mod config;
+pub mod generate;
+pub mod history;
+mod http;
+pub mod issued;
+mod offline;
+pub mod service;
+pub mod snooze;
+pub mod status;
+mod terminal;
+mod words;
+
+use std::io::{self, Write};
+
+/// A failure, as told: one sentence and the next step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The program's exit code (contract, section 5).
+    pub code: u8,
+    /// What went wrong.
+    pub message: String,
+    /// The next step.
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    /// The user asked for something that makes no sense: exit code 2.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self { code: 2, message: message.into(), hint: None }
+    }
+
+    /// It went wrong: exit code 1.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self { code: 1, message: message.into(), hint: None }
+    }
+
+    /// With the next step.
+    #[must_use]
+    pub fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// Tells it on standard error.
+    pub fn report(&self) {
+        let mut err = io::stderr().lock();
+        let _ = writeln!(err, "credd: {}", terminal::clean_lines(&self.message));
+        if let Some(hint) = &self.hint {
+            let _ = writeln!(err, "  {}", terminal::clean_lines(hint));
+        }
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        // `credd status | head`: the reader has seen enough.
+        let code = u8::from(error.kind() != io::ErrorKind::BrokenPipe);
+        Self { code, message: error.to_string(), hint: None }
+    }
+}
+
+/// The path of a request; a name that can't be one (see the configuration) isn't sent.
+fn path(parts: &[&str]) -> Result<String, Failure> {
+    let fine = |part: &&str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    match parts.iter().find(|part| !fine(part)) {
+        None => Ok(format!("/{}", parts.join("/"))),
+        Some(wrong) => {
+            Err(Failure::usage(format!("nothing can be named {:?}", terminal::clean(wrong))).hint("see the names with: credd status"))
+        }
+    }
+}

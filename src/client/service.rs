@@ -1,0 +1,56 @@
+//! `credd install` and `credd uninstall`.
+
+use super::Failure;
+use crate::paths::Paths;
+use crate::service::{self, InstallOptions, Manager};
+
+/// Arguments of `credd install`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct InstallArgs {
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Replace a file that credd didn't write
+    #[arg(long)]
+    force: bool,
+}
+
+/// Arguments of `credd uninstall`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct UninstallArgs {
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Remove a file that credd didn't write
+    #[arg(long)]
+    force: bool,
+}
+
+/// Installs the user service.
+pub fn install(paths: &Paths, args: &InstallArgs, service_args: &[String]) -> Result<u8, Failure> {
+    let options = options(paths, args.dry_run, args.force, service_args)?;
+    service::install(&options, &mut std::io::stdout().lock()).map_err(|error| Failure::failed(error.to_string()))?;
+    Ok(0)
+}
+
+/// Removes it.
+pub fn uninstall(paths: &Paths, args: &UninstallArgs) -> Result<u8, Failure> {
+    let options = options(paths, args.dry_run, args.force, &[])?;
+    service::uninstall(&options, &mut std::io::stdout().lock()).map_err(|error| Failure::failed(error.to_string()))?;
+    Ok(0)
+}
+
+fn options(paths: &Paths, dry_run: bool, force: bool, arguments: &[String]) -> Result<InstallOptions, Failure> {
+    let base = directories::BaseDirs::new().ok_or_else(|| Failure::usage("no home directory is known; set HOME"))?;
+    Ok(InstallOptions {
+        manager: Manager::here(),
+        dry_run,
+        force,
+        exe: std::env::current_exe().map_err(|error| Failure::failed(format!("credd's own path isn't known: {error}")))?,
+        arguments: arguments.to_vec(),
+        home: paths.home.clone(),
+        config_home: base.config_dir().to_owned(),
+        path_env: std::env::var_os("PATH").unwrap_or_default(),
+        kept: vec![paths.config.clone(), paths.state_dir.clone()],
+    })
+}

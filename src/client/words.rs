@@ -1,0 +1,141 @@
+//! Times and lengths of time as people say them.
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp, Zoned};
+
+use super::Failure;
+use crate::config::parse_duration;
+
+const HOUR: f64 = 1.0 / 24.0;
+
+/// A number of days: whole days, hours below two days (contract, section 7).
+pub fn days(days: f64) -> String {
+    let (count, unit) = if days < 2.0 { ((days / HOUR).round(), "hour") } else { (days.round(), "day") };
+    if days < HOUR / 2.0 {
+        return "less than an hour".into();
+    }
+    format!("{count} {unit}{}", if (count - 1.0).abs() < 0.5 { "" } else { "s" })
+}
+
+/// The same for a narrow place.
+pub fn days_short(days: f64) -> String {
+    if days < 2.0 { format!("{}h", (days / HOUR).round().max(0.0)) } else { format!("{}d", days.round()) }
+}
+
+/// A moment, as seen from `now`: "today 10:00", "Friday 27 November 10:12", "3 January 2027".
+pub fn moment(time: Timestamp, now: &Zoned) -> String {
+    let time = time.to_zoned(now.time_zone().clone());
+    let clock = time.strftime("%H:%M");
+    let distance = time.date().duration_since(now.date()).as_hours() / 24;
+    match distance {
+        0 => format!("today {clock}"),
+        1 => format!("tomorrow {clock}"),
+        -1 => format!("yesterday {clock}"),
+        2..=60 => format!("{} {clock}", time.strftime("%A %-d %B")),
+        -300..=-2 => format!("{} {clock}", time.strftime("%-d %B")),
+        _ => time.strftime("%-d %B %Y").to_string(),
+    }
+}
+
+/// A day, as seen from `now`.
+pub fn day(time: Timestamp, now: &Zoned) -> String {
+    let time = time.to_zoned(now.time_zone().clone());
+    if time.year() == now.year() { time.strftime("%-d %B").to_string() } else { time.strftime("%-d %B %Y").to_string() }
+}
+
+/// How long ago.
+pub fn ago(time: Timestamp, now: Timestamp) -> String {
+    let seconds = now.duration_since(time).as_secs();
+    match seconds {
+        ..60 => "just now".into(),
+        60..3600 => format!("{} min ago", seconds / 60),
+        _ => format!("{} ago", days(now.duration_since(time).as_secs_f64() / 86_400.0)),
+    }
+}
+
+/// Here and now.
+pub fn local(now: Timestamp) -> Zoned {
+    now.to_zoned(TimeZone::system())
+}
+
+/// A moment in the past or the future as the user writes it: `2026-10-28`, RFC 3339, `25 days ago`,
+/// `yesterday`.
+pub fn parse_moment(text: &str, now: &Zoned) -> Result<Timestamp, Failure> {
+    let text = text.trim();
+    let at_midnight =
+        |days: i64| now.checked_add(jiff::Span::new().days(days)).and_then(|day| day.start_of_day()).map(|day| day.timestamp());
+    match text {
+        "now" => return Ok(now.timestamp()),
+        "today" => return at_midnight(0).map_err(|error| Failure::usage(error.to_string())),
+        "yesterday" => return at_midnight(-1).map_err(|error| Failure::usage(error.to_string())),
+        "tomorrow" => return at_midnight(1).map_err(|error| Failure::usage(error.to_string())),
+        _ => {}
+    }
+    if let Ok(time) = text.parse::<Timestamp>() {
+        return Ok(time);
+    }
+    // A civil time or date is meant here; jiff would also take "2026-10-28T10:00" for one.
+    if let Ok(civil) = text.parse::<jiff::civil::DateTime>()
+        && let Ok(zoned) = civil.to_zoned(now.time_zone().clone())
+    {
+        return Ok(zoned.timestamp());
+    }
+    if text.ends_with("ago")
+        && let Ok(span) = text.parse::<jiff::Span>()
+        && let Ok(then) = now.checked_add(span)
+    {
+        return Ok(then.timestamp());
+    }
+    Err(Failure::usage(format!("{text:?} is not a date")).hint("write it like 2026-10-28, 2026-10-28T09:30:00Z or \"25 days ago\""))
+}
+
+/// A length of time as the user writes it.
+pub fn parse_length(text: &str) -> Result<SignedDuration, Failure> {
+    parse_duration(text).map_err(Failure::usage)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now() -> Zoned {
+        "2026-11-22T15:00:00[UTC]".parse().unwrap()
+    }
+
+    fn time(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn numbers_of_days() {
+        let said: Vec<_> = [27.6, 5.4, 2.0, 1.99, 1.0, HOUR, 0.01, 0.0].map(days).into();
+        assert_eq!(said, ["28 days", "5 days", "2 days", "48 hours", "24 hours", "1 hour", "less than an hour", "less than an hour"]);
+        assert_eq!([27.6, 1.5, 0.0].map(days_short), ["28d", "36h", "0h"]);
+    }
+
+    #[test]
+    fn moments() {
+        let said = |text: &str| moment(time(text), &now());
+        assert_eq!(said("2026-11-22T23:59:00Z"), "today 23:59");
+        assert_eq!(said("2026-11-23T10:00:00Z"), "tomorrow 10:00");
+        assert_eq!(said("2026-11-27T10:12:00Z"), "Friday 27 November 10:12");
+        assert_eq!(said("2026-10-28T10:12:00Z"), "28 October 10:12");
+        assert_eq!(said("2027-06-03T10:12:00Z"), "3 June 2027");
+        assert_eq!(ago(time("2026-11-22T14:59:30Z"), now().timestamp()), "just now");
+        assert_eq!(ago(time("2026-11-22T11:00:00Z"), now().timestamp()), "4 hours ago");
+    }
+
+    #[test]
+    fn dates_as_written() {
+        let read = |text: &str| parse_moment(text, &now()).map(|time| time.to_string());
+        assert_eq!(read("2026-10-28").unwrap(), "2026-10-28T00:00:00Z");
+        assert_eq!(read("2026-10-28T09:30:00Z").unwrap(), "2026-10-28T09:30:00Z");
+        assert_eq!(read("2026-10-28T09:30:00+02:00").unwrap(), "2026-10-28T07:30:00Z");
+        assert_eq!(read("25 days ago").unwrap(), "2026-10-28T15:00:00Z");
+        assert_eq!(read("3h ago").unwrap(), "2026-11-22T12:00:00Z");
+        assert_eq!(read("yesterday").unwrap(), "2026-11-21T00:00:00Z");
+        for wrong in ["", "soon", "25 days", "2026-13-01", "10"] {
+            assert_eq!(read(wrong).unwrap_err().code, 2, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! HTTP/1.1 on the Unix socket. Everything a peer can do is bounded; nothing it does can hold up the
+//! loop, which only ever answers from memory.
+
+use std::convert::Infallible;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde::de::DeserializeOwned;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{Semaphore, oneshot};
+
+use crate::core::{ConsumerName, KeyName};
+use crate::protocol::{ApplyRequest, ErrorBody, ErrorDetail, IssuedRequest, SnoozeRequest, SnoozeUntil};
+
+/// Connections served at once; more wait in the kernel's queue.
+const MOST_CONNECTIONS: usize = 64;
+/// Bytes of a request's body.
+const LONGEST_BODY: usize = 64 * 1024;
+/// Bytes of a request's head.
+const LONGEST_HEAD: usize = 16 * 1024;
+/// From a connection to a whole request.
+const SLOWEST_REQUEST: Duration = Duration::from_secs(10);
+
+/// What a client asks, once its request was found well-formed.
+#[derive(Debug)]
+pub enum Ask {
+    /// `GET /v1/status`.
+    Status,
+    /// `GET /v1/history?n=`.
+    History(usize),
+    /// `POST /v1/keys/{name}/issued`.
+    Issued(KeyName, jiff::Timestamp),
+    /// `POST /v1/keys/{name}/snooze`.
+    Snooze(KeyName, SnoozeUntil),
+    /// `POST /v1/consumers/{name}/apply`.
+    Apply(ConsumerName, bool),
+}
+
+/// An ask, and where its answer goes.
+#[derive(Debug)]
+pub struct Call {
+    /// What is asked.
+    pub ask: Ask,
+    /// Takes the answer.
+    pub answer: oneshot::Sender<Answer>,
+}
+
+/// An answer: a status and a JSON document.
+#[derive(Debug)]
+pub struct Answer {
+    status: StatusCode,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    /// A document with status 200.
+    pub fn ok(document: &impl serde::Serialize) -> Self {
+        match serde_json::to_vec(document) {
+            Ok(body) => Self { status: StatusCode::OK, body },
+            Err(error) => Self::error(500, "internal", &error.to_string(), "report this"),
+        }
+    }
+
+    /// An error (contract, section 4).
+    pub fn error(status: u16, code: &str, message: &str, hint: &str) -> Self {
+        let error = ErrorDetail { code: code.into(), message: message.into(), hint: hint.into() };
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Self { status, body: serde_json::to_vec(&ErrorBody { error }).unwrap_or_default() }
+    }
+}
+
+/// Makes the socket, for this user alone. The caller holds the state directory's lock, so a socket
+/// that is there and answers belongs to a daemon with another state directory; one that doesn't is
+/// left over.
+pub fn bind(path: &Path) -> Result<UnixListener, String> {
+    let said = |error: io::Error| format!("the socket {} can't be made: {error}", path.display());
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(said(error)),
+        Ok(found) => {
+            use std::os::unix::fs::FileTypeExt;
+            if !found.file_type().is_socket() {
+                return Err(format!("{} is not a socket; remove it, or name another path with --socket", path.display()));
+            }
+            if std::os::unix::net::UnixStream::connect(path).is_ok() {
+                return Err(format!("another credd answers at {}; stop it, or name another path with --socket", path.display()));
+            }
+            std::fs::remove_file(path).map_err(said)?;
+        }
+    }
+    let listener = UnixListener::bind(path).map_err(said)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(said)?;
+    Ok(listener)
+}
+
+/// Serves clients until the runtime ends.
+pub async fn serve(listener: UnixListener, calls: UnboundedSender<Call>) {
+    let own = rustix::process::geteuid().as_raw();
+    let places = Rc::new(Semaphore::new(MOST_CONNECTIONS));
+    loop {
+        let Ok(place) = places.clone().acquire_owned_rc().await else { return };
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // Descriptors used up, most likely: not at once again.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                continue;
+            }
+        };
+        let calls = calls.clone();
+        tokio::task::spawn_local(async move {
+            let _place = place;
+            // Peer credentials, besides the modes: a path may be reachable in ways that modes don't see.
+            if stream.peer_cred().is_ok_and(|peer| peer.uid() == own) {
+                connection(stream, calls).await;
+            }
+        });
+    }
+}
+
+/// `Semaphore::acquire_owned` for an `Rc`.
+trait AcquireRc {
+    async fn acquire_owned_rc(self) -> Result<Place, tokio::sync::AcquireError>;
+}
+
+/// Gives its place back when dropped.
+struct Place(Rc<Semaphore>);
+
+impl AcquireRc for Rc<Semaphore> {
+    async fn acquire_owned_rc(self) -> Result<Place, tokio::sync::AcquireError> {
+        self.acquire().await?.forget();
+        Ok(Place(self))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.add_permits(1);
+    }
+}
+
+async fn connection(stream: UnixStream, calls: UnboundedSender<Call>) {
+    let service = service_fn(move |request| {
+        let calls = calls.clone();
+        async move { Ok::<_, Infallible>(respond(answer(request, &calls).await)) }
+    });
+    // A client's faults are its own: nothing to log.
+    let _ = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(SLOWEST_REQUEST)
+        .max_buf_size(LONGEST_HEAD)
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+}
+
+fn respond(answer: Answer) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(answer.body)));
+    *response.status_mut() = answer.status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+async fn answer(request: Request<Incoming>, calls: &UnboundedSender<Call>) -> Answer {
+    let ask = match route(request).await {
+        Ok(ask) => ask,
+        Err(answer) => return answer,
+    };
+    let (answer, wait) = oneshot::channel();
+    let ending = || Answer::error(503, "ending", "the daemon is ending", "try again in a moment");
+    if calls.send(Call { ask, answer }).is_err() {
+        return ending();
+    }
+    wait.await.unwrap_or_else(|_| ending())
+}
+
+async fn route(request: Request<Incoming>) -> Result<Ask, Answer> {
+    let path = request.uri().path().to_owned();
+    let parts: Vec<&str> = path.split('/').skip(1).collect();
+    let get = request.method() == Method::GET;
+    let post = request.method() == Method::POST;
+    match parts[..] {
+        ["v1", "status"] if get => Ok(Ask::Status),
+        ["v1", "history"] if get => history(request.uri().query().unwrap_or_default()),
+        ["v1", "keys", name, "issued"] if post => Ok(Ask::Issued(name.into(), json::<IssuedRequest>(request).await?.at)),
+        ["v1", "keys", name, "snooze"] if post => Ok(Ask::Snooze(name.into(), json::<SnoozeRequest>(request).await?.until)),
+        ["v1", "consumers", name, "apply"] if post => Ok(Ask::Apply(name.into(), json::<ApplyRequest>(request).await?.force)),
+        ["v1", "status" | "history"] | ["v1", "keys", _, "issued" | "snooze"] | ["v1", "consumers", _, "apply"] => {
+            Err(Answer::error(405, "method", &format!("{path} doesn't take {}", request.method()), "GET reads, POST changes"))
+        }
+        _ => Err(Answer::error(404, "not-found", &format!("there is no {path}"), "start with /v1/status")),
+    }
+}
+
+fn history(query: &str) -> Result<Ask, Answer> {
+    let n = query.split('&').find_map(|pair| pair.strip_prefix("n=")).map_or(Ok(100), str::parse);
+    n.map(Ask::History).map_err(|_| Answer::error(400, "bad-request", "n is not a number", "ask for /v1/history?n=100"))
+}
+
+/// The body as JSON; an empty one is an empty object.
+async fn json<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, Answer> {
+    let bad = |message: String| Answer::error(400, "bad-request", &message, "send a JSON object as the contract shows");
+    let body = tokio::time::timeout(SLOWEST_REQUEST, Limited::new(request.into_body(), LONGEST_BODY).collect());
+    let body = body.await.map_err(|_| bad("the body did not arrive in time".into()))?;
+    let bytes = body.map_err(|_| bad(format!("the body is cut short, or longer than {LONGEST_BODY} bytes")))?.to_bytes();
+    let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
+    serde_json::from_slice(text).map_err(|error| bad(format!("the body doesn't fit: {error}")))
+}

@@ -1,0 +1,5 @@
+//! What is known of keys themselves.
+
+mod anatomy;
+
+pub use anatomy::anatomy;

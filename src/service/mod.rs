@@ -1,0 +1,278 @@
+//! `credd install` and `credd uninstall`: the user service, of systemd or launchd.
+
+mod error;
+mod file;
+mod launchd;
+mod search_path;
+mod systemd;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::{Component, Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+pub use error::ServiceError;
+use file::Found;
+pub use launchd::LABEL;
+pub use systemd::UNIT;
+
+/// Who keeps the daemon running.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manager {
+    /// The user's systemd.
+    Systemd,
+    /// The user's launchd.
+    Launchd,
+}
+
+impl Manager {
+    /// This system's.
+    pub fn here() -> Self {
+        if cfg!(target_os = "macos") { Self::Launchd } else { Self::Systemd }
+    }
+}
+
+/// What to install, and for whom.
+#[derive(Clone, Debug)]
+pub struct InstallOptions {
+    /// Whose service it becomes: [`Manager::here`].
+    pub manager: Manager,
+    /// Say what would be done, and do nothing.
+    pub dry_run: bool,
+    /// Replace, or remove, a file that isn't ours; write ours anew if only its `PATH` differs.
+    pub force: bool,
+    /// The program, absolute.
+    pub exe: PathBuf,
+    /// Global options for the service to be started with, `--config FILE` for instance.
+    pub arguments: Vec<String>,
+    /// The home directory.
+    pub home: PathBuf,
+    /// `XDG_CONFIG_HOME`, or what stands for it.
+    pub config_home: PathBuf,
+    /// `PATH` of the user's shell: the service gets it, and `systemctl` is looked for in it.
+    pub path_env: OsString,
+    /// What `uninstall` leaves alone and says so: configuration, state.
+    pub kept: Vec<PathBuf>,
+}
+
+type Result<T> = std::result::Result<T, ServiceError>;
+
+/// Writes the service's file, has it started and waits until it runs.
+///
+/// Doing it again changes nothing, unless the program, its options or credd's idea of the service have
+/// changed: then the file is written anew and the service restarted. A different `PATH` alone is no
+/// change, since every terminal has its own; `force` has it written all the same.
+pub fn install(options: &InstallOptions, out: &mut dyn Write) -> Result<()> {
+    warn(options, out)?;
+    let path = options.path();
+    let text = options.render()?;
+    let found = file::look(&path)?;
+    if let (Found::Foreign(why), false) = (&found, options.force) {
+        return Err(ServiceError::Foreign { path, why });
+    }
+    let same = |old: &str| old == text || (!options.force && without_path(old) == without_path(&text));
+    let current = matches!(&found, Found::Ours(old) if same(old));
+    if options.dry_run {
+        return rehearse(options, current, &path, &text, out);
+    }
+    if current && options.runs() {
+        writeln!(out, "Already installed as {}: nothing to do.", path.display())?;
+        return Ok(());
+    }
+    if !current {
+        file::write(&path, &text)?;
+        writeln!(out, "Wrote {}", path.display())?;
+    }
+    options.start(&path, current)?;
+    writeln!(out, "credd runs, and will from every login on. To look after it:")?;
+    for command in options.advice() {
+        writeln!(out, "  {command}")?;
+    }
+    Ok(())
+}
+
+/// Stops the service and removes its file; configuration and state stay.
+pub fn uninstall(options: &InstallOptions, out: &mut dyn Write) -> Result<()> {
+    let path = options.path();
+    match file::look(&path)? {
+        Found::Absent => {
+            writeln!(out, "There is no {}: nothing to do.", path.display())?;
+            return Ok(());
+        }
+        Found::Foreign(why) if !options.force => return Err(ServiceError::Foreign { path, why }),
+        Found::Foreign(_) | Found::Ours(_) => {}
+    }
+    if options.dry_run {
+        for words in options.stopping() {
+            writeln!(out, "Would run: {}", words.join(" "))?;
+        }
+        writeln!(out, "Would remove {}", path.display())?;
+        return Ok(());
+    }
+    let stopped = options.stop();
+    file::remove(&path)?;
+    if options.manager == Manager::Systemd {
+        systemd::forget(options);
+    }
+    writeln!(out, "Removed {}", path.display())?;
+    match stopped {
+        Ok(()) => writeln!(out, "credd is stopped.")?,
+        Err(reason) => writeln!(out, "Whether credd still runs can't be told: {reason}.")?,
+    }
+    for kept in options.kept.iter().filter(|kept| kept.exists()) {
+        writeln!(out, "Left where it is: {}", kept.display())?;
+    }
+    Ok(())
+}
+
+fn rehearse(options: &InstallOptions, current: bool, path: &Path, text: &str, out: &mut dyn Write) -> Result<()> {
+    if current {
+        writeln!(out, "{} is as it should be.", path.display())?;
+    } else {
+        writeln!(out, "Would write {}:\n\n{text}", path.display())?;
+    }
+    for words in options.starting(path, current) {
+        writeln!(out, "Would run: {}", words.join(" "))?;
+    }
+    Ok(())
+}
+
+fn warn(options: &InstallOptions, out: &mut dyn Write) -> Result<()> {
+    if rustix::process::getuid().is_root() {
+        writeln!(out, "Note: this is a service of root's own session. To track a user's keys, run it as that user.")?;
+    }
+    let words: Vec<_> = options.exe.components().map(Component::as_os_str).collect();
+    let built = |pair: &[&std::ffi::OsStr]| pair[0] == "target" && (pair[1] == "debug" || pair[1] == "release");
+    if words.windows(2).any(built) {
+        writeln!(out, "Note: {} is in a build directory, where it may be replaced or removed at any time.", options.exe.display())?;
+    }
+    Ok(())
+}
+
+/// The text without the one line that depends on the terminal.
+fn without_path(text: &str) -> Vec<&str> {
+    let path = |line: &&str| {
+        let line = line.trim_start();
+        line.starts_with("Environment=\"PATH=") || line.starts_with("<key>PATH</key>")
+    };
+    text.lines().filter(|line| !path(line)).collect()
+}
+
+impl InstallOptions {
+    /// Where the service's file belongs.
+    pub fn path(&self) -> PathBuf {
+        match self.manager {
+            Manager::Systemd => self.config_home.join("systemd/user").join(UNIT),
+            Manager::Launchd => {
+                let agents = self.home.join("Library/LaunchAgents");
+                agents.join(format!("{LABEL}.plist"))
+            }
+        }
+    }
+
+    /// What the service's file says.
+    pub fn render(&self) -> Result<String> {
+        let exe =
+            self.exe.to_str().ok_or_else(|| ServiceError::Unfit { what: self.exe.display().to_string(), why: "its path is not UTF-8" })?;
+        if !self.exe.is_absolute() {
+            return Err(ServiceError::Unfit { what: exe.to_owned(), why: "its path is not absolute" });
+        }
+        if !self.exe.is_file() {
+            return Err(ServiceError::Unfit { what: exe.to_owned(), why: "it isn't there (any more)" });
+        }
+        if let Some(word) = self.arguments.iter().find(|word| has_control(word)) {
+            return Err(ServiceError::Unfit { what: format!("{word:?}"), why: "there is a control character in it" });
+        }
+        let search_path = search_path::clean(&self.path_env);
+        match self.manager {
+            Manager::Systemd => systemd::render(exe, &self.arguments, &search_path),
+            Manager::Launchd => launchd::render(exe, &self.arguments, &search_path, &self.home),
+        }
+    }
+
+    /// Whether the service is enabled and runs.
+    fn runs(&self) -> bool {
+        match self.manager {
+            Manager::Systemd => systemd::runs(self),
+            Manager::Launchd => launchd::runs(self),
+        }
+    }
+
+    fn start(&self, path: &Path, current: bool) -> Result<()> {
+        match self.manager {
+            Manager::Systemd => systemd::start(self, path, current),
+            Manager::Launchd => launchd::start(self, path),
+        }
+    }
+
+    /// What [`InstallOptions::start`] runs.
+    fn starting(&self, path: &Path, current: bool) -> Vec<Vec<String>> {
+        match self.manager {
+            Manager::Systemd => systemd::starting(current),
+            Manager::Launchd => launchd::starting(path),
+        }
+    }
+
+    fn stop(&self) -> std::result::Result<(), String> {
+        match self.manager {
+            Manager::Systemd => systemd::stop(self),
+            Manager::Launchd => launchd::stop(self),
+        }
+    }
+
+    /// What [`InstallOptions::stop`] runs.
+    fn stopping(&self) -> Vec<Vec<String>> {
+        match self.manager {
+            Manager::Systemd => systemd::stopping(),
+            Manager::Launchd => launchd::stopping(),
+        }
+    }
+
+    fn advice(&self) -> Vec<String> {
+        let mut advice = match self.manager {
+            Manager::Systemd => systemd::advice(),
+            Manager::Launchd => launchd::advice(&self.home),
+        };
+        advice.push("credd status".to_owned());
+        advice
+    }
+
+    /// Runs a command of the service manager's, found in the user's `PATH`.
+    fn run(&self, words: &[String]) -> io::Result<Output> {
+        let mut command = Command::new(&words[0]);
+        command
+            .args(&words[1..])
+            .env("PATH", &self.path_env)
+            // What it says is looked at.
+            .env("LC_ALL", "C")
+            .stdin(Stdio::null());
+        // A shell of `su` or `sudo -u` lacks it, and systemctl finds the user's systemd by it.
+        if self.manager == Manager::Systemd && std::env::var_os("XDG_RUNTIME_DIR").is_none() {
+            let dir = format!("/run/user/{}", rustix::process::getuid().as_raw());
+            if Path::new(&dir).exists() {
+                command.env("XDG_RUNTIME_DIR", dir);
+            }
+        }
+        command.output()
+    }
+}
+
+fn has_control(text: &str) -> bool {
+    text.chars().any(char::is_control)
+}
+
+/// What a command said, on one line.
+fn words_of(output: &Output) -> String {
+    let (err, out) = (String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
+    let text = if err.trim().is_empty() { out } else { err };
+    let lines: Vec<_> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    match lines.join(" ").trim_end_matches('.') {
+        "" => output.status.to_string(),
+        said => said.to_owned(),
+    }
+}
+
+/// A command in words.
+fn words<const N: usize>(list: [&str; N]) -> Vec<String> {
+    list.map(str::to_owned).to_vec()
+}

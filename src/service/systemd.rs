@@ -1,0 +1,161 @@
+//! The service as a unit of the user's systemd.
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use super::{InstallOptions, Result, ServiceError, file, has_control, words, words_of};
+
+/// The unit's name.
+pub const UNIT: &str = "credd.service";
+
+/// The unit as packages ship it.
+const SHIPPED: &str = include_str!("../../systemd/credd.service");
+
+/// The unit for this program, these options and this `PATH`.
+pub(super) fn render(exe: &str, arguments: &[String], search_path: &str) -> Result<String> {
+    // systemd 252 refuses the unit ("Executable name contains special characters").
+    if has_control(exe) || exe.contains(['"', '\'', '\\']) {
+        return Err(ServiceError::Unfit {
+            what: format!("{exe:?}"),
+            why: "systemd allows no quotes, backslashes and control characters in a program's path",
+        });
+    }
+    let mut start = format!("ExecStart=\"{}\"", exe.replace('%', "%%"));
+    for word in arguments {
+        start.push_str(" \"");
+        start.push_str(&escape(word).replace('$', "$$"));
+        start.push('"');
+    }
+    start.push_str(" run");
+    let mut text = format!(
+        "# {}. `credd install` writes this file again: put changes of\n\
+         # your own into a drop-in (systemctl --user edit credd).\n",
+        file::MARKER
+    );
+    // Instead of the comment that the shipped unit begins with.
+    for line in SHIPPED.lines().skip_while(|line| line.starts_with('#')) {
+        if line.starts_with("ExecStart=") {
+            text.push_str(&start);
+            text.push_str("\nEnvironment=\"PATH=");
+            text.push_str(&escape(search_path));
+            text.push('"');
+        } else {
+            text.push_str(line);
+        }
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+/// For between double quotes (systemd.syntax(7)), `%` being the sign of a specifier (systemd.unit(5)).
+/// `$` is left: it has a meaning in arguments, and none in `Environment=` and in a program's path.
+fn escape(word: &str) -> String {
+    word.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%")
+}
+
+fn systemctl<const N: usize>(list: [&str; N]) -> Vec<String> {
+    let mut command = words(["systemctl", "--user"]);
+    command.extend(list.map(str::to_owned));
+    command
+}
+
+/// What starts it. `start` and `restart` return once the daemon has said that it is ready.
+pub(super) fn starting(current: bool) -> Vec<Vec<String>> {
+    let verb = if current { "start" } else { "restart" };
+    vec![systemctl(["daemon-reload"]), systemctl(["enable", UNIT]), systemctl([verb, UNIT]), systemctl(["is-active", UNIT])]
+}
+
+/// What stops it.
+pub(super) fn stopping() -> Vec<Vec<String>> {
+    vec![systemctl(["disable", "--now", UNIT])]
+}
+
+pub(super) fn runs(options: &InstallOptions) -> bool {
+    [systemctl(["is-enabled", UNIT]), systemctl(["is-active", UNIT])]
+        .iter()
+        .all(|command| options.run(command).is_ok_and(|output| output.status.success()))
+}
+
+pub(super) fn start(options: &InstallOptions, path: &Path, current: bool) -> Result<()> {
+    let not_started = |reason: String| ServiceError::NotStarted {
+        path: path.to_owned(),
+        reason,
+        next: "Log in as this user (or run: loginctl enable-linger), then: \
+               systemctl --user daemon-reload && systemctl --user enable --now credd"
+            .to_owned(),
+    };
+    for command in starting(current) {
+        let output = match options.run(&command) {
+            Ok(output) => output,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(ServiceError::NotStarted {
+                    path: path.to_owned(),
+                    reason: "there is no systemctl here to start it".to_owned(),
+                    next: "Have credd run started at login".to_owned(),
+                });
+            }
+            Err(error) => return Err(not_started(format!("systemctl can't be run ({error})"))),
+        };
+        if output.status.success() {
+            continue;
+        }
+        let said = words_of(&output);
+        if has_no_manager(&said) {
+            return Err(not_started(format!("your systemd can't be reached ({said})")));
+        }
+        return Err(ServiceError::Manager { command: command.join(" "), said, next: "See: journalctl --user -u credd -n 20".to_owned() });
+    }
+    Ok(())
+}
+
+/// systemctl's words where the user has no session, and where systemd isn't what runs the machine.
+fn has_no_manager(said: &str) -> bool {
+    said.contains("connect to bus") || said.contains("has not been booted with systemd")
+}
+
+pub(super) fn stop(options: &InstallOptions) -> std::result::Result<(), String> {
+    for command in stopping() {
+        match options.run(&command) {
+            Ok(output) if output.status.success() => {}
+            Ok(output) => return Err(words_of(&output)),
+            Err(error) => return Err(format!("systemctl can't be run ({error})")),
+        }
+    }
+    Ok(())
+}
+
+/// What follows the removal of the file.
+pub(super) fn forget(options: &InstallOptions) {
+    // Only tidies up: a unit without a file goes by itself once it is stopped.
+    let _ = options.run(&systemctl(["daemon-reload"]));
+    let _ = options.run(&systemctl(["reset-failed", UNIT]));
+}
+
+pub(super) fn advice() -> Vec<String> {
+    words(["systemctl --user status credd", "journalctl --user -u credd -f"])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_unit_names_program_options_and_path() {
+        let options = ["--config", "/x$HOME/y%z/q\"w/back\\slash"].map(str::to_owned);
+        let unit = render("/opt/a $b%c é/credd", &options, "/x$HOME/y%z/q\"w:/bin").unwrap();
+        let lines: Vec<_> = unit.lines().collect();
+        assert!(lines[0].starts_with("# Installed by credd"), "{unit}");
+        // As systemd 252 was seen to read it.
+        assert!(lines.contains(&r#"ExecStart="/opt/a $b%%c é/credd" "--config" "/x$$HOME/y%%z/q\"w/back\\slash" run"#));
+        assert!(lines.contains(&r#"Environment="PATH=/x$HOME/y%%z/q\"w:/bin""#));
+        assert_eq!(unit.matches("ExecStart=").count(), 1);
+        assert!(unit.contains("\n[Install]\n") && unit.ends_with('\n'));
+    }
+
+    #[test]
+    fn what_systemd_can_t_start_is_refused() {
+        for exe in ["/a\"b/credd", "/a'b/credd", "/a\\b/credd", "/a\nb/credd"] {
+            assert!(render(exe, &[], "/bin").is_err(), "{exe:?}");
+        }
+    }
+}
