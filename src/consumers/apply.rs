@@ -105,7 +105,7 @@ fn attempt(order: &ApplyOrder, progress: &mut dyn FnMut(&str)) -> End {
 /// main pid of the oldest.
 fn each(attempt: &mut Attempt<'_>, processes: Vec<Held>) -> End {
     let all = processes.len();
-    let pids: Vec<i32> = processes.iter().map(Held::pid).collect();
+    let mut pids: Vec<i32> = processes.iter().map(Held::pid).collect();
     let mut ended: Option<End> = None;
     for (index, process) in processes.into_iter().enumerate() {
         if process.is_gone() {
@@ -115,6 +115,7 @@ fn each(attempt: &mut Attempt<'_>, processes: Vec<Held>) -> End {
         let run_by = sys::run_by(&process);
         let mut end = one(attempt, &process, run_by, &pids);
         let pid = ended.as_ref().map_or(end.pid, |first| first.pid);
+        pids.extend(end.pid);
         if end.outcome != Outcome::Applied && all > 1 {
             end.detail = format!("process {} of {all}: {}", index + 1, end.detail);
         }

@@ -94,7 +94,7 @@ pub(super) fn restart(attempt: &mut Attempt<'_>, process: &Held, known: &[i32]) 
     }
     let mut end = match restart.serve(&environ, true) {
         Ok(up) => End::new(Outcome::Applied, up.note, Some(up.process.pid())),
-        Err(why) => restart.go_back(&why, known),
+        Err(down) => restart.go_back(&down, known),
     };
     if let (Some(path), Some(pid)) = (&consumer.pid_file, end.pid)
         && let Err(error) = pid_file::update(path, process.pid(), pid, is_first)
@@ -118,26 +118,29 @@ struct Up {
     note: String,
 }
 
+/// An attempt that failed.
+struct Down {
+    /// What went wrong.
+    why: String,
+    /// What was started, and may still be there.
+    process: Option<Held>,
+}
+
 impl Restarting<'_, '_> {
-    /// Starts a process and sees to it that it serves, with a proof of the key where asked. A process that
-    /// doesn't is ended; the error says what went wrong.
-    fn serve(&mut self, environ: &Environ, with_proof: bool) -> Result<Up, String> {
+    /// Starts a process and sees to it that it serves, with a proof of the key where that is asked.
+    fn serve(&mut self, environ: &Environ, with_proof: bool) -> Result<Up, Down> {
         let consumer = &self.attempt.order.consumer;
         (self.attempt.progress)("starting");
-        let process = self
-            .starter
-            .start(&self.memory.spec, environ, &self.memory.streams)
-            .map_err(|why| format!("it couldn't be started: {why}{}", self.memory.see_log()))?;
+        let started = self.starter.start(&self.memory.spec, environ, &self.memory.streams);
+        let process =
+            started.map_err(|why| Down { why: format!("it couldn't be started: {why}{}", self.memory.see_log()), process: None })?;
         let verify = match consumer.verify {
             Verify::Completion if !with_proof => Verify::Readiness,
             other => other,
         };
         match self.check(&process, environ, verify) {
             Ok(note) => Ok(Up { process, note }),
-            Err(why) => {
-                stop::stop(&process, consumer.stop_timeout.min(UNWANTED));
-                Err(why)
-            }
+            Err(why) => Err(Down { why, process: Some(process) }),
         }
     }
 
@@ -180,36 +183,55 @@ impl Restarting<'_, '_> {
         }
     }
 
+    /// Ends a process that is no good.
+    fn end(&self, process: Option<&Held>) {
+        if let Some(process) = process {
+            stop::stop(process, self.attempt.order.consumer.stop_timeout.min(UNWANTED));
+        }
+    }
+
     /// Starts it with its old environment.
-    fn go_back(&mut self, why: &str, known: &[i32]) -> End {
+    fn go_back(&mut self, failed: &Down, known: &[i32]) -> End {
         (self.attempt.progress)("going back");
-        if let Some(other) = self.other(known) {
-            let detail = format!(
-                "{why}; meanwhile something else started process {other}, which was left alone: have that take the key from the env file"
-            );
-            return End::new(Outcome::RolledBack, detail, Some(other));
+        self.end(failed.process.as_ref());
+        let why = &failed.why;
+        if let Some(other) = self.other(known, None) {
+            return left_alone(why, other);
         }
         let old = std::mem::replace(&mut self.memory.environ, Environ::new(Vec::new().into()));
-        match self.serve(&old, false) {
+        let again = match self.serve(&old, false) {
             Ok(up) => {
                 let detail = format!("it runs with its old key again, since with the new one {why}");
-                End::new(Outcome::RolledBack, detail, Some(up.process.pid()))
+                return End::new(Outcome::RolledBack, detail, Some(up.process.pid()));
             }
-            Err(again) => {
-                let detail = format!("it doesn't run: with the new key {why}; with the old one {again}; start it yourself");
-                End::new(Outcome::Failed, detail, None)
-            }
+            Err(again) => again,
+        };
+        let own = again.process.as_ref().map(Held::pid);
+        if let Some(other) = self.other(known, own) {
+            // It lost the port to that.
+            self.end(again.process.as_ref());
+            return left_alone(why, other);
         }
+        // One that is merely slow is the last hope: it is left to it.
+        let left = again.process.filter(|process| !process.is_gone());
+        let detail = format!("it doesn't serve: with the new key {why}; with the old one {}; see to it yourself", again.why);
+        End::new(Outcome::Failed, detail, left.map(|process| process.pid()))
     }
 
     /// A process with the same arguments that came up meanwhile: the consumer has a supervisor, or an
     /// impatient user.
-    fn other(&self, known: &[i32]) -> Option<i32> {
+    fn other(&self, known: &[i32], own: Option<i32>) -> Option<i32> {
         find::find(&self.attempt.order.consumer.matches)
             .ok()?
             .into_iter()
-            .filter(|process| !known.contains(&process.pid()))
+            .filter(|process| !known.contains(&process.pid()) && own != Some(process.pid()))
             .find(|process| process.argv().is_ok_and(|argv| argv == self.memory.argv))
             .map(|process| process.pid())
     }
+}
+
+fn left_alone(why: &str, other: i32) -> End {
+    let detail =
+        format!("{why}; meanwhile something else started process {other}, which was left alone: have that take the key from the env file");
+    End::new(Outcome::RolledBack, detail, Some(other))
 }

@@ -18,6 +18,8 @@ pub enum Starter {
     Unit {
         /// The connection: made before anything is stopped.
         bus: sys::Bus,
+        /// Where credd itself is.
+        program: String,
         /// The consumer's name, fit for a unit's.
         consumer: String,
         /// From SIGTERM to SIGKILL.
@@ -32,8 +34,15 @@ impl Starter {
         if !from_service {
             return Ok(Self::Child);
         }
+        let program = std::env::current_exe().map_err(|error| error.to_string())?;
+        let program = program.to_str().ok_or("credd's own path isn't UTF-8")?;
+        // Replaced by an upgrade since this worker started: the new one knows `launch` as well.
+        let program = program.strip_suffix(" (deleted)").unwrap_or(program).to_owned();
+        if !super::program::is_executable(program.as_ref()) {
+            return Err(format!("credd itself is no longer at {program}: restart its service"));
+        }
         let consumer = super::file_safe(consumer);
-        Ok(Self::Unit { bus: sys::Bus::connect()?, consumer, stop_timeout })
+        Ok(Self::Unit { bus: sys::Bus::connect()?, program, consumer, stop_timeout })
     }
 
     /// Gets ready to start processes.
@@ -49,9 +58,9 @@ impl Starter {
         let pid = match self {
             Self::Child => child(&bytes, out, err)?,
             #[cfg(target_os = "linux")]
-            Self::Unit { bus, consumer, stop_timeout } => {
+            Self::Unit { bus, program, consumer, stop_timeout } => {
                 let source = sys::spec_file(&bytes).map_err(|error| error.to_string())?;
-                unit(bus, consumer, *stop_timeout, [&source, &out, &err])?
+                unit(bus, program, consumer, *stop_timeout, [&source, &out, &err])?
             }
         };
         Held::open(pid).map_err(|_| "it ended at once".to_owned())
@@ -76,11 +85,7 @@ fn child(bytes: &[u8], out: OwnedFd, err: OwnedFd) -> Result<i32, String> {
 }
 
 #[cfg(target_os = "linux")]
-fn unit(bus: &sys::Bus, consumer: &str, stop_timeout: Duration, stdio: [&dyn std::os::fd::AsFd; 3]) -> Result<i32, String> {
-    let program = std::env::current_exe().map_err(|error| error.to_string())?;
-    let program = program.to_str().ok_or("credd's own path isn't UTF-8")?;
-    // Replaced by an upgrade since this worker started: the new one knows `launch` as well.
-    let program = program.strip_suffix(" (deleted)").unwrap_or(program);
+fn unit(bus: &sys::Bus, program: &str, consumer: &str, stop_timeout: Duration, stdio: [&dyn std::os::fd::AsFd; 3]) -> Result<i32, String> {
     let name = (1..=9999)
         .map(|number| format!("credd-{consumer}-{number}.service"))
         .find(|name| !bus.is_loaded(name))

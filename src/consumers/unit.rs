@@ -10,10 +10,11 @@ use super::sys::Held;
 /// file itself is reported, not changed.
 #[cfg(target_os = "linux")]
 pub(super) fn restart(attempt: &mut Attempt<'_>, process: &Held, unit: &str) -> End {
+    use super::find::find;
     use super::ready::{Place, Waited};
-    use super::sys::Bus;
+    use super::sys::{self, Bus};
     use crate::config::Verify;
-    use crate::core::Outcome;
+    use crate::core::{Outcome, RunBy};
 
     let consumer = &attempt.order.consumer;
     let bus = match Bus::connect() {
@@ -50,16 +51,20 @@ pub(super) fn restart(attempt: &mut Attempt<'_>, process: &Held, unit: &str) -> 
             }
         }
     }
-    // Below a wrapper, the keys are in the environment of what it started.
-    let matching = super::find::find(&consumer.matches).unwrap_or_default();
-    let took_it = matching.iter().filter(|process| super::sys::run_by(process) == super::sys::run_by(&new)).chain([&new]).any(|process| {
+    let has_keys = |process: &Held| {
         process.environ().is_ok_and(|environ| {
             attempt.order.keys.iter().all(|key| {
                 let value = environ.get(key.variable.as_bytes());
                 value.is_some_and(|value| attempt.salt.fingerprint(value) == key.fingerprint)
             })
         })
-    });
+    };
+    // Below a wrapper, the keys are in the environment of what it started.
+    let took_it = has_keys(&new) || {
+        let run_by = RunBy::Systemd { unit: unit.to_owned() };
+        let matching = find(&consumer.matches).unwrap_or_default();
+        matching.iter().any(|process| sys::run_by(process) == run_by && has_keys(process))
+    };
     if took_it {
         End::new(Outcome::Applied, format!("{unit} was restarted and has the new key"), Some(main))
     } else {

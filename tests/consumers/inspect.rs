@@ -1,5 +1,6 @@
 //! Finding the right processes and nothing else.
 
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 use credd::core::{KeyName, Outcome, RunBy};
@@ -49,16 +50,22 @@ fn decoys_are_never_touched() {
             .unwrap()
     };
     std::fs::write(rig.path("litellm"), "").unwrap();
-    let line = format!("{} & wait", words.join(" "));
+    let line = words.join(" ");
     let mut decoys = vec![
         spawn("tail", &["-f", "--"]),
         spawn("grep", &["-r", "x", "-", "--"]),
         spawn("bash", &["-c", "read -r _; true"]),
         spawn("python3", &["-c", "input()"]),
-        spawn("sh", &["-c", &format!("sleep 1000; {line}")]),
+        spawn("sh", &["-c", &format!("read -r _; {line}")]),
     ];
     if Command::new("vim").arg("--version").stdout(Stdio::null()).status().is_ok() {
         decoys.push(spawn("vim", &["--"]));
+    }
+    if rustix::process::getuid().is_root() {
+        // Its very arguments, but another user's.
+        let mut other = Command::new("/usr/bin/python3");
+        other.arg0("litellm").args(["-c", "input()"]).args(&words[1..]).uid(65534).stdin(Stdio::piped());
+        decoys.push(other.spawn().unwrap());
     }
     let child = rig.start();
     let found: Vec<i32> = rig.inspect().processes.iter().map(|process| process.pid).collect();

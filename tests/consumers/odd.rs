@@ -68,7 +68,7 @@ fn one_that_comes_back_neither_way_has_failed() {
     rig.behave(&[("*", &["dies"])]);
     let (_, report) = rig.apply();
     assert_eq!((report.outcome, report.pid), (Outcome::Failed, None));
-    assert!(report.detail.contains("it doesn't run"), "{}", report.detail);
+    assert!(report.detail.contains("it doesn't serve"), "{}", report.detail);
 }
 
 #[test]
@@ -143,4 +143,20 @@ fn less_proof_where_less_is_asked() {
         assert_eq!(report.outcome, Outcome::Applied, "{}", report.detail);
         assert!(report.detail.contains("not proven"), "{}", report.detail);
     }
+}
+
+#[test]
+fn a_supervisors_own_restart_is_left_alone() {
+    let mut rig = Rig::new();
+    rig.config.ready_timeout = Duration::from_secs(3);
+    rig.behave(&[(NEW, &["never-ready"])]);
+    // A loop that starts it again whenever it ends, with the environment that it always had.
+    let mut command = rig.command("exec > log 2>&1; while [ -d . ]; do (", "); done");
+    let mut supervisor = rig.start_by(&mut command);
+    let (_, report) = rig.apply();
+    assert_eq!(report.outcome, Outcome::RolledBack, "{}", report.detail);
+    assert!(report.detail.contains("something else started process"), "{}", report.detail);
+    assert_eq!(rig.keys(), [OLD]);
+    supervisor.kill().unwrap();
+    supervisor.wait().unwrap();
 }

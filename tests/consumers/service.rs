@@ -1,6 +1,7 @@
 //! Under a real systemd: a restarted consumer isn't the daemon's to take down, and units are restarted by
 //! systemd. Needs root (see `tests/rig/guest.sh`).
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
@@ -12,6 +13,11 @@ use crate::support::guest::Guest;
 
 const FAKE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/fake-litellm/litellm");
 const CREDD: &str = env!("CARGO_BIN_EXE_credd");
+
+/// What credd's own unit has. It keeps `pidfd_getfd` from a worker, and none of it may reach the consumer.
+const SANDBOX: &str = "-p KillMode=process -p NoNewPrivileges=yes -p MemoryDenyWriteExecute=yes -p SystemCallFilter=@system-service \
+                       -p SystemCallErrorNumber=EPERM -p RestrictNamespaces=yes -p LimitCORE=0 -p LimitNOFILE=256 -p UMask=0077 \
+                       -p 'RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6'";
 
 /// A guest whose `tester` has an env file, a configuration and the salt in `~/t`.
 struct Machine {
@@ -38,16 +44,15 @@ impl Machine {
     /// The stand-in's command line; with the old key in its environment.
     fn line(&self) -> String {
         let port = self.rig.port;
-        format!("{VARIABLE}={OLD} LITELLM_MASTER_KEY=sk-master python3 {FAKE} --config config.yaml --port {port}")
+        format!("env {VARIABLE}={OLD} LITELLM_MASTER_KEY=sk-master python3 {FAKE} --config config.yaml --port {port}")
     }
 
     /// Has a worker below a `credd.service`, with a sandbox, do a job.
     fn work(&self, job: &Job) -> Vec<Answer> {
         fs::write(self.guest.share().join("job"), serde_json::to_vec(job).unwrap()).unwrap();
-        let text = self.guest.shell(&format!(
-            "systemd-run --user --unit=credd --quiet --collect --pipe --wait -p NoNewPrivileges=yes -p LimitNOFILE=256 -p KillMode=process \
-             {CREDD} worker < /share/job"
-        ));
+        let text = self
+            .guest
+            .shell(&format!("systemd-run --user --unit=credd --quiet --collect --pipe --wait {SANDBOX} {CREDD} worker < /share/job"));
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
@@ -92,6 +97,9 @@ fn a_plain_process_gets_a_unit_of_its_own() {
     let [process] = &machine.inspect()[..] else { panic!() };
     assert!(machine.proc_text(process.pid, "cgroup").contains("terminal.service"));
     assert_eq!(process.run_by, RunBy::Process);
+    let names = |environ: &str| -> Vec<String> { environ.lines().filter_map(|line| Some(line.split_once('=')?.0.to_owned())).collect() };
+    let limits = machine.proc_text(process.pid, "limits");
+    let before = names(&machine.proc_text(process.pid, "environ"));
 
     let report = machine.apply();
     assert_eq!(report.outcome, Outcome::Applied, "{}", report.detail);
@@ -103,18 +111,22 @@ fn a_plain_process_gets_a_unit_of_its_own() {
     assert!(cgroup.trim_end().ends_with("/app.slice/credd-litellm-1.service"), "{cgroup}");
     let environ = machine.proc_text(pid, "environ");
     assert!(environ.contains(&format!("{VARIABLE}={NEW}")), "{environ}");
-    assert!(!environ.contains("INVOCATION_ID") || machine.proc_text(process.pid, "environ").contains("INVOCATION_ID"));
-    assert!(machine.proc_text(pid, "status").contains("NoNewPrivs:\t0"));
-    assert!(!machine.proc_text(pid, "limits").contains("Max open files            256"));
+    // Nothing of the unit's own came along.
+    assert_eq!(BTreeSet::from_iter(names(&environ)), BTreeSet::from_iter(before));
+    let status = machine.proc_text(pid, "status");
+    assert!(["NoNewPrivs:\t0", "Seccomp:\t0", "Umask:\t0022"].iter().all(|line| status.contains(line)), "{status}");
+    assert_eq!(machine.proc_text(pid, "limits"), limits);
     let log = machine.guest.shell("cat t/log");
-    assert!(log.contains("stopping") && log.contains(&format!("started {pid}")), "{log}");
+    let said: Vec<&str> = log.lines().map(|line| line.split(' ').next().unwrap()).collect();
+    assert_eq!(said[..6], ["started", "a", "stopping", "stopped", "started", "a"], "{log}");
+    assert!(log.contains(&format!("started {pid}")) && !log.contains('\0'), "{log}");
     // No secret where others can read it, and none left in what systemd keeps open.
     let told = machine
         .guest
         .shell("systemctl --user show credd-litellm-1.service; systemctl --user show-environment; journalctl --user -q || true");
-    assert!(!told.contains("secret"), "{told}");
+    assert!(!told.contains(NEW), "{told}");
     let sizes = machine.guest.shell(
-        "for fd in /proc/$(systemctl --user show -p MainPID --value init.scope 2>/dev/null | grep -v '^0*$' || pgrep -o -u tester -x systemd)/fd/*; do \
+        "for fd in /proc/$(pgrep -o -u tester -x systemd)/fd/*; do \
          case $(readlink $fd) in *memfd:credd*) stat -L -c %s $fd;; esac; done",
     );
     assert_eq!(sizes, "0");

@@ -97,19 +97,19 @@ pub(super) fn fdinfo(text: &str) -> Option<(u64, u32)> {
     Some((position, flags))
 }
 
-/// The control group that systemd made, in `/proc/PID/cgroup`: of v2, or of v1's own hierarchy.
-pub(super) fn cgroup(text: &str) -> Option<&str> {
-    let path = |prefix: &str| {
-        text.lines().find_map(|line| {
+/// The unit of the user's own systemd that a process belongs to by its `/proc/PID/cgroup`, if that is a
+/// service.
+pub(super) fn user_service(text: &str, uid: u32) -> Option<&str> {
+    // Of v2, or of v1's hierarchy of systemd's own; where both are mounted, either may be unused.
+    text.lines()
+        .filter_map(|line| {
             let (_, rest) = line.split_once(':')?;
-            rest.strip_prefix(prefix)
+            rest.strip_prefix(':').or_else(|| rest.strip_prefix("name=systemd:"))
         })
-    };
-    path("name=systemd:").or_else(|| path(":"))
+        .find_map(|path| service_in(path, uid))
 }
 
-/// The unit of the user's own systemd that a control group belongs to, if that is a service.
-pub(super) fn user_service(cgroup: &str, uid: u32) -> Option<&str> {
+fn service_in(cgroup: &str, uid: u32) -> Option<&str> {
     let manager = format!("user@{uid}.service");
     let mut parts = cgroup.split('/').skip_while(|part| *part != manager).skip(1);
     // Slices hold units; what comes below a unit is its own business (`Delegate=`).
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn only_services_of_the_users_own_systemd_are_units() {
-        let unit = |path: &str| user_service(path, 1000).map(str::to_owned);
+        let unit = |path: &str| service_in(path, 1000).map(str::to_owned);
         let base = "/user.slice/user-1000.slice/user@1000.service";
         assert_eq!(unit(&format!("{base}/app.slice/litellm.service")).as_deref(), Some("litellm.service"));
         assert_eq!(unit(&format!("{base}/app.slice/x.service/sub/y.service")).as_deref(), Some("x.service"));
@@ -211,9 +211,10 @@ mod tests {
         assert_eq!(unit("/user.slice/user-1000.slice/session-2.scope"), None);
         assert_eq!(unit("/system.slice/litellm.service"), None);
         assert_eq!(unit("/user.slice/user-1001.slice/user@1001.service/a.service"), None);
-        assert_eq!(cgroup("0::/a\n"), Some("/a"));
-        assert_eq!(cgroup("12:pids:/p\n1:name=systemd:/b\n0::/a\n"), Some("/b"));
-        assert_eq!(cgroup("12:pids:/p\n"), None);
+        let both = format!("12:pids:{base}/p.service\n1:name=systemd:/\n0::{base}/a.service\n");
+        assert_eq!(user_service(&both, 1000), Some("a.service"));
+        assert_eq!(user_service(&format!("1:name=systemd:{base}/b.service\n0::/\n"), 1000), Some("b.service"));
+        assert_eq!(user_service("0::/\n", 1000), None);
     }
 
     #[test]

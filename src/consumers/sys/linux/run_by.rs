@@ -47,9 +47,9 @@ fn unit_of(process: &Held) -> Option<String> {
     let cgroup = |pid: &str| fs::read_to_string(format!("/proc/{pid}/cgroup")).ok();
     let text = cgroup(&process.pid().to_string())?;
     let uid = rustix::process::getuid().as_raw();
-    let unit = procfs::user_service(procfs::cgroup(&text)?, uid)?;
+    let unit = procfs::user_service(&text, uid)?;
     let own = cgroup("self");
-    let own = own.as_deref().and_then(procfs::cgroup).and_then(|path| procfs::user_service(path, uid));
+    let own = own.as_deref().and_then(|text| procfs::user_service(text, uid));
     if unit == "credd.service" || unit.starts_with("credd-") || own == Some(unit) {
         return None;
     }
