@@ -9,23 +9,82 @@ use super::{Evaluator, Halt, Value};
 
 /// Builtins, of one shell or the other, that assign the variables which their arguments name.
 const ASSIGNING: [&[u8]; 26] = [
-    b"read", b"mapfile", b"readarray", b"getopts", b"let", b"vared", b"zparseopts", b"integer", b"float", b"zstyle",
-    b"zformat", b"strftime", b"sysread", b"sysopen", b"zstat", b"stat", b"zselect", b"getln", b"zsocket", b"ztcp",
-    b"zpty", b"zcurses", b"private", b"zregexparse", b"pcre_match", b"shift",
+    b"read",
+    b"mapfile",
+    b"readarray",
+    b"getopts",
+    b"let",
+    b"vared",
+    b"zparseopts",
+    b"integer",
+    b"float",
+    b"zstyle",
+    b"zformat",
+    b"strftime",
+    b"sysread",
+    b"sysopen",
+    b"zstat",
+    b"stat",
+    b"zselect",
+    b"getln",
+    b"zsocket",
+    b"ztcp",
+    b"zpty",
+    b"zcurses",
+    b"private",
+    b"zregexparse",
+    b"pcre_match",
+    b"shift",
 ];
 
 /// Words that mustn't be aliases, because everything else here rests on them.
 const RESERVED: [&[u8]; 40] = [
-    b"export", b"declare", b"typeset", b"readonly", b"local", b"set", b"unset", b"eval", b"source", b"builtin",
-    b"command", b"exec", b"alias", b"unalias", b"setopt", b"if", b"then", b"elif", b"else", b"fi", b"for", b"while",
-    b"until", b"do", b"done", b"case", b"esac", b"in", b"function", b"select", b"time", b"return", b"exit", b"read",
-    b"true", b"false", b"test", b"trap", b"let", b"shift",
+    b"export",
+    b"declare",
+    b"typeset",
+    b"readonly",
+    b"local",
+    b"set",
+    b"unset",
+    b"eval",
+    b"source",
+    b"builtin",
+    b"command",
+    b"exec",
+    b"alias",
+    b"unalias",
+    b"setopt",
+    b"if",
+    b"then",
+    b"elif",
+    b"else",
+    b"fi",
+    b"for",
+    b"while",
+    b"until",
+    b"do",
+    b"done",
+    b"case",
+    b"esac",
+    b"in",
+    b"function",
+    b"select",
+    b"time",
+    b"return",
+    b"exit",
+    b"read",
+    b"true",
+    b"false",
+    b"test",
+    b"trap",
+    b"let",
+    b"shift",
 ];
 
 /// Signals that nothing in a file that is being sourced raises.
 const QUIET_SIGNALS: [&[u8]; 14] = [
-    b"0", b"EXIT", b"INT", b"TERM", b"HUP", b"QUIT", b"USR1", b"USR2", b"SIGINT", b"SIGTERM", b"SIGHUP", b"SIGQUIT",
-    b"SIGUSR1", b"SIGUSR2",
+    b"0", b"EXIT", b"INT", b"TERM", b"HUP", b"QUIT", b"USR1", b"USR2", b"SIGINT", b"SIGTERM",
+    b"SIGHUP", b"SIGQUIT", b"SIGUSR1", b"SIGUSR2",
 ];
 
 impl<'a> Evaluator<'a> {
@@ -37,9 +96,17 @@ impl<'a> Evaluator<'a> {
         arguments: &'a [Word],
         assignments: &'a [Assignment],
     ) -> Status {
-        if glob_risk(arguments) {
+        // The assignments among the arguments of a declaration aren't patterns.
+        let assignment = |word: &Word| DECLARATIONS.contains(&name) && word.assignment.is_some();
+        if arguments
+            .iter()
+            .any(|word| !assignment(word) && glob_risk(std::slice::from_ref(word)))
+        {
             self.may_stop("zsh stops where a pattern matches no file");
-            self.forget_assigned(assignments, "zsh may keep it when a pattern matches no file");
+            self.forget_assigned(
+                assignments,
+                "zsh may keep it when a pattern matches no file",
+            );
         }
         if self.aliases.contains(name) {
             self.may_stop("a command that may be an alias");
@@ -67,10 +134,15 @@ impl<'a> Evaluator<'a> {
         for assignment in assignments {
             let value = self.assigned_value(assignment, false);
             drop(value);
-            let fragile = self.state.get(&assignment.name).readonly || self.state.get(&assignment.name).typed;
+            let fragile =
+                self.state.get(&assignment.name).readonly || self.state.get(&assignment.name).typed;
             match owner(&assignment.name) {
-                Owner::Reading => self.poison("a variable that changes how the shell reads the file"),
-                Owner::Shell if assignment.name != b"IFS" => self.may_stop("a variable that belongs to the shell"),
+                Owner::Reading => {
+                    self.poison("a variable that changes how the shell reads the file");
+                }
+                Owner::Shell if assignment.name != b"IFS" => {
+                    self.may_stop("a variable that belongs to the shell");
+                }
                 _ if fragile => {
                     self.may_stop("an assignment to a readonly variable");
                     self.forget(&assignment.name, "an assignment before a command");
@@ -80,7 +152,7 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    fn forget_assigned(&mut self, assignments: &'a [Assignment], why: &'static str) {
+    pub(super) fn forget_assigned(&mut self, assignments: &'a [Assignment], why: &'static str) {
         for assignment in assignments {
             self.word(&assignment.value);
             self.forget(&assignment.name, why);
@@ -94,7 +166,10 @@ impl<'a> Evaluator<'a> {
         literals: &[Option<Bytes>],
         assignments: &'a [Assignment],
     ) -> Status {
-        if !matches!(name, b":" | b"true" | b"false" | b"echo" | b"test" | b"[") && !arguments.is_empty() && SPECIAL.contains(&name) {
+        if !matches!(name, b":" | b"true" | b"false" | b"echo" | b"test" | b"[")
+            && !arguments.is_empty()
+            && SPECIAL.contains(&name)
+        {
             self.forget_assigned(assignments, "an assignment before a special builtin");
         }
         match name {
@@ -103,7 +178,9 @@ impl<'a> Evaluator<'a> {
             b"test" | b"[" => self.test_builtin(arguments),
             b"command" => self.command_builtin(arguments, literals),
             b"builtin" => self.builtin_builtin(arguments, literals),
-            b"return" | b"exit" | b"logout" | b"bye" | b"break" | b"continue" | b"shift" if !plain_number(literals) => {
+            b"return" | b"exit" | b"logout" | b"bye" | b"break" | b"continue" | b"shift"
+                if !plain_number(literals) =>
+            {
                 self.may_stop("bash and zsh differ on the arguments of `return` and `exit`");
                 self.forget_all("bash and zsh differ on the arguments of `return` and `exit`");
             }
@@ -119,14 +196,22 @@ impl<'a> Evaluator<'a> {
             b"set" => self.set(literals),
             b"setopt" | b"unsetopt" => self.setopt(literals),
             b"shopt" => self.shopt(literals),
-            b"alias" => self.alias(literals),
+            b"alias" | b"hash" => self.alias(arguments, literals),
             b"emulate" | b"enable" | b"disable" | b"zcompile" => {
                 self.poison("a builtin that changes how the file is read");
             }
             b"trap" => self.trap(literals),
-            b"return" => self.halt = Some(if self.calls > 0 { Halt::Function } else { Halt::File }),
+            b"return" => {
+                self.halt = Some(if self.calls > 0 {
+                    Halt::Function
+                } else {
+                    Halt::File
+                });
+            }
             b"exit" | b"logout" | b"bye" => self.stop_file(),
-            b"break" | b"continue" | b"suspend" => self.may_stop("bash and zsh differ on leaving a loop"),
+            b"break" | b"continue" | b"suspend" => {
+                self.may_stop("bash and zsh differ on leaving a loop");
+            }
             b"kill" | b"fc" | b"r" | b"zle" | b"sched" => {
                 self.may_stop("a command that may run others");
                 self.forget_all("a command that may run others");
@@ -141,9 +226,21 @@ impl<'a> Evaluator<'a> {
 
     /// zsh takes the operands of number comparisons for arithmetic.
     fn test_builtin(&mut self, arguments: &'a [Word]) {
-        let compares = |word: &Word| matches!(word.bare(), Some(b"-eq" | b"-ne" | b"-lt" | b"-le" | b"-gt" | b"-ge"));
-        for (index, _) in arguments.iter().enumerate().filter(|(_, word)| compares(word)) {
-            for side in [index.checked_sub(1), index.checked_add(1)].into_iter().flatten() {
+        let compares = |word: &Word| {
+            matches!(
+                word.bare(),
+                Some(b"-eq" | b"-ne" | b"-lt" | b"-le" | b"-gt" | b"-ge")
+            )
+        };
+        for (index, _) in arguments
+            .iter()
+            .enumerate()
+            .filter(|(_, word)| compares(word))
+        {
+            for side in [index.checked_sub(1), index.checked_add(1)]
+                .into_iter()
+                .flatten()
+            {
                 if let Some(word) = arguments.get(side) {
                     self.number(word);
                 }
@@ -179,9 +276,12 @@ impl<'a> Evaluator<'a> {
             Some(Some(name)) => {
                 let name = name.clone();
                 self.may_stop("a builtin that one of the shells may not have");
-                self.maybe("a builtin that one of the shells may not have", |evaluator| {
-                    evaluator.call(&name, Caller::Indirect, &arguments[1..], &[]);
-                });
+                self.maybe(
+                    "a builtin that one of the shells may not have",
+                    |evaluator| {
+                        evaluator.call(&name, Caller::Indirect, &arguments[1..], &[]);
+                    },
+                );
             }
             Some(None) => {
                 self.may_stop("a builtin whose name is only known at run time");
@@ -248,7 +348,17 @@ impl<'a> Evaluator<'a> {
     }
 
     /// Aliases: zsh expands them in files, bash only where it is interactive.
-    fn alias(&mut self, literals: &[Option<Bytes>]) {
+    fn alias(&mut self, arguments: &'a [Word], literals: &[Option<Bytes>]) {
+        let expands = |text: &[u8]| {
+            text.windows(2)
+                .any(|pair| matches!(pair, b"==" | b"=~" | b":=" | b":~"))
+        };
+        if arguments
+            .iter()
+            .any(|word| word.pieces.len() > 1 || word.unquoted().any(expands))
+        {
+            self.may_stop("zsh expands the arguments of `alias` as those of `export`");
+        }
         for argument in literals {
             let Some(argument) = argument else {
                 self.poison("an alias that is only known at run time");
@@ -263,7 +373,8 @@ impl<'a> Evaluator<'a> {
             let (name, text) = argument.split_at(equals);
             let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.~".contains(byte);
             let blank_end = text.last().is_some_and(|byte| matches!(byte, b' ' | b'\t'));
-            let assignment_like = !name.iter().all(plain) || name.is_empty() || name == b"." || name == b"-";
+            let assignment_like =
+                !name.iter().all(plain) || name.is_empty() || name == b"." || name == b"-";
             if assignment_like || blank_end || RESERVED.contains(&name) {
                 self.poison("an alias that may change how the file is read");
             }
@@ -272,7 +383,11 @@ impl<'a> Evaluator<'a> {
     }
 
     fn trap(&mut self, literals: &[Option<Bytes>]) {
-        let quiet = |signal: &Option<Bytes>| signal.as_deref().is_some_and(|name| QUIET_SIGNALS.contains(&name));
+        let quiet = |signal: &Option<Bytes>| {
+            signal
+                .as_deref()
+                .is_some_and(|name| QUIET_SIGNALS.contains(&name))
+        };
         match literals {
             [] => {}
             [_, signals @ ..] if signals.iter().all(quiet) => {}
@@ -282,13 +397,22 @@ impl<'a> Evaluator<'a> {
 
     /// `printf -v NAME` and zsh's `print -v NAME` assign.
     fn printf(&mut self, arguments: &'a [Word], literals: &[Option<Bytes>]) {
-        let option = |argument: &Option<Bytes>| argument.as_ref().is_some_and(|text| text.starts_with(b"-"));
+        let option =
+            |argument: &Option<Bytes>| argument.as_ref().is_some_and(|text| text.starts_with(b"-"));
         let hidden = literals.first().is_some_and(Option::is_none)
-            && arguments.first().is_some_and(|word| word.unquoted().next().is_none() && word.pieces.len() == 1);
+            && arguments
+                .first()
+                .is_some_and(|word| word.unquoted().next().is_none() && word.pieces.len() == 1);
         let splits = arguments.iter().any(|word| {
             word.pieces.iter().any(|piece| {
-                matches!(piece, super::super::syntax::Piece::Param { quoted: false, .. }
-                    | super::super::syntax::Piece::Opaque(super::super::syntax::Opaque { quoted: false, .. }))
+                matches!(
+                    piece,
+                    super::super::syntax::Piece::Param { quoted: false, .. }
+                        | super::super::syntax::Piece::Opaque(super::super::syntax::Opaque {
+                            quoted: false,
+                            ..
+                        })
+                )
             })
         });
         if hidden || splits && literals.first().is_some_and(Option::is_none) {
@@ -308,10 +432,10 @@ impl<'a> Evaluator<'a> {
         }
         for literal in literals.iter().flatten() {
             for name in names_in(literal) {
-                if owner(&name) == Owner::Reading {
-                    self.poison("a variable that changes how the shell reads the file");
-                }
-                self.forget(&name, "it is assigned by a builtin such as `read` or `printf -v`");
+                self.forget(
+                    &name,
+                    "it is assigned by a builtin such as `read` or `printf -v`",
+                );
                 let mut variable = self.state.get(&name);
                 variable.typed = true;
                 self.state.put(&name, variable);
@@ -326,14 +450,17 @@ impl<'a> Evaluator<'a> {
 
 /// Builtins for which some shells keep the assignments before them.
 const SPECIAL: [&[u8]; 12] = [
-    b".", b"eval", b"exec", b"exit", b"return", b"set", b"shift", b"source", b"times", b"trap", b"unset", b"command",
+    b".", b"eval", b"exec", b"exit", b"return", b"set", b"shift", b"source", b"times", b"trap",
+    b"unset", b"command",
 ];
 
 /// No argument, or one that is a number: zsh takes anything else for arithmetic, or goes on.
 fn plain_number(literals: &[Option<Bytes>]) -> bool {
     match literals {
         [] => true,
-        [Some(number)] => !number.is_empty() && number.len() < 4 && number.iter().all(u8::is_ascii_digit),
+        [Some(number)] => {
+            !number.is_empty() && number.len() < 4 && number.iter().all(u8::is_ascii_digit)
+        }
         _ => false,
     }
 }
