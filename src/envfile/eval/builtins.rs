@@ -2,40 +2,11 @@
 
 use super::super::names::{Owner, owner};
 use super::super::scan::DECLARATIONS;
-use super::super::syntax::{Assignment, Bytes, Word, is_name, names_in};
+use super::super::syntax::{Assignment, Bytes, Word};
+use super::assigning::ASSIGNING;
 use super::commands::{Status, glob_risk};
 use super::declare::Caller;
 use super::{Evaluator, Halt, Value};
-
-/// Builtins, of one shell or the other, that assign the variables which their arguments name.
-const ASSIGNING: [&[u8]; 26] = [
-    b"read",
-    b"mapfile",
-    b"readarray",
-    b"getopts",
-    b"let",
-    b"vared",
-    b"zparseopts",
-    b"integer",
-    b"float",
-    b"zstyle",
-    b"zformat",
-    b"strftime",
-    b"sysread",
-    b"sysopen",
-    b"zstat",
-    b"stat",
-    b"zselect",
-    b"getln",
-    b"zsocket",
-    b"ztcp",
-    b"zpty",
-    b"zcurses",
-    b"private",
-    b"zregexparse",
-    b"pcre_match",
-    b"shift",
-];
 
 /// Words that mustn't be aliases, because everything else here rests on them.
 const RESERVED: [&[u8]; 40] = [
@@ -290,63 +261,6 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    fn unset(&mut self, literals: &[Option<Bytes>]) -> Status {
-        let mut status = Some(true);
-        for (index, argument) in literals.iter().enumerate() {
-            let Some(name) = argument else {
-                self.may_stop("`unset` of a name that is only known at run time");
-                self.forget_all("`unset` of a name that is only known at run time");
-                return None;
-            };
-            match &name[..] {
-                b"-f" if index == 0 => return Some(true),
-                b"-v" if index == 0 => {}
-                _ if name.starts_with(b"-") => {
-                    self.may_stop("an option of `unset` that bash and zsh read differently");
-                    self.forget_all("an option of `unset` that bash and zsh read differently");
-                    return None;
-                }
-                _ if is_name(name) => self.unset_variable(name),
-                _ => {
-                    status = None;
-                    self.may_stop("`unset` of something that isn't a plain name");
-                    for name in names_in(name) {
-                        self.forget(&name, "`unset` of something that isn't a plain name");
-                    }
-                }
-            }
-        }
-        status
-    }
-
-    fn unset_variable(&mut self, name: &[u8]) {
-        match owner(name) {
-            Owner::Reading => self.poison("a variable that changes how the shell reads the file"),
-            Owner::Shell => {
-                self.may_stop("`unset` of a variable that belongs to the shell");
-                self.forget(name, "a variable that belongs to the shell");
-                if name == b"path" {
-                    self.forget(b"PATH", "zsh changes PATH with `path`");
-                }
-            }
-            Owner::File => {
-                let mut variable = self.state.get(name);
-                if variable.readonly {
-                    self.may_stop("`unset` of a readonly variable");
-                    self.forget(name, "`unset` of a readonly variable");
-                    return;
-                }
-                variable.value = Value::Unset;
-                variable.exported = Some(false);
-                variable.literal = None;
-                variable.typed = false;
-                variable.declared = false;
-                variable.at = self.here;
-                self.state.put(name, variable);
-            }
-        }
-    }
-
     /// Aliases: zsh expands them in files, bash only where it is interactive.
     fn alias(&mut self, arguments: &'a [Word], literals: &[Option<Bytes>]) {
         let expands = |text: &[u8]| {
@@ -392,58 +306,6 @@ impl<'a> Evaluator<'a> {
             [] => {}
             [_, signals @ ..] if signals.iter().all(quiet) => {}
             _ => self.poison("a trap that may run commands at any point"),
-        }
-    }
-
-    /// `printf -v NAME` and zsh's `print -v NAME` assign.
-    fn printf(&mut self, arguments: &'a [Word], literals: &[Option<Bytes>]) {
-        let option =
-            |argument: &Option<Bytes>| argument.as_ref().is_some_and(|text| text.starts_with(b"-"));
-        let hidden = literals.first().is_some_and(Option::is_none)
-            && arguments
-                .first()
-                .is_some_and(|word| word.unquoted().next().is_none() && word.pieces.len() == 1);
-        let splits = arguments.iter().any(|word| {
-            word.pieces.iter().any(|piece| {
-                matches!(
-                    piece,
-                    super::super::syntax::Piece::Param { quoted: false, .. }
-                        | super::super::syntax::Piece::Opaque(super::super::syntax::Opaque {
-                            quoted: false,
-                            ..
-                        })
-                )
-            })
-        });
-        if hidden || splits && literals.first().is_some_and(Option::is_none) {
-            self.may_stop("`printf` with arguments that are only known at run time");
-            self.forget_all("`printf` with arguments that are only known at run time");
-        } else if literals.iter().any(option) {
-            self.assigning(arguments, literals);
-        }
-    }
-
-    /// A builtin that assigns the variables which its arguments name, or stops at a bad one.
-    fn assigning(&mut self, arguments: &'a [Word], literals: &[Option<Bytes>]) {
-        self.may_stop("a builtin that bash and zsh treat differently");
-        if literals.iter().any(Option::is_none) {
-            self.forget_all("a builtin assigns a variable whose name is only known at run time");
-            return;
-        }
-        for literal in literals.iter().flatten() {
-            for name in names_in(literal) {
-                self.forget(
-                    &name,
-                    "it is assigned by a builtin such as `read` or `printf -v`",
-                );
-                let mut variable = self.state.get(&name);
-                variable.typed = true;
-                self.state.put(&name, variable);
-            }
-        }
-        // `let` and its like are arithmetic: the text of a variable is itself an expression.
-        if arguments.iter().any(|word| word.literal().is_none()) {
-            self.forget_all("a builtin assigns a variable whose name is only known at run time");
         }
     }
 }

@@ -3,12 +3,14 @@
 //! Nothing is run. Where it isn't certain which way a shell goes, both ways are followed and only what they agree on
 //! is kept; where only one of bash and zsh would go on, the file may stop there.
 
+mod assigning;
 mod builtins;
 mod commands;
 mod declare;
 mod functions;
 mod options;
 mod state;
+mod unset;
 mod words;
 
 pub(super) use state::{Reason, Value, Variable};
