@@ -6,6 +6,7 @@
 pub mod clock;
 pub mod config;
 pub mod core;
+pub mod envfile;
 pub mod filesystem;
 pub mod keys;
 pub mod salt;

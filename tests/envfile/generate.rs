@@ -1,0 +1,571 @@
+//! Env files made up from pieces of shell grammar, and broken ones made from those of the corpus.
+
+/// A small generator of pseudo-random numbers (xorshift64*).
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    pub fn below(&mut self, end: usize) -> usize {
+        usize::try_from((self.next() >> 16) % (end.max(1) as u64)).unwrap_or(0)
+    }
+
+    fn one_in(&mut self, chances: usize) -> bool {
+        self.below(chances) == 0
+    }
+
+    fn pick<'a>(&mut self, choices: &[&'a str]) -> &'a str {
+        choices[self.below(choices.len())]
+    }
+}
+
+/// The variables of generated files.
+pub const NAMES: [&str; 6] = ["KEY", "A", "B", "FOO", "BAR_1", "_x"];
+
+const TEXTS: &[&str] = &[
+    "abc",
+    "x",
+    "1",
+    "sk-ant-123",
+    "a.b/c:d",
+    "v=1",
+    "a==b",
+    "",
+    "0",
+    "a@b",
+    "50%",
+    "a,b",
+    "a+b",
+    "-x",
+    "--",
+    "a:~/b",
+    "a~b",
+    "~",
+    "~/x",
+    "~root",
+    "=ls",
+    "=",
+    ":=q",
+    "*",
+    "a*b",
+    "[x]",
+    "a?b",
+    "{a,b}",
+    "{x}",
+    "{1..3}",
+    "a}b",
+    "{",
+    "}",
+    "#c",
+    "a#b",
+    "^x",
+    "!x",
+    "a!b",
+    "\u{e9}\u{4e2d}",
+    "\u{201c}q\u{201d}",
+    "a\rb",
+    "x\u{a0}y",
+    "%HOME%",
+    "@",
+];
+
+const SINGLE: &[&str] = &[
+    "abc",
+    "a b",
+    "$HOME",
+    "`id`",
+    "a\\nb",
+    "\\",
+    "\"",
+    "a#b",
+    " ",
+    "",
+    "l1\nl2",
+    "export KEY=no",
+    "K=5",
+    "* ?",
+];
+
+const DOUBLE: &[&str] = &[
+    "abc",
+    "a b",
+    "$HOME",
+    "${HOME}/x",
+    "$A",
+    "${B}",
+    "\\$A",
+    "\\\"",
+    "\\\\",
+    "\\n",
+    "a!b",
+    "it's",
+    "`:`",
+    "$(:)",
+    "$",
+    "a$",
+    "$%x",
+    "$.x",
+    "$5",
+    "$$",
+    "$#",
+    "$A[1]",
+    "$A:t",
+    "$A:h/x",
+    "$A:/",
+    "$+A",
+    "$=A",
+    "$~A",
+    "$^A",
+    "${A:-x y}",
+    "${A-x}",
+    "${B:+y}",
+    "${FOO:=z}",
+    "${#A}",
+    "${A%b}",
+    "\\\n",
+    "l1\nl2",
+    "$((1+1))",
+    "${A:-${B:-d}}",
+    "a#b",
+];
+
+const BARE: &[&str] = &[
+    "$A",
+    "$B",
+    "$HOME",
+    "${A}",
+    "${HOME}x",
+    "$A$B",
+    "${A:-x}",
+    "${A-x}",
+    "${A:=q}",
+    "${A=q}",
+    "${B:+alt}",
+    "${B+alt}",
+    "${FOO:?no}",
+    "${FOO?no}",
+    "${A:-$B}",
+    "${A:-'q r'}",
+    "${A:-\"q r\"}",
+    "${A:-a b}",
+    "${A:-~}",
+    "${A:-~/x}",
+    "${A:-=ls}",
+    "${A:-a;b}",
+    "${A:-(x)}",
+    "${A:-{x}}",
+    "${A:-\\}x}",
+    "${A:-#x}",
+    "${A#x}",
+    "${A%%*}",
+    "${A/x/y}",
+    "${A^^}",
+    "${A:1:2}",
+    "${!A}",
+    "${(U)A}",
+    "${A B}",
+    "${A[0]}",
+    "$A[1]",
+    "$A:t",
+    "$+A",
+    "$(:)",
+    "`:`",
+    "$(echo x)",
+    "$((2+3))",
+    "$((KEY=5))",
+    "$[1+2]",
+    "$'a\\tb'",
+    "$'q\\'r'",
+    "$'\\x41\\101'",
+    "$'\\e[0m'",
+    "$'\\z'",
+    "$\"tr\"",
+    "$",
+    "$1",
+    "$_",
+    "$?",
+];
+
+const STATEMENTS: &[&str] = &[
+    "unset KEY",
+    "unset -v A B",
+    "unset FOO",
+    "unset -f f",
+    "unset 'A[1]'",
+    "export KEY",
+    "export A B",
+    "export -n KEY",
+    "export -- KEY",
+    "export -p",
+    "readonly A",
+    "readonly B=ro",
+    "declare KEY",
+    "declare -x A",
+    "declare -i A",
+    "typeset -gx KEY=tg",
+    "typeset +x A",
+    "typeset -u A",
+    "local A=1",
+    "set -a",
+    "set +a",
+    "set -o allexport",
+    "set +o allexport",
+    "set -e",
+    "set -u",
+    "set +u",
+    "set -o pipefail",
+    "set +o history",
+    "set -ax",
+    "set -x A v",
+    "set -gx KEY v",
+    "set -A A x",
+    "set -- a b",
+    "setopt nosuch",
+    "setopt prompt_subst",
+    "shopt -s extglob",
+    ":",
+    "true",
+    "false",
+    "echo hi",
+    "[ -d / ]",
+    "test -f x",
+    "[ a = b ]",
+    "[ a == b ]",
+    "[ -n \"$A\" ]",
+    "[[ -n $A ]]",
+    "[[ $A == b* ]]",
+    "[[ $A =~ ^x ]]",
+    "[[ a ]]",
+    "[[ $A -gt 3 ]]",
+    "((A=1))",
+    "((1))",
+    "let A=2",
+    "(KEY=sub)",
+    "( export KEY=sub )",
+    "{ KEY=grp; }",
+    "{ :; }",
+    "f() { KEY=fn; }",
+    "function g { export A=fn; }",
+    "f",
+    "g",
+    "h() { local KEY=x; return; }",
+    "h",
+    "alias ll='ls -l'",
+    "alias f=g",
+    "ll",
+    "alias export=echo",
+    "nosuchcmd",
+    "nosuchcmd a* b",
+    "/nonexistent/cmd x",
+    "$A",
+    "$A KEY=x",
+    "\"$A\" x",
+    "return",
+    "return 1",
+    "exit",
+    "exit 3",
+    "eval KEY=ev",
+    "eval 'export A=ev'",
+    ". ./nosuch",
+    "source nosuch",
+    "read A",
+    "printf -v A x",
+    "printf '%s' x",
+    "getopts a A",
+    "trap ':' EXIT",
+    "trap 'KEY=t' USR1",
+    "cd /",
+    "umask 077",
+    "PATH=/x:$PATH",
+    "PS1='$ '",
+    "path=/q",
+    "UID=5",
+    "status=1",
+    "HISTSIZE=100",
+    "IFS=:",
+    "LC_ALL=C",
+    "echo {a,b}",
+    "echo }",
+    "echo {",
+    "KEY= true",
+    "KEY=tmp :",
+    "KEY=tmp f",
+    "A=1 B=2 nosuchcmd",
+    "A=tmp export KEY",
+    "KEY = v",
+    "KEY= v",
+    "KEY=abc def",
+    "$KEY=v",
+    "builtin export KEY=bi",
+    "command export KEY=co",
+    "\\export KEY=bs",
+    "'export' KEY=qu",
+    "wait",
+    "time export A=ti",
+    "! export A=neg",
+    "A=(x y)",
+    "A=(x *)",
+    "A[0]=e",
+];
+
+const JUNK: &[&str] = &[
+    "fi",
+    "done",
+    "}",
+    ")",
+    ";;",
+    "(",
+    "if",
+    "<<<<<<< HEAD",
+    "=======",
+    ">>>>>>> x",
+    "&& A=1",
+    "| A=1",
+    "A=x(y)",
+    "{",
+    "case",
+    "[default]",
+    "<!DOCTYPE html>",
+    "then",
+    "'",
+    "\"",
+    "`",
+    "$(",
+    "${",
+    "KEY=${A",
+    "foreach x (a b)",
+    "end",
+];
+
+/// A value as it may stand after `NAME=`.
+fn value(random: &mut Random) -> String {
+    let mut text = String::new();
+    for _ in 0..=random.below(3) {
+        match random.below(7) {
+            0 | 1 => text.push_str(random.pick(TEXTS)),
+            2 => text.push_str(&format!("'{}'", random.pick(SINGLE))),
+            3 | 4 => {
+                let parts: String = (0..=random.below(2)).map(|_| random.pick(DOUBLE)).collect();
+                text.push_str(&format!("\"{parts}\""));
+            }
+            5 => text.push_str(random.pick(BARE)),
+            _ => text.push_str(random.pick(&[
+                "\\ ", "\\'", "\\\n", "\\$", "\\~", "\\\\", "\\a", "''", "\"\"",
+            ])),
+        }
+    }
+    text
+}
+
+/// A value that every reader agrees on: without such ones nearly every file would be refused.
+fn plain_value(random: &mut Random) -> String {
+    match random.below(4) {
+        0 => format!("'{}'", random.pick(&["abc", "sk-1", "a b", "x=y"])),
+        1 => format!("\"{}\"", random.pick(&["abc", "a b", "$HOME/x", "it's"])),
+        _ => random
+            .pick(&["abc", "v1", "sk-ant-123", "a.b/c", "1"])
+            .to_owned(),
+    }
+}
+
+fn assignment(random: &mut Random) -> String {
+    let name = NAMES[random.below(NAMES.len())];
+    let operator = if random.one_in(12) { "+=" } else { "=" };
+    let value = if random.one_in(2) {
+        value(random)
+    } else {
+        plain_value(random)
+    };
+    format!("{name}{operator}{value}")
+}
+
+fn simple(random: &mut Random) -> String {
+    match random.below(16) {
+        0..=4 => format!("export {}", assignment(random)),
+        5..=7 => assignment(random),
+        8 => format!("{} {}", assignment(random), assignment(random)),
+        9 => format!("export {} {}", assignment(random), assignment(random)),
+        10 => format!(
+            "{} {}",
+            random.pick(&[
+                "declare -x",
+                "typeset",
+                "readonly",
+                "typeset -gx",
+                "export --"
+            ]),
+            assignment(random)
+        ),
+        11 => format!("{} nosuchcmd x", assignment(random)),
+        _ => random.pick(STATEMENTS).to_owned(),
+    }
+}
+
+fn redirect(random: &mut Random) -> &'static str {
+    random.pick(&[
+        "",
+        "",
+        "",
+        "",
+        "",
+        " >/dev/null",
+        " 2>&1",
+        " </dev/null",
+        " <nosuch",
+        " >out",
+        " 2>/dev/null",
+    ])
+}
+
+fn statement(random: &mut Random, depth: usize) -> String {
+    if depth > 2 || !random.one_in(4) {
+        return format!("{}{}", simple(random), redirect(random));
+    }
+    let inner = |random: &mut Random| {
+        let count = 1 + random.below(2);
+        (0..count)
+            .map(|_| statement(random, depth + 1))
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    let one = inner(random);
+    let two = inner(random);
+    let condition = random.pick(&[
+        "true",
+        "false",
+        ":",
+        "[ -n \"$A\" ]",
+        "[ -f x ]",
+        "[[ -n $B ]]",
+        "nosuchcmd",
+        "! true",
+    ]);
+    match random.below(16) {
+        0 => format!("if {condition}; then\n{one}\nfi"),
+        1 => format!("if {condition}; then {one}\nelse\n{two}\nfi"),
+        2 => format!("if {condition}; then\n{one}\nelif {condition}; then\n{two}\nfi"),
+        3 => format!("{condition} && {one}"),
+        4 => format!("{condition} || {one}"),
+        5 => format!("{one} && {two}"),
+        6 => format!("for {} in a b; do\n{one}\ndone", random.pick(&NAMES)),
+        7 => format!("while false; do {one}\ndone"),
+        8 => format!("case $A in\nx*) {one};;\n*) {two};;\nesac"),
+        9 => format!("{}() {{\n{one}\n}}", random.pick(&["f", "g", "k"])),
+        10 => format!("{{ {one}\n}}"),
+        11 => format!("(\n{one}\n)"),
+        12 => format!("{one} | {two}"),
+        13 => format!("{one} &"),
+        14 => format!(
+            "cat <<{}EOF{}\n{}\nEOF",
+            random.pick(&["", "'", "-"]).trim_end_matches('\''),
+            "",
+            value(random)
+        ),
+        _ => format!(
+            ": <<'EOF'\nexport KEY=heredoc\n{}\nEOF",
+            plain_value(random)
+        ),
+    }
+}
+
+/// A whole file.
+pub fn file(random: &mut Random) -> Vec<u8> {
+    let mut text = String::new();
+    if random.one_in(60) {
+        text.push('\u{feff}');
+    }
+    for _ in 0..1 + random.below(6) {
+        match random.below(24) {
+            0 => text.push_str(random.pick(&["# comment", "#KEY=no", "   # it's", "", "  "])),
+            1 => text.push_str(&format!(
+                "{}; {}",
+                statement(random, 0),
+                statement(random, 0)
+            )),
+            2 => text.push_str(&format!("{} # it's a comment", simple(random))),
+            3 => text.push_str(&format!(
+                "  {} \\\n  {}",
+                simple(random),
+                assignment(random)
+            )),
+            4 if random.one_in(4) => text.push_str(random.pick(JUNK)),
+            _ => text.push_str(&statement(random, 0)),
+        }
+        text.push('\n');
+    }
+    if random.one_in(2) {
+        text.push_str(&format!("export KEY={}\n", plain_value(random)));
+    }
+    if random.one_in(12) {
+        text = text.replace('\n', "\r\n");
+    }
+    if random.one_in(6) {
+        text.pop();
+    }
+    text.into_bytes()
+}
+
+/// One of the corpus's files, damaged.
+pub fn mutation(random: &mut Random, corpus: &[Vec<u8>]) -> Vec<u8> {
+    loop {
+        let mut text = corpus[random.below(corpus.len())].clone();
+        text.truncate(3000);
+        for _ in 0..=random.below(3) {
+            damage(random, &mut text, corpus);
+        }
+        if is_harmless(&text) {
+            return text;
+        }
+    }
+}
+
+fn damage(random: &mut Random, text: &mut Vec<u8>, corpus: &[Vec<u8>]) {
+    const BYTES: &[u8] = b"'\"\\`$(){}[];&|<# \t\n\r=~:*?!^+-@%,.a1\xc3\xa9";
+    let at = random.below(text.len() + 1);
+    match random.below(6) {
+        0 => text.insert(at, BYTES[random.below(BYTES.len())]),
+        1 if at < text.len() => {
+            text.remove(at);
+        }
+        2 if at < text.len() => text[at] = BYTES[random.below(BYTES.len())],
+        3 => text.truncate(at),
+        4 => {
+            let other = &corpus[random.below(corpus.len())];
+            text.extend_from_slice(&other[..other.len().min(1000)]);
+        }
+        _ => {
+            let piece = if random.one_in(2) {
+                random.pick(BARE)
+            } else {
+                random.pick(JUNK)
+            };
+            text.splice(at..at, piece.bytes());
+        }
+    }
+}
+
+/// Whether a damaged file may be run: it must not write anywhere but to `/dev/null` or its own directory.
+fn is_harmless(text: &[u8]) -> bool {
+    text.split(|byte| *byte == b'>').skip(1).all(|after| {
+        let skipped = after
+            .iter()
+            .take_while(|byte| b"|& \t!\\\n\r".contains(byte))
+            .count();
+        let target = &after[skipped..];
+        let end = target
+            .iter()
+            .position(|byte| b" \t\n;&|)<".contains(byte))
+            .unwrap_or(target.len());
+        let target = &target[..end];
+        target == b"/dev/null" || !target.iter().any(|byte| b"/$~`\\\"'{*?[".contains(byte))
+    })
+}
