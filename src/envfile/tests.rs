@@ -1,1 +1,228 @@
-//! x
+//! One test per rule; tests/envfile compares whole files with real shells.
+
+use super::{Answer, Style, read};
+
+/// What the reader says of KEY in `source`, in a line.
+fn key(source: &str) -> String {
+    describe(&read(source.as_bytes(), b"/home/u").variable("KEY"))
+}
+
+fn describe(answer: &Answer) -> String {
+    match answer {
+        Answer::Static {
+            value, exported, ..
+        } => {
+            let value = String::from_utf8_lossy(value);
+            if *exported {
+                format!("exported {value}")
+            } else {
+                format!("shell {value}")
+            }
+        }
+        Answer::Inherited { depends_on, .. } => format!("inherited {}", depends_on.join(",")),
+        Answer::Unset { .. } => "unset".to_owned(),
+        Answer::Dynamic { line, .. } => format!("dynamic {line}"),
+        Answer::Broken { line, .. } => format!("broken {line}"),
+    }
+}
+
+#[track_caller]
+fn check(cases: &[(&str, &str)]) {
+    for (source, expected) in cases {
+        assert_eq!(key(source), *expected, "{source}");
+    }
+}
+
+#[test]
+fn quotes_and_concatenation() {
+    check(&[
+        ("export KEY=abc", "exported abc"),
+        ("KEY='a b'\"c $HOME\"d\\ e", "shell a bc /home/ud e"),
+        ("KEY=\"a\\\"b\\n\\\\\"", "shell a\"b\\n\\"),
+        ("KEY=$'a\\tb\\x41'", "shell a\tbA"),
+        ("KEY=abc\\\ndef", "shell abcdef"),
+        ("KEY=a#b # comment", "shell a#b"),
+        ("KEY='x'\r\n", "shell x\r"),
+        ("KEY=~/x:~", "shell /home/u/x:/home/u"),
+        ("KEY=", "shell "),
+    ]);
+}
+
+#[test]
+fn export_states() {
+    check(&[
+        ("KEY=a\nexport KEY", "exported a"),
+        ("export KEY\nKEY=a", "exported a"),
+        ("set -a\nKEY=a\nset +a\n", "exported a"),
+        ("declare -x KEY=a", "exported a"),
+        ("export A=1 KEY=a B=2", "exported a"),
+        ("export KEY=a\nunset KEY", "unset"),
+        ("export KEY", "unset"),
+        ("export \"KEY=a b\"", "exported a b"),
+    ]);
+}
+
+#[test]
+fn the_last_assignment_wins() {
+    check(&[
+        ("KEY=a; KEY=b\nKEY=c", "shell c"),
+        ("KEY=a\nKEY+=b", "shell ab"),
+        ("KEY=a\nreturn\nKEY=b", "shell a"),
+    ]);
+}
+
+#[test]
+fn defaults_and_references() {
+    check(&[
+        ("A=x\nKEY=$A-${A}", "shell x-x"),
+        ("unset A\nKEY=${A:-d}", "shell d"),
+        ("A=\nKEY=${A-d}${A:-e}", "shell e"),
+        ("A=x\nKEY=${A:+y}", "shell y"),
+        ("KEY=${A:-d}", "inherited A"),
+        ("KEY=${KEY:-d}", "inherited KEY"),
+        ("A=$B\nKEY=${A:-d}", "inherited B"),
+    ]);
+}
+
+#[test]
+fn only_running_could_tell() {
+    check(&[
+        ("KEY=$(cat x)", "dynamic 1"),
+        ("\nKEY=a\n. ./x", "dynamic 3"),
+        ("if [ -f x ]; then\nKEY=a\nfi", "dynamic 1"),
+        ("eval x\nKEY=a", "dynamic 1"),
+        ("KEY=$RANDOM", "dynamic 1"),
+    ]);
+}
+
+#[test]
+fn conditions_that_are_certain_are_followed() {
+    check(&[
+        ("if true; then KEY=a; else KEY=b; fi", "shell a"),
+        ("if [ x ]; then KEY=a; else KEY=a; fi", "shell a"),
+        ("false || KEY=a", "shell a"),
+        ("KEY=a\n(KEY=b)\nf() { KEY=c; }", "shell a"),
+    ]);
+}
+
+#[test]
+fn bash_and_zsh_differ() {
+    check(&[
+        ("export 1A=x\nKEY=a", "dynamic 1"),
+        ("ls *.x\nKEY=a", "dynamic 1"),
+        ("KEY=$A:t", "dynamic 1"),
+        ("KEY=$A[1]", "dynamic 1"),
+        ("KEY==ls", "dynamic 1"),
+        ("export A=x KEY=$A", "dynamic 1"),
+        ("KEY=a\nexport KEY+=b", "dynamic 2"),
+        ("echo }\nKEY=a", "dynamic 1"),
+    ]);
+}
+
+#[test]
+fn broken_files_keep_their_earlier_lines() {
+    check(&[
+        ("KEY=a\n)\nA=b", "shell a"),
+        ("A=b\nKEY=a;;", "broken 2"),
+        ("A=b\nKEY='a", "broken 2"),
+        ("KEY=a\nif [ x ]; then\nA=b\n", "shell a"),
+    ]);
+    assert!(read(b"if [ x ]; then", b"").unfinished());
+    assert!(read(b"KEY=a\0", b"").unfinished());
+    assert!(!read(b"KEY=a\n)", b"").unfinished());
+}
+
+#[test]
+fn hints_name_the_other_syntax() {
+    let hint = |source: &str| match read(source.as_bytes(), b"").variable("KEY") {
+        Answer::Unset { hint } => hint.unwrap_or_default(),
+        Answer::Dynamic { reason, .. } | Answer::Broken { reason, .. } => reason,
+        _ => String::new(),
+    };
+    for (source, part) in [
+        ("set -gx KEY v", "fish"),
+        ("$env:KEY = 'v'", "PowerShell"),
+        ("KEY = v", "space stands before"),
+        ("KEY=a b", "unquoted space"),
+        ("# export KEY=v", "commented"),
+        ("export key=v", "letter case"),
+        ("\u{feff}export KEY=v", "byte-order"),
+        ("KEY=\u{201c}a b\u{201d}", "typographic"),
+        ("{\"KEY\": \"v\"}", "JSON"),
+    ] {
+        assert!(hint(source).contains(part), "{source}: {}", hint(source));
+    }
+}
+
+#[test]
+fn spans_cover_the_value_word() {
+    let source = "export KEY='a b' # x\n";
+    let Answer::Static {
+        span: Some(span),
+        line: 1,
+        ..
+    } = read(source.as_bytes(), b"").variable("KEY")
+    else {
+        panic!("not literal");
+    };
+    assert_eq!(&source[span], "'a b'");
+    assert!(matches!(
+        read(b"KEY=a\nKEY+=b", b"").variable("KEY"),
+        Answer::Static { span: None, .. }
+    ));
+}
+
+#[test]
+fn assignments_are_listed_by_line() {
+    assert_eq!(
+        read(b"KEY=a\n\nexport KEY=b\nif x; then KEY=c; fi\n", b"").assignments("KEY"),
+        [1, 3]
+    );
+}
+
+#[test]
+fn a_half_written_value_is_cut_short() {
+    assert!(read(b"KEY=abc", b"").cut_short("KEY"));
+    assert!(!read(b"KEY=abc\n", b"").cut_short("KEY"));
+    assert!(!read(b"KEY='abc'", b"").cut_short("KEY"));
+    assert!(!read(b"KEY=abc\nA=b", b"").cut_short("KEY"));
+    assert!(!read(b"KEY=abc # c", b"").cut_short("KEY"));
+}
+
+#[test]
+fn plain_files_export_everything() {
+    let reading = read(b"A=1\nKEY='b c'\nC=$X\n", b"");
+    assert_eq!(reading.style(), Style::Plain);
+    assert_eq!(
+        reading.exports(),
+        [
+            (b"A".to_vec(), b"1".to_vec()),
+            (b"KEY".to_vec(), b"b c".to_vec())
+        ]
+    );
+    let reading = read(b"A=1\nexport KEY=x\nunset B\n", b"");
+    assert_eq!(reading.style(), Style::Shell);
+    assert_eq!(reading.exports(), [(b"KEY".to_vec(), b"x".to_vec())]);
+    assert_eq!(reading.unsets(), [b"B".to_vec()]);
+}
+
+#[test]
+fn hostile_files_end_soon() {
+    const SIZE: usize = 1 << 15;
+    for part in [
+        "(",
+        "((",
+        "$((",
+        "${A:-",
+        "\"$(",
+        "A=$A$A\n",
+        "`\\`",
+        "A=$B[",
+        "f() { f; f; }; f\n",
+        "while :; do ",
+        "A[",
+    ] {
+        let source = format!("A=x\n{}", part.repeat(SIZE / part.len()));
+        describe(&read(source.as_bytes(), b"").variable("KEY"));
+    }
+}

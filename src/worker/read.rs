@@ -25,7 +25,7 @@ pub fn read(query: &FileQuery, salt: &Salt, home: &[u8]) -> FileReport {
         Ok((bytes, stat)) => FileBody::Read(FileContents {
             modified_at: timestamp(stat.st_mtime, stat.st_mtime_nsec),
             changed_at: timestamp(stat.st_ctime, stat.st_ctime_nsec),
-            mode: Mode::from_raw_mode(stat.st_mode).as_raw_mode() & 0o7777,
+            mode: permissions(&stat),
             ..contents::contents(&bytes, &query.variables, salt, home)
         }),
         Err(body) => body,
@@ -99,6 +99,11 @@ fn written_to(file: &File, path: &Path) -> bool {
 #[cfg(not(target_os = "linux"))]
 fn written_to(_: &File, _: &Path) -> bool {
     false
+}
+
+#[allow(clippy::useless_conversion, reason = "16 bits on some systems")]
+fn permissions(stat: &Stat) -> u32 {
+    u32::from(stat.st_mode) & 0o7777
 }
 
 fn regular(path: &Path, stat: &Stat) -> Result<(), FileBody> {

@@ -118,6 +118,36 @@ fn what_else_stands_in_the_file_is_told() {
     assert!(!home.contents(one, &["KEY"]).static_aws_keys);
 
     assert!(home.contents("export KEY=\"a\n", &["KEY"]).unfinished);
+
+    let plain = home.contents("KEY=a\nREGION=b\n", &["KEY"]);
+    assert!(!plain.exports_others && !present(&plain, 0).exported);
+    let dos = home.contents("export KEY=a\r\n", &["KEY"]);
+    assert!(present(&dos, 0).control_character);
+    let cut = home.contents("export KEY=a", &["KEY"]);
+    assert!(cut.variables[0].cut_short);
+}
+
+#[test]
+fn what_only_a_shell_could_tell_is_dynamic_with_its_reason_and_line() {
+    let home = Home::new();
+    let table = [
+        ("export KEY=$(pass bedrock)\n", 1),
+        ("\nexport KEY=\"${KEY:-x}\"\n", 2),
+        ("export KEY=a\nexport KEY='open\n", 2),
+        ("export KEY=a\nif true; then\nexport KEY=b\n", 2),
+        ("export KEY=a\0\n", 1),
+    ];
+    for (text, line) in table {
+        match &home.contents(text, &["KEY"]).variables[0].finding {
+            Finding::Dynamic { reason, line: at } => {
+                assert!(
+                    !reason.is_empty() && *at == line,
+                    "{text:?}: {reason}, {at}"
+                );
+            }
+            other => panic!("{text:?}: {other:?}"),
+        }
+    }
 }
 
 #[test]

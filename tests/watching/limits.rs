@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use credd::watcher::{Hint, Watcher};
 use rustix::fs::inotify::{self, CreateFlags};
@@ -126,5 +127,34 @@ fn inside_with_mounts() {
         hint_at(&mut watcher, &path).await;
         write(&path, "third");
         rig.sees(&mut watcher, &path, "third").await.unwrap();
+    });
+}
+
+/// With directories and mounts of its own, as other programs create files in `/tmp`.
+#[test]
+fn nothing_happens_while_nothing_happens() {
+    inside("limits::inside_and_idle", "mount -t tmpfs none /mnt && export TMPDIR=/mnt");
+}
+
+#[test]
+#[ignore = "run by the test above"]
+fn inside_and_idle() {
+    fn switches() -> u64 {
+        let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+        let mut lines = status.lines();
+        lines.find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")).unwrap().trim().parse().unwrap()
+    }
+    let rig = Rig::new();
+    block_on(async {
+        let mut watcher = Watcher::new(vec![rig.path("env"), rig.path("missing/env")]);
+        // The table of mounts is looked at once.
+        let first = tokio::time::timeout(Duration::from_millis(50), watcher.next()).await;
+        assert!(first.is_err(), "{first:?}");
+        let before = switches();
+        let hint = tokio::time::timeout(Duration::from_secs(3), watcher.next()).await;
+        assert!(hint.is_err(), "{hint:?}");
+        // For this test's own time-out.
+        let waking = switches() - before;
+        assert!(waking <= 2, "woke up {waking} times");
     });
 }

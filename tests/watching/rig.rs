@@ -15,7 +15,7 @@ use tempfile::TempDir;
 const QUIET: Duration = Duration::from_millis(250);
 
 /// Longer than anything takes, even on a busy machine.
-pub const LONG: Duration = Duration::from_secs(15);
+pub const LONG: Duration = Duration::from_mins(1);
 
 /// A directory to edit in, and the salt.
 pub struct Rig {

@@ -2,11 +2,13 @@
 
 use super::super::names::{Owner, owner};
 use super::super::scan::DECLARATIONS;
-use super::super::syntax::{Assignment, Bytes, Word, is_name, names_in};
+use super::super::syntax::{Assignment, Bytes, Word};
+use super::assigning::ASSIGNING;
 use super::commands::{Status, glob_risk};
 use super::declare::Caller;
 use super::{Evaluator, Halt, Value};
 
+<<<<<<< HEAD
 /// Builtins, of one shell or the other, that assign the variables which their arguments name.
 const ASSIGNING: [&[u8]; 26] = [
     b"read",
@@ -37,6 +39,8 @@ const ASSIGNING: [&[u8]; 26] = [
     b"shift",
 ];
 
+=======
+>>>>>>> watch
 /// Words that mustn't be aliases, because everything else here rests on them.
 const RESERVED: [&[u8]; 40] = [
     b"export",
@@ -83,15 +87,39 @@ const RESERVED: [&[u8]; 40] = [
 
 /// Signals that nothing in a file that is being sourced raises.
 const QUIET_SIGNALS: [&[u8]; 14] = [
+<<<<<<< HEAD
     b"0", b"EXIT", b"INT", b"TERM", b"HUP", b"QUIT", b"USR1", b"USR2", b"SIGINT", b"SIGTERM", b"SIGHUP", b"SIGQUIT", b"SIGUSR1", b"SIGUSR2",
+=======
+    b"0", b"EXIT", b"INT", b"TERM", b"HUP", b"QUIT", b"USR1", b"USR2", b"SIGINT", b"SIGTERM",
+    b"SIGHUP", b"SIGQUIT", b"SIGUSR1", b"SIGUSR2",
+>>>>>>> watch
 ];
 
 impl<'a> Evaluator<'a> {
     /// Runs a command by its name.
+<<<<<<< HEAD
     pub(super) fn call(&mut self, name: &[u8], caller: Caller, arguments: &'a [Word], assignments: &'a [Assignment]) -> Status {
         if glob_risk(arguments) {
+=======
+    pub(super) fn call(
+        &mut self,
+        name: &[u8],
+        caller: Caller,
+        arguments: &'a [Word],
+        assignments: &'a [Assignment],
+    ) -> Status {
+        // The assignments among the arguments of a declaration aren't patterns.
+        let assignment = |word: &Word| DECLARATIONS.contains(&name) && word.assignment.is_some();
+        if arguments
+            .iter()
+            .any(|word| !assignment(word) && glob_risk(std::slice::from_ref(word)))
+        {
+>>>>>>> watch
             self.may_stop("zsh stops where a pattern matches no file");
-            self.forget_assigned(assignments, "zsh may keep it when a pattern matches no file");
+            self.forget_assigned(
+                assignments,
+                "zsh may keep it when a pattern matches no file",
+            );
         }
         if self.aliases.contains(name) {
             self.may_stop("a command that may be an alias");
@@ -119,10 +147,15 @@ impl<'a> Evaluator<'a> {
         for assignment in assignments {
             let value = self.assigned_value(assignment, false);
             drop(value);
-            let fragile = self.state.get(&assignment.name).readonly || self.state.get(&assignment.name).typed;
+            let fragile =
+                self.state.get(&assignment.name).readonly || self.state.get(&assignment.name).typed;
             match owner(&assignment.name) {
-                Owner::Reading => self.poison("a variable that changes how the shell reads the file"),
-                Owner::Shell if assignment.name != b"IFS" => self.may_stop("a variable that belongs to the shell"),
+                Owner::Reading => {
+                    self.poison("a variable that changes how the shell reads the file");
+                }
+                Owner::Shell if assignment.name != b"IFS" => {
+                    self.may_stop("a variable that belongs to the shell");
+                }
                 _ if fragile => {
                     self.may_stop("an assignment to a readonly variable");
                     self.forget(&assignment.name, "an assignment before a command");
@@ -132,15 +165,29 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    fn forget_assigned(&mut self, assignments: &'a [Assignment], why: &'static str) {
+    pub(super) fn forget_assigned(&mut self, assignments: &'a [Assignment], why: &'static str) {
         for assignment in assignments {
             self.word(&assignment.value);
             self.forget(&assignment.name, why);
         }
     }
 
+<<<<<<< HEAD
     fn builtin(&mut self, name: &[u8], arguments: &'a [Word], literals: &[Option<Bytes>], assignments: &'a [Assignment]) -> Status {
         if !matches!(name, b":" | b"true" | b"false" | b"echo" | b"test" | b"[") && !arguments.is_empty() && SPECIAL.contains(&name) {
+=======
+    fn builtin(
+        &mut self,
+        name: &[u8],
+        arguments: &'a [Word],
+        literals: &[Option<Bytes>],
+        assignments: &'a [Assignment],
+    ) -> Status {
+        if !matches!(name, b":" | b"true" | b"false" | b"echo" | b"test" | b"[")
+            && !arguments.is_empty()
+            && SPECIAL.contains(&name)
+        {
+>>>>>>> watch
             self.forget_assigned(assignments, "an assignment before a special builtin");
         }
         match name {
@@ -149,7 +196,9 @@ impl<'a> Evaluator<'a> {
             b"test" | b"[" => self.test_builtin(arguments),
             b"command" => self.command_builtin(arguments, literals),
             b"builtin" => self.builtin_builtin(arguments, literals),
-            b"return" | b"exit" | b"logout" | b"bye" | b"break" | b"continue" | b"shift" if !plain_number(literals) => {
+            b"return" | b"exit" | b"logout" | b"bye" | b"break" | b"continue" | b"shift"
+                if !plain_number(literals) =>
+            {
                 self.may_stop("bash and zsh differ on the arguments of `return` and `exit`");
                 self.forget_all("bash and zsh differ on the arguments of `return` and `exit`");
             }
@@ -165,14 +214,22 @@ impl<'a> Evaluator<'a> {
             b"set" => self.set(literals),
             b"setopt" | b"unsetopt" => self.setopt(literals),
             b"shopt" => self.shopt(literals),
-            b"alias" => self.alias(literals),
+            b"alias" | b"hash" => self.alias(arguments, literals),
             b"emulate" | b"enable" | b"disable" | b"zcompile" => {
                 self.poison("a builtin that changes how the file is read");
             }
             b"trap" => self.trap(literals),
-            b"return" => self.halt = Some(if self.calls > 0 { Halt::Function } else { Halt::File }),
+            b"return" => {
+                self.halt = Some(if self.calls > 0 {
+                    Halt::Function
+                } else {
+                    Halt::File
+                });
+            }
             b"exit" | b"logout" | b"bye" => self.stop_file(),
-            b"break" | b"continue" | b"suspend" => self.may_stop("bash and zsh differ on leaving a loop"),
+            b"break" | b"continue" | b"suspend" => {
+                self.may_stop("bash and zsh differ on leaving a loop");
+            }
             b"kill" | b"fc" | b"r" | b"zle" | b"sched" => {
                 self.may_stop("a command that may run others");
                 self.forget_all("a command that may run others");
@@ -187,9 +244,21 @@ impl<'a> Evaluator<'a> {
 
     /// zsh takes the operands of number comparisons for arithmetic.
     fn test_builtin(&mut self, arguments: &'a [Word]) {
-        let compares = |word: &Word| matches!(word.bare(), Some(b"-eq" | b"-ne" | b"-lt" | b"-le" | b"-gt" | b"-ge"));
-        for (index, _) in arguments.iter().enumerate().filter(|(_, word)| compares(word)) {
-            for side in [index.checked_sub(1), index.checked_add(1)].into_iter().flatten() {
+        let compares = |word: &Word| {
+            matches!(
+                word.bare(),
+                Some(b"-eq" | b"-ne" | b"-lt" | b"-le" | b"-gt" | b"-ge")
+            )
+        };
+        for (index, _) in arguments
+            .iter()
+            .enumerate()
+            .filter(|(_, word)| compares(word))
+        {
+            for side in [index.checked_sub(1), index.checked_add(1)]
+                .into_iter()
+                .flatten()
+            {
                 if let Some(word) = arguments.get(side) {
                     self.number(word);
                 }
@@ -225,9 +294,12 @@ impl<'a> Evaluator<'a> {
             Some(Some(name)) => {
                 let name = name.clone();
                 self.may_stop("a builtin that one of the shells may not have");
-                self.maybe("a builtin that one of the shells may not have", |evaluator| {
-                    evaluator.call(&name, Caller::Indirect, &arguments[1..], &[]);
-                });
+                self.maybe(
+                    "a builtin that one of the shells may not have",
+                    |evaluator| {
+                        evaluator.call(&name, Caller::Indirect, &arguments[1..], &[]);
+                    },
+                );
             }
             Some(None) => {
                 self.may_stop("a builtin whose name is only known at run time");
@@ -236,65 +308,18 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    fn unset(&mut self, literals: &[Option<Bytes>]) -> Status {
-        let mut status = Some(true);
-        for (index, argument) in literals.iter().enumerate() {
-            let Some(name) = argument else {
-                self.may_stop("`unset` of a name that is only known at run time");
-                self.forget_all("`unset` of a name that is only known at run time");
-                return None;
-            };
-            match &name[..] {
-                b"-f" if index == 0 => return Some(true),
-                b"-v" if index == 0 => {}
-                _ if name.starts_with(b"-") => {
-                    self.may_stop("an option of `unset` that bash and zsh read differently");
-                    self.forget_all("an option of `unset` that bash and zsh read differently");
-                    return None;
-                }
-                _ if is_name(name) => self.unset_variable(name),
-                _ => {
-                    status = None;
-                    self.may_stop("`unset` of something that isn't a plain name");
-                    for name in names_in(name) {
-                        self.forget(&name, "`unset` of something that isn't a plain name");
-                    }
-                }
-            }
-        }
-        status
-    }
-
-    fn unset_variable(&mut self, name: &[u8]) {
-        match owner(name) {
-            Owner::Reading => self.poison("a variable that changes how the shell reads the file"),
-            Owner::Shell => {
-                self.may_stop("`unset` of a variable that belongs to the shell");
-                self.forget(name, "a variable that belongs to the shell");
-                if name == b"path" {
-                    self.forget(b"PATH", "zsh changes PATH with `path`");
-                }
-            }
-            Owner::File => {
-                let mut variable = self.state.get(name);
-                if variable.readonly {
-                    self.may_stop("`unset` of a readonly variable");
-                    self.forget(name, "`unset` of a readonly variable");
-                    return;
-                }
-                variable.value = Value::Unset;
-                variable.exported = Some(false);
-                variable.literal = None;
-                variable.typed = false;
-                variable.declared = false;
-                variable.at = self.here;
-                self.state.put(name, variable);
-            }
-        }
-    }
-
     /// Aliases: zsh expands them in files, bash only where it is interactive.
-    fn alias(&mut self, literals: &[Option<Bytes>]) {
+    fn alias(&mut self, arguments: &'a [Word], literals: &[Option<Bytes>]) {
+        let expands = |text: &[u8]| {
+            text.windows(2)
+                .any(|pair| matches!(pair, b"==" | b"=~" | b":=" | b":~"))
+        };
+        if arguments
+            .iter()
+            .any(|word| word.pieces.len() > 1 || word.unquoted().any(expands))
+        {
+            self.may_stop("zsh expands the arguments of `alias` as those of `export`");
+        }
         for argument in literals {
             let Some(argument) = argument else {
                 self.poison("an alias that is only known at run time");
@@ -309,7 +334,8 @@ impl<'a> Evaluator<'a> {
             let (name, text) = argument.split_at(equals);
             let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.~".contains(byte);
             let blank_end = text.last().is_some_and(|byte| matches!(byte, b' ' | b'\t'));
-            let assignment_like = !name.iter().all(plain) || name.is_empty() || name == b"." || name == b"-";
+            let assignment_like =
+                !name.iter().all(plain) || name.is_empty() || name == b"." || name == b"-";
             if assignment_like || blank_end || RESERVED.contains(&name) {
                 self.poison("an alias that may change how the file is read");
             }
@@ -318,13 +344,18 @@ impl<'a> Evaluator<'a> {
     }
 
     fn trap(&mut self, literals: &[Option<Bytes>]) {
-        let quiet = |signal: &Option<Bytes>| signal.as_deref().is_some_and(|name| QUIET_SIGNALS.contains(&name));
+        let quiet = |signal: &Option<Bytes>| {
+            signal
+                .as_deref()
+                .is_some_and(|name| QUIET_SIGNALS.contains(&name))
+        };
         match literals {
             [] => {}
             [_, signals @ ..] if signals.iter().all(quiet) => {}
             _ => self.poison("a trap that may run commands at any point"),
         }
     }
+<<<<<<< HEAD
 
     /// `printf -v NAME` and zsh's `print -v NAME` assign.
     fn printf(&mut self, arguments: &'a [Word], literals: &[Option<Bytes>]) {
@@ -376,12 +407,23 @@ impl<'a> Evaluator<'a> {
 /// Builtins for which some shells keep the assignments before them.
 const SPECIAL: [&[u8]; 12] =
     [b".", b"eval", b"exec", b"exit", b"return", b"set", b"shift", b"source", b"times", b"trap", b"unset", b"command"];
+=======
+}
+
+/// Builtins for which some shells keep the assignments before them.
+const SPECIAL: [&[u8]; 12] = [
+    b".", b"eval", b"exec", b"exit", b"return", b"set", b"shift", b"source", b"times", b"trap",
+    b"unset", b"command",
+];
+>>>>>>> watch
 
 /// No argument, or one that is a number: zsh takes anything else for arithmetic, or goes on.
 fn plain_number(literals: &[Option<Bytes>]) -> bool {
     match literals {
         [] => true,
-        [Some(number)] => !number.is_empty() && number.len() < 4 && number.iter().all(u8::is_ascii_digit),
+        [Some(number)] => {
+            !number.is_empty() && number.len() < 4 && number.iter().all(u8::is_ascii_digit)
+        }
         _ => false,
     }
 }

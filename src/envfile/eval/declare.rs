@@ -35,13 +35,17 @@ impl<'a> Evaluator<'a> {
                 self.word(&assignment.value);
                 self.forget(&assignment.name, "an assignment before `export`");
             }
-            self.forget_arguments(arguments, "a declaration that bash and zsh treat differently");
+            self.forget_arguments(
+                arguments,
+                "a declaration that bash and zsh treat differently",
+            );
             return None;
         }
-        let Some(values) = self.declared_values(caller, arguments) else {
-            return None;
+        let values = self.declared_values(caller, arguments)?;
+        let mut wanted = Wanted {
+            readonly: command == b"readonly",
+            ..Wanted::default()
         };
-        let mut wanted = Wanted { readonly: command == b"readonly", ..Wanted::default() };
         if command == b"export" {
             wanted.exported = Some(true);
         }
@@ -63,16 +67,21 @@ impl<'a> Evaluator<'a> {
                 options = false;
             } else if options && bytes.len() > 1 && matches!(bytes.first(), Some(b'-' | b'+')) {
                 if !self.option(command, &bytes, &mut wanted) {
-                    self.forget_arguments(arguments, "an option that bash and zsh treat differently");
+                    self.forget_arguments(
+                        arguments,
+                        "an option that bash and zsh treat differently",
+                    );
                     return None;
                 }
             } else {
                 options = false;
                 if !self.declare_name(word, &bytes, wanted) {
                     status = None;
-                    self.forget_arguments(arguments, "the same command has an invalid name");
                 }
             }
+        }
+        if status.is_none() {
+            self.forget_arguments(arguments, "the same command has an invalid name");
         }
         status
     }
@@ -96,11 +105,15 @@ impl<'a> Evaluator<'a> {
             self.here = assignment.at;
             let mut value = self.assigned_value(assignment, true);
             if mentions(&assignment.value, &earlier) {
-                value = self.unknown("bash and zsh differ on a variable assigned earlier in the same command");
+                value = self.unknown(
+                    "bash and zsh differ on a variable assigned earlier in the same command",
+                );
             }
             if caller == Caller::Indirect && !is_plain(&assignment.value) {
                 self.may_stop("zsh stops where a pattern matches no file");
-                value = self.unknown("`export` that isn't named plainly takes its arguments for ordinary words");
+                value = self.unknown(
+                    "`export` that isn't named plainly takes its arguments for ordinary words",
+                );
             }
             earlier.insert(assignment.name.clone());
             if self.halted() {
@@ -115,12 +128,18 @@ impl<'a> Evaluator<'a> {
         self.here = assignment.at;
         if wanted.aside {
             self.may_stop("an assignment among options that take none");
-            self.forget(&assignment.name, "an assignment among options that take none");
+            self.forget(
+                &assignment.name,
+                "an assignment among options that take none",
+            );
             return;
         }
         let literal = self.literal_of(assignment);
         let array = literal.is_none();
         let mut before = self.state.get(&assignment.name);
+        if before.typed {
+            self.may_stop("a declaration of a variable that has another type");
+        }
         if wanted.typed && !before.typed {
             before.typed = true;
             self.state.put(&assignment.name, before);
@@ -163,6 +182,9 @@ impl<'a> Evaluator<'a> {
         if owner(name) == Owner::Reading {
             self.poison("a variable that changes how the shell reads the file");
         }
+        if self.state.get(name).typed {
+            self.may_stop("a declaration of a variable that has another type");
+        }
         let mut variable = self.state.get(name);
         if equals.is_none() && matches!(variable.value, Value::Untouched | Value::Unset) {
             variable.declared = true;
@@ -185,20 +207,17 @@ impl<'a> Evaluator<'a> {
         let on = option.first() == Some(&b'-');
         for letter in &option[1..] {
             match (command, letter) {
-                (b"export", b'p') | (b"readonly", b'p') | (b"declare" | b"typeset", b'p') => wanted.aside = true,
-                (b"export", b'f') | (b"declare" | b"typeset", b'f') => wanted.aside = true,
+                (b"export" | b"declare" | b"typeset", b'p' | b'f') | (b"readonly", b'p') => {
+                    wanted.aside = true;
+                }
                 (b"declare" | b"typeset", b'x') => wanted.exported = Some(on),
                 (b"declare" | b"typeset", b'g') if on => {}
                 (b"declare" | b"typeset", b'r') if on => wanted.readonly = true,
-                (b"declare" | b"typeset", b'n' | b'm' | b'M') => {
-                    self.poison("a declaration that may reach variables it doesn't name");
-                    return false;
-                }
                 (b"declare" | b"typeset", b'i' | b'l' | b'u' | b'a' | b'A' | b't') => {
                     self.may_stop("an attribute that bash and zsh treat differently");
                     wanted.typed = true;
                 }
-                (_, b'm') => {
+                (_, b'm') | (b"declare" | b"typeset", b'n' | b'M') => {
                     self.poison("a declaration that may reach variables it doesn't name");
                     return false;
                 }
@@ -260,5 +279,8 @@ fn mentions(word: &Word, names: &HashSet<Bytes>) -> bool {
 
 /// Whether a word means the same however it is read.
 fn is_plain(word: &Word) -> bool {
-    word.literal().is_some() && !word.unquoted().any(|text| text.iter().any(|byte| b"*?[]{}~=^#:".contains(byte)))
+    word.literal().is_some()
+        && !word
+            .unquoted()
+            .any(|text| text.iter().any(|byte| b"*?[]{}~=^#:".contains(byte)))
 }

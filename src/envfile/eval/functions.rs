@@ -26,7 +26,9 @@ const PROTECTED: [&[u8]; 13] = [
 impl<'a> Evaluator<'a> {
     pub(super) fn define(&mut self, name: &'a Bytes, body: &'a Command) {
         if PROTECTED.contains(&&name[..]) || name.starts_with(b"TRAP") {
-            self.poison("a function with the name of a builtin that bash and zsh treat differently");
+            self.poison(
+                "a function with the name of a builtin that bash and zsh treat differently",
+            );
         }
         if self.aliases.contains(name) {
             self.poison("a function with the name of an alias");
@@ -37,6 +39,7 @@ impl<'a> Evaluator<'a> {
     /// Follows a call. Arguments aren't, so that nothing is known of what it assigns.
     pub(super) fn call_function(&mut self, name: &[u8], arguments: &'a [Word]) {
         self.words(arguments);
+        self.charge(100);
         let bodies = self.functions.get(name).cloned().unwrap_or_default();
         if self.calls >= MAX_CALLS {
             self.may_stop("functions that call each other too deep to follow");

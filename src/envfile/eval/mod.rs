@@ -3,22 +3,25 @@
 //! Nothing is run. Where it isn't certain which way a shell goes, both ways are followed and only what they agree on
 //! is kept; where only one of bash and zsh would go on, the file may stop there.
 
+mod assigning;
 mod builtins;
 mod commands;
 mod declare;
 mod functions;
 mod options;
 mod state;
+mod unset;
 mod words;
 
 pub(super) use state::{Reason, Value, Variable};
 
+use super::names::{Owner, owner};
 use super::syntax::{Bytes, Command, FailureKind, Program, names_in};
 use state::State;
 use std::collections::{HashMap, HashSet};
 
 /// Work that may be spent on a file besides what its length allows: it keeps crafted files from taking long.
-const FUEL: u64 = 8 << 20;
+const FUEL: u64 = 2 << 20;
 
 /// Why the commands that follow aren't run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +79,9 @@ impl Findings {
 
     /// Whether `name` stands after the place where reading had to end.
     pub(super) fn cut_for(&self, name: &[u8]) -> Option<&Cut> {
-        self.cut.as_ref().filter(|cut| cut.everything || cut.mentions.contains(name))
+        self.cut
+            .as_ref()
+            .filter(|cut| cut.everything || cut.mentions.contains(name))
     }
 
     pub(super) fn names(&self) -> Vec<Bytes> {
@@ -95,7 +100,7 @@ pub(super) fn evaluate(program: &Program, source: &[u8], home: &[u8]) -> Finding
         poison: None,
         halt: None,
         here: 0,
-        fuel: FUEL + 64 * source.len() as u64,
+        fuel: FUEL + 16 * source.len() as u64,
         calls: 0,
         assignments: Vec::new(),
         may_export: false,
@@ -139,19 +144,47 @@ impl<'a> Evaluator<'a> {
         }
         let rest = self.source.get(start..).unwrap_or_default();
         let quoting = |byte: &u8| matches!(byte, b'\'' | b'"' | b'\\' | b'\n');
-        let bare: Bytes = rest.iter().copied().filter(|byte| !matches!(byte, b'\'' | b'"' | b'\\')).collect();
+        let bare: Bytes = rest
+            .iter()
+            .copied()
+            .filter(|byte| !matches!(byte, b'\'' | b'"' | b'\\'))
+            .collect();
         let joined: Bytes = rest.iter().copied().filter(|byte| !quoting(byte)).collect();
         let mut mentions: HashSet<Bytes> = names_in(rest).into_iter().collect();
         mentions.extend(names_in(&bare));
         mentions.extend(names_in(&joined));
+<<<<<<< HEAD
         let reaches = |name: &Bytes| self.functions.contains_key(name) || FAR_REACHING.contains(&&name[..]) || self.aliases.contains(name);
         let computed = bare.windows(7).any(|window| window == b"export " || window == b"export\t") && bare.contains(&b'$');
+=======
+        let reaches = |name: &Bytes| {
+            self.functions.contains_key(name)
+                || FAR_REACHING.contains(&&name[..])
+                || self.aliases.contains(name)
+        };
+        let computed = bare
+            .windows(7)
+            .any(|window| window == b"export " || window == b"export\t")
+            && bare.contains(&b'$');
+>>>>>>> watch
         let sources = bare.windows(2).any(|pair| pair == b". ");
         let everything =
             failure.kind != FailureKind::Unfinished && (sources || mentions.iter().any(reaches) || (computed && has_computed_name(&bare)));
         self.may_export |= mentions.iter().any(|name| EXPORTING.contains(&&name[..]));
-        let at = if failure.at < self.source.len() { failure.at } else { start };
-        Some(Cut { reason: Reason { why: failure.why, at }, kind: failure.kind, mentions, everything })
+        let at = if failure.at < self.source.len() {
+            failure.at
+        } else {
+            start
+        };
+        Some(Cut {
+            reason: Reason {
+                why: failure.why,
+                at,
+            },
+            kind: failure.kind,
+            mentions,
+            everything,
+        })
     }
 
     fn reason(&self, why: &'static str) -> Reason {
@@ -162,7 +195,13 @@ impl<'a> Evaluator<'a> {
         Value::Unknown(self.reason(why))
     }
 
+    /// Something assigns `name`, and it can't be told what.
     fn forget(&mut self, name: &[u8], why: &'static str) {
+        match owner(name) {
+            Owner::Reading => self.poison("a variable that changes how the shell reads the file"),
+            Owner::File if !self.state.get(name).readonly => {}
+            Owner::File | Owner::Shell => self.may_stop("an assignment to a readonly variable"),
+        }
         let reason = self.reason(why);
         self.state.forget(name, reason);
     }
@@ -239,10 +278,16 @@ const FAR_REACHING: [&[u8]; 16] = [
 ];
 
 /// Commands that may export.
-const EXPORTING: [&[u8]; 7] = [b"export", b"declare", b"typeset", b"set", b"setopt", b"eval", b"source"];
+const EXPORTING: [&[u8]; 7] = [
+    b"export", b"declare", b"typeset", b"set", b"setopt", b"eval", b"source",
+];
 
 /// Whether an `export` in `text` takes a name from an expansion.
 fn has_computed_name(text: &[u8]) -> bool {
     text.split(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b';'))
-        .any(|word| word.split(|byte| *byte == b'=').next().is_some_and(|name| name.contains(&b'$') || name.contains(&b'`')))
+        .any(|word| {
+            word.split(|byte| *byte == b'=')
+                .next()
+                .is_some_and(|name| name.contains(&b'$') || name.contains(&b'`'))
+        })
 }

@@ -130,7 +130,9 @@ impl Scanner<'_> {
                     (0, _) => return Ok(Err("a NUL byte in $'…'")),
                     (value, _) => match u8::try_from(value) {
                         Ok(byte) => byte,
-                        Err(_) => return Ok(Err("an escape in $'…' that bash and zsh read differently")),
+                        Err(_) => {
+                            return Ok(Err("an escape in $'…' that bash and zsh read differently"));
+                        }
                     },
                 }
             }
@@ -153,7 +155,10 @@ impl Scanner<'_> {
         let mut value = 0u64;
         let mut count = 0;
         while count < most {
-            let Some(digit) = self.peek().and_then(|byte| char::from(byte).to_digit(radix)) else {
+            let Some(digit) = self
+                .peek()
+                .and_then(|byte| char::from(byte).to_digit(radix))
+            else {
                 break;
             };
             value = value * u64::from(radix) + u64::from(digit);
