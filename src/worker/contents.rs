@@ -18,13 +18,8 @@ pub fn contents(bytes: &[u8], variables: &[String], salt: &Salt, home: &[u8]) ->
         empty: bytes.iter().all(u8::is_ascii_whitespace),
         unfinished: reading.unfinished(),
         exports_others: exports_others(&reading, variables),
-        static_aws_keys: ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]
-            .iter()
-            .all(|name| is_set(&reading, name)),
-        variables: variables
-            .iter()
-            .map(|variable| report(&reading, variable, salt))
-            .collect(),
+        static_aws_keys: ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].iter().all(|name| is_set(&reading, name)),
+        variables: variables.iter().map(|variable| report(&reading, variable, salt)).collect(),
     }
 }
 
@@ -60,12 +55,7 @@ fn report(reading: &Reading, variable: &str, salt: &Salt) -> VariableReport {
 fn finding(answer: Answer, salt: &Salt) -> Finding {
     match answer {
         Answer::Static { value, line, .. } if value.is_empty() => Finding::Empty { line },
-        Answer::Static {
-            value,
-            exported,
-            line,
-            ..
-        } => {
+        Answer::Static { value, exported, line, .. } => {
             let value = Zeroizing::new(value);
             Finding::Present(PresentKey {
                 fingerprint: salt.fingerprint(&value),
@@ -76,17 +66,10 @@ fn finding(answer: Answer, salt: &Salt) -> Finding {
             })
         }
         Answer::Unset { hint } => Finding::Unset { hint },
-        Answer::Inherited { depends_on, line } => Finding::Dynamic {
-            reason: format!(
-                "its value depends on {}, which the shell may inherit",
-                depends_on.join(", ")
-            ),
-            line,
-        },
+        Answer::Inherited { depends_on, line } => {
+            Finding::Dynamic { reason: format!("its value depends on {}, which the shell may inherit", depends_on.join(", ")), line }
+        }
         Answer::Dynamic { reason, line } => Finding::Dynamic { reason, line },
-        Answer::Broken { reason, line } => Finding::Dynamic {
-            reason: format!("a shell would stop reading here: {reason}"),
-            line,
-        },
+        Answer::Broken { reason, line } => Finding::Dynamic { reason: format!("a shell would stop reading here: {reason}"), line },
     }
 }

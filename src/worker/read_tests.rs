@@ -140,10 +140,7 @@ fn what_only_a_shell_could_tell_is_dynamic_with_its_reason_and_line() {
     for (text, line) in table {
         match &home.contents(text, &["KEY"]).variables[0].finding {
             Finding::Dynamic { reason, line: at } => {
-                assert!(
-                    !reason.is_empty() && *at == line,
-                    "{text:?}: {reason}, {at}"
-                );
+                assert!(!reason.is_empty() && *at == line, "{text:?}: {reason}, {at}");
             }
             other => panic!("{text:?}: {other:?}"),
         }

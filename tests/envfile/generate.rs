@@ -78,26 +78,7 @@ const TEXTS: &[&str] = &[
     "@",
 ];
 
-<<<<<<< HEAD
 const SINGLE: &[&str] = &["abc", "a b", "$HOME", "`id`", "a\\nb", "\\", "\"", "a#b", " ", "", "l1\nl2", "export KEY=no", "K=5", "* ?"];
-=======
-const SINGLE: &[&str] = &[
-    "abc",
-    "a b",
-    "$HOME",
-    "`id`",
-    "a\\nb",
-    "\\",
-    "\"",
-    "a#b",
-    " ",
-    "",
-    "l1\nl2",
-    "export KEY=no",
-    "K=5",
-    "* ?",
-];
->>>>>>> watch
 
 const DOUBLE: &[&str] = &[
     "abc",
@@ -356,15 +337,13 @@ fn value(random: &mut Random) -> String {
     for _ in 0..=random.below(3) {
         match random.below(7) {
             0 | 1 => text.push_str(random.pick(TEXTS)),
-            2 => text.push_str(&format!("'{}'", random.pick(SINGLE))),
+            2 => text += &format!("'{}'", random.pick(SINGLE)),
             3 | 4 => {
                 let parts: String = (0..=random.below(2)).map(|_| random.pick(DOUBLE)).collect();
-                text.push_str(&format!("\"{parts}\""));
+                text += &format!("\"{parts}\"");
             }
             5 => text.push_str(random.pick(BARE)),
-            _ => text.push_str(random.pick(&[
-                "\\ ", "\\'", "\\\n", "\\$", "\\~", "\\\\", "\\a", "''", "\"\"",
-            ])),
+            _ => text.push_str(random.pick(&["\\ ", "\\'", "\\\n", "\\$", "\\~", "\\\\", "\\a", "''", "\"\""])),
         }
     }
     text
@@ -375,20 +354,14 @@ fn plain_value(random: &mut Random) -> String {
     match random.below(4) {
         0 => format!("'{}'", random.pick(&["abc", "sk-1", "a b", "x=y"])),
         1 => format!("\"{}\"", random.pick(&["abc", "a b", "$HOME/x", "it's"])),
-        _ => random
-            .pick(&["abc", "v1", "sk-ant-123", "a.b/c", "1"])
-            .to_owned(),
+        _ => random.pick(&["abc", "v1", "sk-ant-123", "a.b/c", "1"]).to_owned(),
     }
 }
 
 fn assignment(random: &mut Random) -> String {
     let name = NAMES[random.below(NAMES.len())];
     let operator = if random.one_in(12) { "+=" } else { "=" };
-    let value = if random.one_in(2) {
-        value(random)
-    } else {
-        plain_value(random)
-    };
+    let value = if random.one_in(2) { value(random) } else { plain_value(random) };
     format!("{name}{operator}{value}")
 }
 
@@ -398,36 +371,14 @@ fn simple(random: &mut Random) -> String {
         5..=7 => assignment(random),
         8 => format!("{} {}", assignment(random), assignment(random)),
         9 => format!("export {} {}", assignment(random), assignment(random)),
-        10 => format!(
-            "{} {}",
-            random.pick(&[
-                "declare -x",
-                "typeset",
-                "readonly",
-                "typeset -gx",
-                "export --"
-            ]),
-            assignment(random)
-        ),
+        10 => format!("{} {}", random.pick(&["declare -x", "typeset", "readonly", "typeset -gx", "export --"]), assignment(random)),
         11 => format!("{} nosuchcmd x", assignment(random)),
         _ => random.pick(STATEMENTS).to_owned(),
     }
 }
 
 fn redirect(random: &mut Random) -> &'static str {
-    random.pick(&[
-        "",
-        "",
-        "",
-        "",
-        "",
-        " >/dev/null",
-        " 2>&1",
-        " </dev/null",
-        " <nosuch",
-        " >out",
-        " 2>/dev/null",
-    ])
+    random.pick(&["", "", "", "", "", " >/dev/null", " 2>&1", " </dev/null", " <nosuch", " >out", " 2>/dev/null"])
 }
 
 fn statement(random: &mut Random, depth: usize) -> String {
@@ -436,23 +387,11 @@ fn statement(random: &mut Random, depth: usize) -> String {
     }
     let inner = |random: &mut Random| {
         let count = 1 + random.below(2);
-        (0..count)
-            .map(|_| statement(random, depth + 1))
-            .collect::<Vec<_>>()
-            .join("\n")
+        (0..count).map(|_| statement(random, depth + 1)).collect::<Vec<_>>().join("\n")
     };
     let one = inner(random);
     let two = inner(random);
-    let condition = random.pick(&[
-        "true",
-        "false",
-        ":",
-        "[ -n \"$A\" ]",
-        "[ -f x ]",
-        "[[ -n $B ]]",
-        "nosuchcmd",
-        "! true",
-    ]);
+    let condition = random.pick(&["true", "false", ":", "[ -n \"$A\" ]", "[ -f x ]", "[[ -n $B ]]", "nosuchcmd", "! true"]);
     match random.below(16) {
         0 => format!("if {condition}; then\n{one}\nfi"),
         1 => format!("if {condition}; then {one}\nelse\n{two}\nfi"),
@@ -468,16 +407,8 @@ fn statement(random: &mut Random, depth: usize) -> String {
         11 => format!("(\n{one}\n)"),
         12 => format!("{one} | {two}"),
         13 => format!("{one} &"),
-        14 => format!(
-            "cat <<{}EOF{}\n{}\nEOF",
-            random.pick(&["", "'", "-"]).trim_end_matches('\''),
-            "",
-            value(random)
-        ),
-        _ => format!(
-            ": <<'EOF'\nexport KEY=heredoc\n{}\nEOF",
-            plain_value(random)
-        ),
+        14 => format!("cat <<{}EOF{}\n{}\nEOF", random.pick(&["", "'", "-"]).trim_end_matches('\''), "", value(random)),
+        _ => format!(": <<'EOF'\nexport KEY=heredoc\n{}\nEOF", plain_value(random)),
     }
 }
 
@@ -487,27 +418,19 @@ pub fn file(random: &mut Random) -> Vec<u8> {
     if random.one_in(60) {
         text.push('\u{feff}');
     }
-    for _ in 0..1 + random.below(6) {
+    for _ in 0..=random.below(6) {
         match random.below(24) {
             0 => text.push_str(random.pick(&["# comment", "#KEY=no", "   # it's", "", "  "])),
-            1 => text.push_str(&format!(
-                "{}; {}",
-                statement(random, 0),
-                statement(random, 0)
-            )),
-            2 => text.push_str(&format!("{} # it's a comment", simple(random))),
-            3 => text.push_str(&format!(
-                "  {} \\\n  {}",
-                simple(random),
-                assignment(random)
-            )),
+            1 => text += &format!("{}; {}", statement(random, 0), statement(random, 0)),
+            2 => text += &format!("{} # it's a comment", simple(random)),
+            3 => text += &format!("  {} \\\n  {}", simple(random), assignment(random)),
             4 if random.one_in(4) => text.push_str(random.pick(JUNK)),
             _ => text.push_str(&statement(random, 0)),
         }
         text.push('\n');
     }
     if random.one_in(2) {
-        text.push_str(&format!("export KEY={}\n", plain_value(random)));
+        text += &format!("export KEY={}\n", plain_value(random));
     }
     if random.one_in(12) {
         text = text.replace('\n', "\r\n");
@@ -547,11 +470,7 @@ fn damage(random: &mut Random, text: &mut Vec<u8>, corpus: &[Vec<u8>]) {
             text.extend_from_slice(&other[..other.len().min(1000)]);
         }
         _ => {
-            let piece = if random.one_in(2) {
-                random.pick(BARE)
-            } else {
-                random.pick(JUNK)
-            };
+            let piece = if random.one_in(2) { random.pick(BARE) } else { random.pick(JUNK) };
             text.splice(at..at, piece.bytes());
         }
     }
@@ -560,15 +479,9 @@ fn damage(random: &mut Random, text: &mut Vec<u8>, corpus: &[Vec<u8>]) {
 /// Whether a damaged file may be run: it must not write anywhere but to `/dev/null` or its own directory.
 fn is_harmless(text: &[u8]) -> bool {
     text.split(|byte| *byte == b'>').skip(1).all(|after| {
-        let skipped = after
-            .iter()
-            .take_while(|byte| b"|& \t!\\\n\r".contains(byte))
-            .count();
+        let skipped = after.iter().take_while(|byte| b"|& \t!\\\n\r".contains(byte)).count();
         let target = &after[skipped..];
-        let end = target
-            .iter()
-            .position(|byte| b" \t\n;&|)<".contains(byte))
-            .unwrap_or(target.len());
+        let end = target.iter().position(|byte| b" \t\n;&|)<".contains(byte)).unwrap_or(target.len());
         let target = &target[..end];
         target == b"/dev/null" || !target.iter().any(|byte| b"/$~`\\\"'{*?[".contains(byte))
     })

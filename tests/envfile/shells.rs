@@ -28,10 +28,7 @@ pub struct Outcome {
 impl Outcome {
     /// The state of one of the names that were asked for.
     pub fn state(&self, name: &str) -> State {
-        match (
-            self.environment.get(name.as_bytes()),
-            self.variables.get(name),
-        ) {
+        match (self.environment.get(name.as_bytes()), self.variables.get(name)) {
             (Some(value), _) => State::Exported(value.clone()),
             (None, Some(value)) => State::Shell(value.clone()),
             (None, None) => State::Unset,
@@ -45,14 +42,7 @@ impl Outcome {
 
 /// The shell script that sources every file of a list.
 fn driver(names: &[&str]) -> String {
-<<<<<<< HEAD
     let variables: String = names.iter().map(|name| format!("builtin printf '%s\\0' \"{name}=${{{name}+=}}${{{name}-}}\"\n")).collect();
-=======
-    let variables: String = names
-        .iter()
-        .map(|name| format!("builtin printf '%s\\0' \"{name}=${{{name}+=}}${{{name}-}}\"\n"))
-        .collect();
->>>>>>> watch
     format!(
         "__credd_dump() {{
 set +e; set +u; set +x; set +v
@@ -71,9 +61,7 @@ done <list
 /// The shell's path: the sourced files get a PATH without any program.
 fn find(shell: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path)
-        .map(|directory| directory.join(shell))
-        .find(|file| file.is_file());
+    let found = std::env::split_paths(&path).map(|directory| directory.join(shell)).find(|file| file.is_file());
     found.unwrap_or_else(|| panic!("{shell} isn't there to compare with"))
 }
 
@@ -87,15 +75,8 @@ fn start(shell: &str, directory: &Path, names: &[&str]) -> Child {
     }
     let program = format!("{}/driver.{shell}", directory.display());
     command.arg(program).arg(shell).current_dir(directory);
-    command
-        .env_clear()
-        .env("HOME", HOME)
-        .env("PATH", "/nonexistent")
-        .env("LC_ALL", "C.UTF-8");
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    command.env_clear().env("HOME", HOME).env("PATH", "/nonexistent").env("LC_ALL", "C.UTF-8");
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.spawn().expect("start a shell")
 }
 
@@ -111,25 +92,17 @@ fn wait(mut child: Child) {
 }
 
 fn parse(dump: &[u8]) -> Option<Outcome> {
-    let mut outcome = Outcome {
-        variables: HashMap::new(),
-        environment: HashMap::new(),
-    };
+    let mut outcome = Outcome { variables: HashMap::new(), environment: HashMap::new() };
     let mut fields = dump.split(|byte| *byte == 0);
     for field in fields.by_ref().take_while(|field| !field.is_empty()) {
         let equals = field.iter().position(|byte| *byte == b'=')?;
         if let Some(value) = field[equals + 1..].strip_prefix(b"=") {
-            outcome.variables.insert(
-                String::from_utf8(field[..equals].to_vec()).ok()?,
-                value.to_vec(),
-            );
+            outcome.variables.insert(String::from_utf8(field[..equals].to_vec()).ok()?, value.to_vec());
         }
     }
     for field in fields.filter(|field| !field.is_empty()) {
         let equals = field.iter().position(|byte| *byte == b'=')?;
-        outcome
-            .environment
-            .insert(field[..equals].to_vec(), field[equals + 1..].to_vec());
+        outcome.environment.insert(field[..equals].to_vec(), field[equals + 1..].to_vec());
     }
     Some(outcome)
 }
@@ -150,7 +123,5 @@ pub fn source_all(files: &[Vec<u8>], names: &[&str]) -> Vec<[Option<Outcome>; 2]
         let dump = fs::read(directory.path().join(format!("{index}.{shell}"))).ok()?;
         parse(&dump)
     };
-    (0..files.len())
-        .map(|index| [outcome(index, "bash"), outcome(index, "zsh")])
-        .collect()
+    (0..files.len()).map(|index| [outcome(index, "bash"), outcome(index, "zsh")]).collect()
 }

@@ -8,39 +8,6 @@ use super::commands::{Status, glob_risk};
 use super::declare::Caller;
 use super::{Evaluator, Halt, Value};
 
-<<<<<<< HEAD
-/// Builtins, of one shell or the other, that assign the variables which their arguments name.
-const ASSIGNING: [&[u8]; 26] = [
-    b"read",
-    b"mapfile",
-    b"readarray",
-    b"getopts",
-    b"let",
-    b"vared",
-    b"zparseopts",
-    b"integer",
-    b"float",
-    b"zstyle",
-    b"zformat",
-    b"strftime",
-    b"sysread",
-    b"sysopen",
-    b"zstat",
-    b"stat",
-    b"zselect",
-    b"getln",
-    b"zsocket",
-    b"ztcp",
-    b"zpty",
-    b"zcurses",
-    b"private",
-    b"zregexparse",
-    b"pcre_match",
-    b"shift",
-];
-
-=======
->>>>>>> watch
 /// Words that mustn't be aliases, because everything else here rests on them.
 const RESERVED: [&[u8]; 40] = [
     b"export",
@@ -87,39 +54,17 @@ const RESERVED: [&[u8]; 40] = [
 
 /// Signals that nothing in a file that is being sourced raises.
 const QUIET_SIGNALS: [&[u8]; 14] = [
-<<<<<<< HEAD
     b"0", b"EXIT", b"INT", b"TERM", b"HUP", b"QUIT", b"USR1", b"USR2", b"SIGINT", b"SIGTERM", b"SIGHUP", b"SIGQUIT", b"SIGUSR1", b"SIGUSR2",
-=======
-    b"0", b"EXIT", b"INT", b"TERM", b"HUP", b"QUIT", b"USR1", b"USR2", b"SIGINT", b"SIGTERM",
-    b"SIGHUP", b"SIGQUIT", b"SIGUSR1", b"SIGUSR2",
->>>>>>> watch
 ];
 
 impl<'a> Evaluator<'a> {
     /// Runs a command by its name.
-<<<<<<< HEAD
     pub(super) fn call(&mut self, name: &[u8], caller: Caller, arguments: &'a [Word], assignments: &'a [Assignment]) -> Status {
-        if glob_risk(arguments) {
-=======
-    pub(super) fn call(
-        &mut self,
-        name: &[u8],
-        caller: Caller,
-        arguments: &'a [Word],
-        assignments: &'a [Assignment],
-    ) -> Status {
         // The assignments among the arguments of a declaration aren't patterns.
         let assignment = |word: &Word| DECLARATIONS.contains(&name) && word.assignment.is_some();
-        if arguments
-            .iter()
-            .any(|word| !assignment(word) && glob_risk(std::slice::from_ref(word)))
-        {
->>>>>>> watch
+        if arguments.iter().any(|word| !assignment(word) && glob_risk(std::slice::from_ref(word))) {
             self.may_stop("zsh stops where a pattern matches no file");
-            self.forget_assigned(
-                assignments,
-                "zsh may keep it when a pattern matches no file",
-            );
+            self.forget_assigned(assignments, "zsh may keep it when a pattern matches no file");
         }
         if self.aliases.contains(name) {
             self.may_stop("a command that may be an alias");
@@ -147,8 +92,7 @@ impl<'a> Evaluator<'a> {
         for assignment in assignments {
             let value = self.assigned_value(assignment, false);
             drop(value);
-            let fragile =
-                self.state.get(&assignment.name).readonly || self.state.get(&assignment.name).typed;
+            let fragile = self.state.get(&assignment.name).readonly || self.state.get(&assignment.name).typed;
             match owner(&assignment.name) {
                 Owner::Reading => {
                     self.poison("a variable that changes how the shell reads the file");
@@ -172,22 +116,8 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-<<<<<<< HEAD
     fn builtin(&mut self, name: &[u8], arguments: &'a [Word], literals: &[Option<Bytes>], assignments: &'a [Assignment]) -> Status {
         if !matches!(name, b":" | b"true" | b"false" | b"echo" | b"test" | b"[") && !arguments.is_empty() && SPECIAL.contains(&name) {
-=======
-    fn builtin(
-        &mut self,
-        name: &[u8],
-        arguments: &'a [Word],
-        literals: &[Option<Bytes>],
-        assignments: &'a [Assignment],
-    ) -> Status {
-        if !matches!(name, b":" | b"true" | b"false" | b"echo" | b"test" | b"[")
-            && !arguments.is_empty()
-            && SPECIAL.contains(&name)
-        {
->>>>>>> watch
             self.forget_assigned(assignments, "an assignment before a special builtin");
         }
         match name {
@@ -196,9 +126,7 @@ impl<'a> Evaluator<'a> {
             b"test" | b"[" => self.test_builtin(arguments),
             b"command" => self.command_builtin(arguments, literals),
             b"builtin" => self.builtin_builtin(arguments, literals),
-            b"return" | b"exit" | b"logout" | b"bye" | b"break" | b"continue" | b"shift"
-                if !plain_number(literals) =>
-            {
+            b"return" | b"exit" | b"logout" | b"bye" | b"break" | b"continue" | b"shift" if !plain_number(literals) => {
                 self.may_stop("bash and zsh differ on the arguments of `return` and `exit`");
                 self.forget_all("bash and zsh differ on the arguments of `return` and `exit`");
             }
@@ -220,11 +148,7 @@ impl<'a> Evaluator<'a> {
             }
             b"trap" => self.trap(literals),
             b"return" => {
-                self.halt = Some(if self.calls > 0 {
-                    Halt::Function
-                } else {
-                    Halt::File
-                });
+                self.halt = Some(if self.calls > 0 { Halt::Function } else { Halt::File });
             }
             b"exit" | b"logout" | b"bye" => self.stop_file(),
             b"break" | b"continue" | b"suspend" => {
@@ -244,21 +168,9 @@ impl<'a> Evaluator<'a> {
 
     /// zsh takes the operands of number comparisons for arithmetic.
     fn test_builtin(&mut self, arguments: &'a [Word]) {
-        let compares = |word: &Word| {
-            matches!(
-                word.bare(),
-                Some(b"-eq" | b"-ne" | b"-lt" | b"-le" | b"-gt" | b"-ge")
-            )
-        };
-        for (index, _) in arguments
-            .iter()
-            .enumerate()
-            .filter(|(_, word)| compares(word))
-        {
-            for side in [index.checked_sub(1), index.checked_add(1)]
-                .into_iter()
-                .flatten()
-            {
+        let compares = |word: &Word| matches!(word.bare(), Some(b"-eq" | b"-ne" | b"-lt" | b"-le" | b"-gt" | b"-ge"));
+        for (index, _) in arguments.iter().enumerate().filter(|(_, word)| compares(word)) {
+            for side in [index.checked_sub(1), index.checked_add(1)].into_iter().flatten() {
                 if let Some(word) = arguments.get(side) {
                     self.number(word);
                 }
@@ -294,12 +206,9 @@ impl<'a> Evaluator<'a> {
             Some(Some(name)) => {
                 let name = name.clone();
                 self.may_stop("a builtin that one of the shells may not have");
-                self.maybe(
-                    "a builtin that one of the shells may not have",
-                    |evaluator| {
-                        evaluator.call(&name, Caller::Indirect, &arguments[1..], &[]);
-                    },
-                );
+                self.maybe("a builtin that one of the shells may not have", |evaluator| {
+                    evaluator.call(&name, Caller::Indirect, &arguments[1..], &[]);
+                });
             }
             Some(None) => {
                 self.may_stop("a builtin whose name is only known at run time");
@@ -310,14 +219,8 @@ impl<'a> Evaluator<'a> {
 
     /// Aliases: zsh expands them in files, bash only where it is interactive.
     fn alias(&mut self, arguments: &'a [Word], literals: &[Option<Bytes>]) {
-        let expands = |text: &[u8]| {
-            text.windows(2)
-                .any(|pair| matches!(pair, b"==" | b"=~" | b":=" | b":~"))
-        };
-        if arguments
-            .iter()
-            .any(|word| word.pieces.len() > 1 || word.unquoted().any(expands))
-        {
+        let expands = |text: &[u8]| text.windows(2).any(|pair| matches!(pair, b"==" | b"=~" | b":=" | b":~"));
+        if arguments.iter().any(|word| word.literal().is_none() || word.unquoted().any(expands)) {
             self.may_stop("zsh expands the arguments of `alias` as those of `export`");
         }
         for argument in literals {
@@ -334,8 +237,7 @@ impl<'a> Evaluator<'a> {
             let (name, text) = argument.split_at(equals);
             let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.~".contains(byte);
             let blank_end = text.last().is_some_and(|byte| matches!(byte, b' ' | b'\t'));
-            let assignment_like =
-                !name.iter().all(plain) || name.is_empty() || name == b"." || name == b"-";
+            let assignment_like = !name.iter().all(plain) || name.is_empty() || name == b"." || name == b"-";
             if assignment_like || blank_end || RESERVED.contains(&name) {
                 self.poison("an alias that may change how the file is read");
             }
@@ -344,62 +246,11 @@ impl<'a> Evaluator<'a> {
     }
 
     fn trap(&mut self, literals: &[Option<Bytes>]) {
-        let quiet = |signal: &Option<Bytes>| {
-            signal
-                .as_deref()
-                .is_some_and(|name| QUIET_SIGNALS.contains(&name))
-        };
+        let quiet = |signal: &Option<Bytes>| signal.as_deref().is_some_and(|name| QUIET_SIGNALS.contains(&name));
         match literals {
             [] => {}
             [_, signals @ ..] if signals.iter().all(quiet) => {}
             _ => self.poison("a trap that may run commands at any point"),
-        }
-    }
-<<<<<<< HEAD
-
-    /// `printf -v NAME` and zsh's `print -v NAME` assign.
-    fn printf(&mut self, arguments: &'a [Word], literals: &[Option<Bytes>]) {
-        let option = |argument: &Option<Bytes>| argument.as_ref().is_some_and(|text| text.starts_with(b"-"));
-        let hidden = literals.first().is_some_and(Option::is_none)
-            && arguments.first().is_some_and(|word| word.unquoted().next().is_none() && word.pieces.len() == 1);
-        let splits = arguments.iter().any(|word| {
-            word.pieces.iter().any(|piece| {
-                matches!(
-                    piece,
-                    super::super::syntax::Piece::Param { quoted: false, .. }
-                        | super::super::syntax::Piece::Opaque(super::super::syntax::Opaque { quoted: false, .. })
-                )
-            })
-        });
-        if hidden || splits && literals.first().is_some_and(Option::is_none) {
-            self.may_stop("`printf` with arguments that are only known at run time");
-            self.forget_all("`printf` with arguments that are only known at run time");
-        } else if literals.iter().any(option) {
-            self.assigning(arguments, literals);
-        }
-    }
-
-    /// A builtin that assigns the variables which its arguments name, or stops at a bad one.
-    fn assigning(&mut self, arguments: &'a [Word], literals: &[Option<Bytes>]) {
-        self.may_stop("a builtin that bash and zsh treat differently");
-        if literals.iter().any(Option::is_none) {
-            self.forget_all("a builtin assigns a variable whose name is only known at run time");
-            return;
-        }
-        for literal in literals.iter().flatten() {
-            for name in names_in(literal) {
-                if owner(&name) == Owner::Reading {
-                    self.poison("a variable that changes how the shell reads the file");
-                }
-                self.forget(&name, "it is assigned by a builtin such as `read` or `printf -v`");
-                let mut variable = self.state.get(&name);
-                variable.typed = true;
-                self.state.put(&name, variable);
-            }
-        }
-        // `let` and its like are arithmetic: the text of a variable is itself an expression.
-        if arguments.iter().any(|word| word.literal().is_none()) {
-            self.forget_all("a builtin assigns a variable whose name is only known at run time");
         }
     }
 }
@@ -407,23 +258,12 @@ impl<'a> Evaluator<'a> {
 /// Builtins for which some shells keep the assignments before them.
 const SPECIAL: [&[u8]; 12] =
     [b".", b"eval", b"exec", b"exit", b"return", b"set", b"shift", b"source", b"times", b"trap", b"unset", b"command"];
-=======
-}
-
-/// Builtins for which some shells keep the assignments before them.
-const SPECIAL: [&[u8]; 12] = [
-    b".", b"eval", b"exec", b"exit", b"return", b"set", b"shift", b"source", b"times", b"trap",
-    b"unset", b"command",
-];
->>>>>>> watch
 
 /// No argument, or one that is a number: zsh takes anything else for arithmetic, or goes on.
 fn plain_number(literals: &[Option<Bytes>]) -> bool {
     match literals {
         [] => true,
-        [Some(number)] => {
-            !number.is_empty() && number.len() < 4 && number.iter().all(u8::is_ascii_digit)
-        }
+        [Some(number)] => !number.is_empty() && number.len() < 4 && number.iter().all(u8::is_ascii_digit),
         _ => false,
     }
 }
