@@ -206,6 +206,7 @@ impl Consumer {
 
     /// The clock was set back: what was to be done at a time that is now far away is done sooner.
     pub fn clock_went_back(&mut self, now: Timestamp) {
+        self.count_restarts_as_of(now);
         if let Some(pending) = &mut self.record.pending {
             let longest = backoff(FIRST_BACKOFF, pending.attempts).max(RESTART_WINDOW);
             pending.retry_at = pending.retry_at.min(later(now, longest).unwrap_or(Timestamp::MAX));
@@ -233,13 +234,17 @@ impl Consumer {
 
     /// When the limit of restarts allows the next; `None` if it does now.
     pub fn limited_until(&mut self, now: Timestamp) -> Option<Timestamp> {
-        for restart in &mut self.record.restarts {
-            // The clock was set back. When that was can't be told, so it counts as of now.
-            *restart = (*restart).min(now);
-        }
+        self.count_restarts_as_of(now);
         self.record.restarts.retain(|at| now.duration_since(*at) < RESTART_WINDOW);
         let earliest = self.record.restarts.len().checked_sub(MAX_RESTARTS)?;
         later(self.record.restarts[earliest], RESTART_WINDOW)
+    }
+
+    /// Restarts in the future were before the clock was set back. How long before can't be told.
+    fn count_restarts_as_of(&mut self, now: Timestamp) {
+        for restart in &mut self.record.restarts {
+            *restart = (*restart).min(now);
+        }
     }
 
     /// An apply is about to be ordered.

@@ -12,7 +12,7 @@ impl Machine {
         let mut consumers = std::mem::take(&mut self.consumers);
         let mut files = std::mem::take(&mut self.files);
         for spec in &settings.keys {
-            let mut key = match keys.remove(&spec.name) {
+            let key = match keys.remove(&spec.name) {
                 // Another file or variable: what was found there says nothing of this one.
                 Some(mut old) if old.spec.env_file == spec.env_file && old.spec.variable == spec.variable => {
                     old.spec = spec.clone();
@@ -21,7 +21,6 @@ impl Machine {
                 Some(old) => Key::new(spec.clone(), old.record),
                 None => Key::new(spec.clone(), self.dormant.keys.remove(&spec.name).unwrap_or_default()),
             };
-            key.reroute_alerts(&settings.channels);
             self.keys.insert(spec.name.clone(), key);
             let file = self.files.entry(spec.env_file.clone()).or_insert_with(|| {
                 let mut file = files.remove(&spec.env_file).unwrap_or_else(|| FileTrack::new(spec.env_file.clone()));
@@ -33,7 +32,7 @@ impl Machine {
         self.users = HashMap::new();
         self.users_of_all = Vec::new();
         for spec in &settings.consumers {
-            let mut consumer = match consumers.remove(&spec.name) {
+            let consumer = match consumers.remove(&spec.name) {
                 Some(mut old) => {
                     if old.spec != *spec {
                         old.owed = old.owed.max(Some(Why::Start));
@@ -43,9 +42,6 @@ impl Machine {
                 }
                 None => Consumer::new(spec.clone(), self.dormant.consumers.remove(&spec.name).unwrap_or_default()),
             };
-            if let Some(alert) = &mut consumer.record.alert {
-                alert.reroute(&settings.channels);
-            }
             for key in &spec.keys {
                 self.users.entry(key.clone()).or_default().push(spec.name.clone());
             }
@@ -104,17 +100,25 @@ impl Machine {
         for file in self.files.values_mut() {
             file.read_now(step.now);
         }
+        let Settings { days, channels, .. } = &self.settings;
         for (name, key) in &mut self.keys {
-            let before = key.record.clone();
-            let popup = key.rearm(&self.settings.days, step.now);
-            step.close(popup);
-            if key.record != before {
+            let before = key.record.known_now().map(|known| known.alerts.clone());
+            let popup = key.rearm(days, step.now);
+            key.reroute_alerts(channels);
+            if popup.is_some() || key.record.known_now().map(|known| &known.alerts) != before.as_ref() {
                 step.save.insert(Subject::Key(name.clone()));
             }
+            step.close(popup);
         }
         for (name, consumer) in &mut self.consumers {
             if is_new(name) && consumer.resume() {
                 step.effects.push(Effect::AwaitApply(name.clone()));
+            }
+            let Some(alert) = &mut consumer.record.alert else { continue };
+            let before = alert.clone();
+            alert.reroute(channels);
+            if *alert != before {
+                step.save.insert(Subject::Consumer(name.clone()));
             }
         }
         // Nobody would ever close the popups of what is no longer configured.
