@@ -14,9 +14,11 @@ pub const HOLD: SignedDuration = SignedDuration::from_secs(5);
 /// How long a value that ends with the file, without a newline or quote, is given. Long enough for a
 /// second `write` of the same editor, short enough for people whose files simply end so.
 const HOLD_CUT_SHORT: SignedDuration = SignedDuration::from_millis(1200);
-/// When to look again at a file that was open for writing. Its closing is a hint that comes sooner;
-/// this is for writers that never close.
+/// When to look again at a file that was open for writing, or couldn't be looked at; doubled each time.
+/// Its closing is a hint that comes sooner; this is for writers that never close.
 const BUSY_RETRY: SignedDuration = SignedDuration::from_secs(2);
+/// Longest wait between such looks.
+const LONGEST_RETRY: SignedDuration = SignedDuration::from_secs(60);
 /// A file that is never quiet for so long is believed all the same, once two looks found the same.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(10);
 
@@ -57,8 +59,8 @@ pub struct FileTrack {
     restless_since: Option<Timestamp>,
     /// What a look found that a change made void.
     void: Option<FileBody>,
-    /// The last look came to nothing: somebody writes, or it can't be looked at.
-    troubled: bool,
+    /// How many looks in a row came to nothing: somebody writes, or it can't be looked at.
+    troubles: u32,
 }
 
 impl FileTrack {
@@ -73,7 +75,7 @@ impl FileTrack {
             suspicious_since: None,
             restless_since: None,
             void: None,
-            troubled: false,
+            troubles: 0,
         }
     }
 
@@ -112,7 +114,7 @@ impl FileTrack {
 
     /// Whether a look is to come, and likely to tell something: decisions wait for that.
     pub fn is_awaited(&self) -> bool {
-        self.phase != Phase::Quiet && !self.troubled
+        self.phase != Phase::Quiet && self.troubles == 0
     }
 
     /// When it is to be read.
@@ -144,8 +146,9 @@ impl FileTrack {
 
     /// The look came to nothing.
     pub fn look_failed(&mut self, now: Timestamp) {
-        self.troubled = true;
-        self.phase = Phase::Settling(later(now, BUSY_RETRY));
+        self.troubles = self.troubles.saturating_add(1);
+        let wait = BUSY_RETRY * (1 << (self.troubles - 1).min(5));
+        self.phase = Phase::Settling(later(now, wait.min(LONGEST_RETRY)));
     }
 
     /// What to make of a report. `expected` are the variables that held a value when the file was
@@ -161,11 +164,10 @@ impl FileTrack {
         self.restless_since = None;
         self.void = None;
         if report.body == FileBody::Busy {
-            self.troubled = true;
-            self.phase = Phase::Settling(later(now, BUSY_RETRY));
+            self.look_failed(now);
             return Verdict::Wait;
         }
-        self.troubled = false;
+        self.troubles = 0;
         // A file that nothing is known of has nothing to lose; but half a value is no value.
         let nothing_to_lose = self.believed.is_none() && expected.is_empty();
         let hold = match suspicion(&report.body, expected) {
