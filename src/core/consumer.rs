@@ -358,6 +358,7 @@ impl Consumer {
 
     /// The alert to be sent now, and the channels to send it by. They are taken to be under way.
     pub fn take_notices(&mut self, now: Timestamp) -> Vec<(Channel, Notice)> {
+        self.delivery.wake(now);
         let (Some(alert), Some(popup)) = (&self.record.alert, &self.record.popup) else { return Vec::new() };
         let due = self.delivery.due(alert, now);
         let detail = match alert.reason {

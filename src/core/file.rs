@@ -54,7 +54,7 @@ pub struct FileTrack {
     /// happen.
     pub watched_since: Option<Timestamp>,
     phase: Phase,
-    suspicious_since: Option<Timestamp>,
+    suspected: Option<Suspected>,
     /// Since when it hasn't been quiet.
     restless_since: Option<Timestamp>,
     /// What a look found that a change made void.
@@ -72,7 +72,7 @@ impl FileTrack {
             believed: None,
             watched_since: None,
             phase: Phase::Quiet,
-            suspicious_since: None,
+            suspected: None,
             restless_since: None,
             void: None,
             troubles: 0,
@@ -139,8 +139,11 @@ impl FileTrack {
         if matches!(self.phase, Phase::Settling(at) if at > later(now, HOLD)) {
             self.phase = Phase::Settling(later(now, QUIET));
         }
-        for since in [&mut self.suspicious_since, &mut self.restless_since, &mut self.watched_since] {
+        for since in [&mut self.restless_since, &mut self.watched_since] {
             *since = since.map(|since| since.min(now));
+        }
+        if let Some(suspected) = &mut self.suspected {
+            suspected.since = suspected.since.min(now);
         }
     }
 
@@ -170,24 +173,30 @@ impl FileTrack {
         self.troubles = 0;
         // A file that nothing is known of has nothing to lose; but half a value is no value.
         let nothing_to_lose = self.believed.is_none() && expected.is_empty();
-        let hold = match suspicion(&report.body, expected) {
-            Some(Suspicion::Lost) if !nothing_to_lose => Some(HOLD),
-            Some(Suspicion::Unfinished) => Some(HOLD),
-            Some(Suspicion::CutShort) => Some(HOLD_CUT_SHORT),
-            Some(Suspicion::Lost) | None => None,
-        };
-        if let Some(hold) = hold.filter(|_| self.believed.as_ref() != Some(&report.body)) {
-            let until = later(*self.suspicious_since.get_or_insert(now), hold);
+        let suspicion = suspicion(&report.body, expected).filter(|suspicion| *suspicion != Suspicion::Lost || !nothing_to_lose);
+        if let Some(suspicion) = suspicion.filter(|_| self.believed.as_ref() != Some(&report.body)) {
+            let since = self.suspected_since(suspicion, &report.body).unwrap_or(now);
+            let until = later(since, suspicion.hold());
             if now < until {
+                self.suspected = Some(Suspected { suspicion, since, body: report.body });
                 self.phase = Phase::Settling(until);
                 return Verdict::Wait;
             }
         }
-        self.suspicious_since = None;
+        self.suspected = None;
         self.phase = Phase::Quiet;
         self.watched_since.get_or_insert(now);
         self.believed = Some(report.body.clone());
         Verdict::Believe(report)
+    }
+}
+
+impl FileTrack {
+    /// Since when this was seen. What is lost in one way may be lost in another meanwhile; half of
+    /// something is given its time anew whenever it changes.
+    fn suspected_since(&self, suspicion: Suspicion, body: &FileBody) -> Option<Timestamp> {
+        let before = self.suspected.as_ref().filter(|before| before.suspicion == suspicion)?;
+        (suspicion == Suspicion::Lost || says_the_same(&before.body, body)).then_some(before.since)
     }
 }
 
@@ -208,6 +217,24 @@ enum Suspicion {
     Unfinished,
     /// A value ends where the file does.
     CutShort,
+}
+
+impl Suspicion {
+    /// How long it is given to turn out well.
+    fn hold(self) -> SignedDuration {
+        match self {
+            Self::Lost | Self::Unfinished => HOLD,
+            Self::CutShort => HOLD_CUT_SHORT,
+        }
+    }
+}
+
+/// A report that was not believed yet.
+#[derive(Debug)]
+struct Suspected {
+    suspicion: Suspicion,
+    since: Timestamp,
+    body: FileBody,
 }
 
 fn suspicion(body: &FileBody, expected: &[&str]) -> Option<Suspicion> {
