@@ -97,7 +97,8 @@ pub(super) fn fdinfo(text: &str) -> Option<(u64, u32)> {
     Some((position, flags))
 }
 
-/// The control group that systemd made, in `/proc/PID/cgroup`: of v2, or of v1's own hierarchy.
+/// The control group that systemd made, in `/proc/PID/cgroup`: of v1's own hierarchy, or of v2 (where the
+/// other, if there is one, is somebody else's: in a container, the host's).
 pub(super) fn cgroup(text: &str) -> Option<&str> {
     let path = |prefix: &str| {
         text.lines().find_map(|line| {
@@ -105,7 +106,7 @@ pub(super) fn cgroup(text: &str) -> Option<&str> {
             rest.strip_prefix(prefix)
         })
     };
-    path("name=systemd:").or_else(|| path(":"))
+    path("name=systemd:").filter(|path| *path != "/").or_else(|| path(":"))
 }
 
 /// The unit of the user's own systemd that a control group belongs to, if that is a service.
@@ -213,6 +214,7 @@ mod tests {
         assert_eq!(unit("/user.slice/user-1001.slice/user@1001.service/a.service"), None);
         assert_eq!(cgroup("0::/a\n"), Some("/a"));
         assert_eq!(cgroup("12:pids:/p\n1:name=systemd:/b\n0::/a\n"), Some("/b"));
+        assert_eq!(cgroup("9:name=systemd:/\n8:pids:/\n0::/b\n"), Some("/b"));
         assert_eq!(cgroup("12:pids:/p\n"), None);
     }
 
