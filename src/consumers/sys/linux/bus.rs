@@ -101,7 +101,7 @@ impl Bus {
             if crate::clock::monotonic() >= end {
                 return Err(format!("systemd was not done after {} s", patience.as_secs()));
             }
-            self.runtime.block_on(tokio::time::sleep(LOOK));
+            self.runtime.block_on(async { tokio::time::sleep(LOOK).await });
         }
         Ok(())
     }
