@@ -28,8 +28,7 @@ pub fn start(verbose: u8, quiet: bool, colour: bool) {
         _ if verbose > 1 => EnvFilter::new(level),
         _ => EnvFilter::new(&ours),
     };
-    // systemd sets it for units whose output goes to the journal (systemd.exec(5)).
-    let journal = std::env::var_os("JOURNAL_STREAM").is_some() && !colour;
+    let journal = goes_to_journal();
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -38,6 +37,18 @@ pub fn start(verbose: u8, quiet: bool, colour: bool) {
         .event_format(Line { journal });
     // A second start in one process (tests) keeps the first.
     let _ = subscriber.try_init();
+}
+
+/// What a line on standard error that tells of an error starts with.
+pub fn error_prefix() -> &'static str {
+    if goes_to_journal() { "<3>" } else { "" }
+}
+
+/// Whether standard error is the journal. systemd names device and inode of its stream in the
+/// environment (systemd.exec(5)), which a shell in a unit's terminal inherits as well.
+fn goes_to_journal() -> bool {
+    let Ok(named) = std::env::var("JOURNAL_STREAM") else { return false };
+    rustix::fs::fstat(rustix::stdio::stderr()).is_ok_and(|stat| named == format!("{}:{}", stat.st_dev, stat.st_ino))
 }
 
 struct Line {

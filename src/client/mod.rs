@@ -46,10 +46,15 @@ impl Failure {
 
     /// Tells it on standard error.
     pub fn report(&self) {
-        let mut err = io::stderr().lock();
-        let _ = writeln!(err, "credd: {}", terminal::clean_lines(&self.message));
+        let mut text = format!("credd: {}", terminal::clean_lines(&self.message));
         if let Some(hint) = &self.hint {
-            let _ = writeln!(err, "  {}", terminal::clean_lines(hint));
+            text.push_str("\n  ");
+            text.push_str(&terminal::clean_lines(hint));
+        }
+        let prefix = crate::log::error_prefix();
+        let mut err = io::stderr().lock();
+        for line in text.lines() {
+            let _ = writeln!(err, "{prefix}{line}");
         }
     }
 }

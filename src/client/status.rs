@@ -208,6 +208,7 @@ fn key_lines(out: &mut String, key: &KeyStatus, paths: &Paths, terminal: Termina
     }
     let told = key.alerts_sent.iter().any(|alert| alert.delivered);
     match (key.snoozed_until, key.next_alert_at) {
+        (None, _) if !told && !key.alerts_sent.is_empty() => more("an alert waits until it can be shown"),
         (Some(until), _) => more(&format!("quiet until {}", words::moment(until, now))),
         (None, Some(at)) if at > now.timestamp() => {
             let what = if told { "next reminder" } else { "first alert" };

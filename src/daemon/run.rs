@@ -280,6 +280,303 @@ impl Daemon {
         let next = [self.machine.next_deadline(), self.schedule.next(), retry, watchdog, reload].into_iter().flatten().min();
         self.timer.arm(next)
     }
+<<<<<<< HEAD
+=======
+
+    fn step(&mut self, event: Event) {
+        self.steps([event]);
+    }
+
+    /// Steps the core through events and carries out what it wants, in order, with one save ahead of
+    /// everything else.
+    fn steps(&mut self, events: impl IntoIterator<Item = Event>) {
+        let now = clock::now();
+        let mut records: Vec<Record> = Vec::new();
+        let mut told: Vec<HistoryEntry> = Vec::new();
+        let mut rest: Vec<Effect> = Vec::new();
+        for event in events {
+            if let Event::Inspected(name, Some(report)) = &event {
+                self.processes.set(name, report);
+            }
+            for effect in self.machine.step(now, event, &self.calendar) {
+                match effect {
+                    Effect::Save(more) => records.extend(more),
+                    Effect::Tell(entry) => told.push(entry),
+                    effect => rest.push(effect),
+                }
+            }
+        }
+        if !records.is_empty() {
+            self.save(&records);
+        }
+        self.tell_all(&told);
+        let mut inspect = Vec::new();
+        for effect in rest {
+            match effect {
+                Effect::Save(_) | Effect::Tell(_) => {}
+                Effect::ReadFiles(paths) => self.read_files(&paths),
+                Effect::Inspect(names) => inspect.extend(names),
+                Effect::Apply(name, targets) => self.apply(&name, &targets),
+                Effect::AwaitApply(name) => self.workers.await_apply(name),
+                Effect::Notify(channel, notice) => self.notices.send(channel, &notice, &self.config, now),
+                Effect::ClosePopup(popup) => self.notices.close(&popup),
+                Effect::Reply(ticket, reply) => self.reply(ticket, reply),
+            }
+        }
+        if !inspect.is_empty() {
+            let queries = inspect.iter().filter_map(|name| self.consumer_query(name)).collect();
+            self.workers.inspect(queries);
+        }
+    }
+
+    /// Makes records durable. If that fails the daemon goes on, says so, and tries again: an alert that
+    /// might come twice is better than one that doesn't come.
+    fn save(&mut self, records: &[Record]) {
+        let machine = &self.machine;
+        let saved = if self.unsaved_since.is_some() {
+            self.journal.save(&machine.ledger().records().collect::<Vec<_>>(), || machine.ledger())
+        } else {
+            self.journal.save(records, || machine.ledger())
+        };
+        match saved {
+            Ok(()) => {
+                if self.unsaved_since.take().is_some() {
+                    self.tell("state-saved", "the state could be saved again".into());
+                }
+            }
+            Err(error) => {
+                if self.unsaved_since.is_none() {
+                    tracing::error!(%error, "the state can't be saved; trying again");
+                }
+                self.unsaved_since = Some((clock::now(), error.to_string()));
+            }
+        }
+    }
+
+    fn tell(&mut self, event: &str, message: String) {
+        let entry = HistoryEntry { at: clock::now(), event: event.into(), key: None, consumer: None, fingerprint: None, message };
+        self.tell_all(&[entry]);
+    }
+
+    fn tell_all(&mut self, entries: &[HistoryEntry]) {
+        for entry in entries {
+            let key = entry.key.as_ref().map(tracing::field::display);
+            let consumer = entry.consumer.as_ref().map(tracing::field::display);
+            match entry.event.as_str() {
+                "apply-failed" | "rolled-back" | "clock-went-back" | "state-recovered" | "watch-degraded" | "config-invalid" => {
+                    tracing::warn!(event = entry.event, key, consumer, "{}", entry.message);
+                }
+                event => tracing::info!(event, key, consumer, "{}", entry.message),
+            }
+        }
+        if !entries.is_empty()
+            && let Err(error) = self.history.append(entries)
+        {
+            tracing::warn!(%error, "the history can't be written");
+        }
+    }
+
+    fn read_files(&self, paths: &[std::sync::Arc<std::path::Path>]) {
+        let files = paths
+            .iter()
+            .filter_map(|path| {
+                let file = self.machine.file(path)?;
+                let mut variables: Vec<String> =
+                    file.keys.iter().filter_map(|name| self.machine.key(name)).map(|key| key.spec.variable.to_string()).collect();
+                variables.sort_unstable();
+                variables.dedup();
+                Some(FileQuery { path: path.to_path_buf(), variables })
+            })
+            .collect();
+        self.workers.read(files);
+    }
+
+    fn consumer_query(&self, name: &ConsumerName) -> Option<ConsumerQuery> {
+        let config = self.config.consumers.iter().find(|consumer| consumer.name == *name)?.clone();
+        let consumer = self.machine.consumer(name)?;
+        let keys = self
+            .machine
+            .keys()
+            .filter(|key| consumer.uses(&key.spec.name))
+            .map(|key| KeyVariable { name: key.spec.name.clone(), variable: key.spec.variable.to_string() })
+            .collect();
+        Some(ConsumerQuery { config, keys })
+    }
+
+    fn apply(&mut self, name: &ConsumerName, targets: &std::collections::BTreeMap<KeyName, crate::core::Fingerprint>) {
+        let Some(consumer) = self.config.consumers.iter().find(|consumer| consumer.name == *name) else { return };
+        let keys = targets
+            .iter()
+            .filter_map(|(key, fingerprint)| {
+                let spec = &self.machine.key(key)?.spec;
+                let (variable, env_file) = (spec.variable.to_string(), spec.env_file.to_path_buf());
+                Some(KeyTarget { name: key.clone(), variable, env_file, fingerprint: *fingerprint })
+            })
+            .collect();
+        self.workers.apply(ApplyOrder {
+            state_dir: self.options.paths.state_dir.clone(),
+            consumer: consumer.clone(),
+            keys,
+            from_service: self.from_service,
+        });
+    }
+
+    fn open_page(&mut self, topic: &Topic) {
+        let Topic::Key(name) = topic else { return };
+        let Some(key) = self.config.keys.iter().find(|key| key.name == *name) else { return };
+        let region =
+            self.machine.key(name).and_then(|key| key.record.known_now()?.anatomy.region.clone()).unwrap_or_else(|| key.region.clone());
+        let from_service = self.from_service;
+        tokio::task::spawn_local(async move {
+            if let Err(error) = open_page(&region, from_service).await {
+                tracing::warn!(%error, "the console page could not be opened");
+            }
+        });
+    }
+
+    // Configuration
+
+    async fn reload(&mut self, why: &str) -> anyhow::Result<()> {
+        let paths = &self.options.paths;
+        let config = match Config::load(&paths.config, paths.config_named, &self.surroundings) {
+            Ok(config) => config,
+            Err(error) => {
+                // Where it is and what; `credd config --check` shows the line as well.
+                let text = error.to_string().lines().next().unwrap_or_default().to_owned();
+                if self.config_error.as_ref() != Some(&text) {
+                    self.tell("config-invalid", format!("the configuration is wrong, the one before stays in force: {text}"));
+                    self.config_error = Some(text);
+                }
+                return Ok(());
+            }
+        };
+        let mended = self.config_error.take().is_some();
+        if config == self.config {
+            if mended {
+                self.tell("config-read", "the configuration is right again".into());
+            } else {
+                tracing::info!("the configuration is as it was ({why})");
+            }
+            return Ok(());
+        }
+        let now = clock::now();
+        if config.alerts.remind != self.config.alerts.remind {
+            self.calendar = remind_calendar(&config)?;
+            if let Some(job) = self.remind_job.take() {
+                self.schedule.remove(job).await?;
+            }
+            self.remind_job = Some(add_remind_job(&mut self.schedule, &config, now, self.workers.events()).await?);
+        }
+        let mut files: Vec<PathBuf> = config.keys.iter().map(|key| key.env_file.clone()).collect();
+        files.push(paths.config.clone());
+        self.watcher.set_paths(files);
+        self.config = config;
+        self.tell("config-read", format!("the configuration was read anew ({why})"));
+        self.step(Event::Reconfigured(settings(&self.config)));
+        Ok(())
+    }
+
+    // Requests
+
+    fn call(&mut self, call: Call) {
+        let now = clock::now();
+        let (request, then) = match call.ask {
+            Ask::History(n) => {
+                let answer = match self.history.last(n) {
+                    Ok(entries) => Answer::ok(&entries),
+                    Err(error) => {
+                        Answer::error(500, "history", &format!("the history can't be read: {error}"), "check the state directory")
+                    }
+                };
+                let _ = call.answer.send(answer);
+                return;
+            }
+            Ask::Status => (Request::Refresh, Then::Status),
+            Ask::Issued(name, at) => (Request::Issued(name.clone(), at), Then::Key(name)),
+            Ask::Snooze(name, until) => {
+                let until = match until {
+                    SnoozeUntil::Tomorrow => Some(self.calendar.tomorrow(now)),
+                    SnoozeUntil::At(at) => Some(at),
+                    SnoozeUntil::Cleared => None,
+                };
+                (Request::Snooze(name.clone(), until), Then::Key(name))
+            }
+            Ask::Apply(name, force) => (Request::Apply(name.clone(), force), Then::Apply(name)),
+        };
+        self.last_ticket += 1;
+        let ticket = Ticket(self.last_ticket);
+        self.waiters.retain(|_, waiter| !waiter.answer.is_closed());
+        self.waiters.insert(ticket, Waiter { answer: call.answer, then });
+        self.step(Event::Request(ticket, request));
+    }
+
+    fn reply(&mut self, ticket: Ticket, reply: Reply) {
+        let Some(waiter) = self.waiters.remove(&ticket) else { return };
+        let answer = match (reply, waiter.then) {
+            (Reply::Denied(Denial::UnknownKey(name)), _) => {
+                self.unknown("key", name.as_str(), self.config.keys.iter().map(|key| key.name.as_str()))
+            }
+            (Reply::Denied(Denial::UnknownConsumer(name)), _) => {
+                self.unknown("consumer", name.as_str(), self.config.consumers.iter().map(|consumer| consumer.name.as_str()))
+            }
+            (Reply::Denied(Denial::Refused { message, hint }), _) => Answer::error(409, "refused", &message, &hint),
+            (Reply::Applied(outcome, detail), Then::Apply(consumer)) => {
+                Answer::ok(&ApplyAnswer { consumer: consumer.to_string(), outcome, detail })
+            }
+            (_, Then::Key(name)) => match self.machine.key(&name) {
+                Some(key) => Answer::ok(&view::key_status(&self.machine, key, clock::now(), &self.calendar)),
+                None => Answer::error(404, "unknown-key", "the key is no longer configured", "see: credd status"),
+            },
+            (_, Then::Status | Then::Apply(_)) => Answer::ok(&self.status()),
+        };
+        // Whoever asked may have gone.
+        let _ = waiter.answer.send(answer);
+    }
+
+    fn unknown<'n>(&self, what: &str, name: &str, known: impl Iterator<Item = &'n str>) -> Answer {
+        let known: Vec<_> = known.take(10).collect();
+        Answer::error(404, &format!("unknown-{what}"), &format!("no {what} is named {name:?}"), &format!("there is: {}", known.join(", ")))
+    }
+
+    fn status(&self) -> crate::protocol::Status {
+        let now = clock::now();
+        let daemon = DaemonStatus { version: env!("CARGO_PKG_VERSION").into(), pid: std::process::id(), started_at: self.started_at };
+        view::status(
+            &self.machine,
+            Viewpoint {
+                now,
+                calendar: &self.calendar,
+                config: &self.config,
+                home: &self.options.paths.home,
+                daemon: Some(daemon),
+                problems: self.problems(),
+            },
+        )
+    }
+
+    /// Problems that the core doesn't know of.
+    fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if let Some(error) = &self.config_error {
+            let message = format!("the configuration is wrong, the one before stays in force: {error}");
+            problems.push(problem("config-invalid", Severity::Error, message, "credd config --check".into()));
+        }
+        if let Some((_, error)) = &self.unsaved_since {
+            let message = format!("the state can't be saved ({error}): after a restart, alerts may come twice");
+            let fix = format!("make room for, or allow writing to, {}", self.options.paths.state_dir.display());
+            problems.push(problem("state-not-saved", Severity::Error, message, fix));
+        }
+        if let Some(damage) = &self.damage {
+            let kept = damage.kept.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+            let fix = format!("check the dates shown here, then remove {kept}");
+            problems.push(problem("state-recovered", Severity::Warning, damage.message.clone(), fix));
+        }
+        if let Some(reason) = &self.degraded {
+            problems.push(problem("watch-degraded", Severity::Warning, reason.clone(), "see the README, section Watching".into()));
+        }
+        problems
+    }
+>>>>>>> guest
 }
 
 enum Happening {

@@ -20,12 +20,15 @@ const LARGEST: u64 = 64 << 20;
 /// be understood or begun.
 pub fn run() -> ExitCode {
     consumers::sys::hide_memory();
+    // It was executed by way of /proc/self/exe, and would be `exe` in `ps` and systemd's messages.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::thread::set_name(c"credd-worker");
     // A hang-up or a Ctrl-C that is meant for the daemon must not cut a restart in half.
     let _ = rustix::process::setsid();
     match work() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "credd worker: {error}");
+            let _ = writeln!(io::stderr(), "{}credd worker: {error}", crate::log::error_prefix());
             ExitCode::FAILURE
         }
     }

@@ -39,9 +39,13 @@ impl Scanner<'_> {
 
     /// zsh takes `&` right after an assignment for a syntax error.
     fn check_background(&mut self, item: &AndOr) {
-        let pipelines = std::iter::once(&item.first).chain(item.rest.iter().map(|(_, pipeline)| pipeline));
+        let pipelines =
+            std::iter::once(&item.first).chain(item.rest.iter().map(|(_, pipeline)| pipeline));
         let assigns = |command: &Command| matches!(command, Command::Simple(simple) if simple.words.is_empty());
-        if pipelines.flat_map(|pipeline| &pipeline.commands).any(assigns) {
+        if pipelines
+            .flat_map(|pipeline| &pipeline.commands)
+            .any(assigns)
+        {
             self.may_stop("zsh takes `&` after an assignment for a syntax error");
         }
     }
@@ -74,7 +78,8 @@ impl Scanner<'_> {
                     self.check_background(&item);
                 }
                 Some(b'\n') | None => {}
-                _ if self.closes(closers) && (closers.contains(&")") || closers.contains(&";;")) => {}
+                _ if self.closes(closers)
+                    && (closers.contains(&")") || closers.contains(&";;")) => {}
                 _ => return self.refuse("syntax error: an operator where a command should end"),
             }
             items.push(item);
@@ -114,7 +119,12 @@ impl Scanner<'_> {
             } else if self.starts("||") {
                 Joint::Or
             } else {
-                return Ok(AndOr { first, rest, background: false, at });
+                return Ok(AndOr {
+                    first,
+                    rest,
+                    background: false,
+                    at,
+                });
             };
             self.at += 2;
             self.skip_newlines();
@@ -139,6 +149,10 @@ impl Scanner<'_> {
             } else if self.keyword("time") {
                 self.at += 4;
                 timed = true;
+                self.skip_blanks();
+                if self.peek() == Some(b'-') {
+                    return self.unsupported("`time` with options, which zsh doesn't have");
+                }
             } else {
                 break;
             }
@@ -160,7 +174,10 @@ impl Scanner<'_> {
             commands.push(self.command()?);
         }
         if timed {
-            commands = commands.into_iter().map(|command| Command::Perhaps(Box::new(command))).collect();
+            commands = commands
+                .into_iter()
+                .map(|command| Command::Perhaps(Box::new(command)))
+                .collect();
         }
         Ok(Pipeline { negated, commands })
     }
