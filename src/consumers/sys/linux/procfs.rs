@@ -97,29 +97,16 @@ pub(super) fn fdinfo(text: &str) -> Option<(u64, u32)> {
     Some((position, flags))
 }
 
-<<<<<<< HEAD
 /// The unit of the user's own systemd that a process belongs to by its `/proc/PID/cgroup`, if that is a
 /// service.
 pub(super) fn user_service(text: &str, uid: u32) -> Option<&str> {
     // Of v2, or of v1's hierarchy of systemd's own; where both are mounted, either may be unused.
     text.lines()
         .filter_map(|line| {
-=======
-/// The control group that systemd made, in `/proc/PID/cgroup`: of v1's own hierarchy, or of v2 (where the
-/// other, if there is one, is somebody else's: in a container, the host's).
-pub(super) fn cgroup(text: &str) -> Option<&str> {
-    let path = |prefix: &str| {
-        text.lines().find_map(|line| {
->>>>>>> guest
             let (_, rest) = line.split_once(':')?;
             rest.strip_prefix(':').or_else(|| rest.strip_prefix("name=systemd:"))
         })
-<<<<<<< HEAD
         .find_map(|path| service_in(path, uid))
-=======
-    };
-    path("name=systemd:").filter(|path| *path != "/").or_else(|| path(":"))
->>>>>>> guest
 }
 
 fn service_in(cgroup: &str, uid: u32) -> Option<&str> {
@@ -224,17 +211,10 @@ mod tests {
         assert_eq!(unit("/user.slice/user-1000.slice/session-2.scope"), None);
         assert_eq!(unit("/system.slice/litellm.service"), None);
         assert_eq!(unit("/user.slice/user-1001.slice/user@1001.service/a.service"), None);
-<<<<<<< HEAD
         let both = format!("12:pids:{base}/p.service\n1:name=systemd:/\n0::{base}/a.service\n");
         assert_eq!(user_service(&both, 1000), Some("a.service"));
         assert_eq!(user_service(&format!("1:name=systemd:{base}/b.service\n0::/\n"), 1000), Some("b.service"));
         assert_eq!(user_service("0::/\n", 1000), None);
-=======
-        assert_eq!(cgroup("0::/a\n"), Some("/a"));
-        assert_eq!(cgroup("12:pids:/p\n1:name=systemd:/b\n0::/a\n"), Some("/b"));
-        assert_eq!(cgroup("9:name=systemd:/\n8:pids:/\n0::/b\n"), Some("/b"));
-        assert_eq!(cgroup("12:pids:/p\n"), None);
->>>>>>> guest
     }
 
     #[test]
