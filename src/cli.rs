@@ -92,14 +92,14 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
         // These two talk over pipes and know nothing of places.
-        Some(Command::Worker) => return worker::run(),
+        Some(Command::Worker) => return worker::run(log::error_prefix()),
         Some(Command::Launch) => consumers::launch::launch(),
         command => dispatch(command, &cli.global),
     };
     match done {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            failure.report();
+            failure.report(log::error_prefix());
             ExitCode::from(failure.code)
         }
     }

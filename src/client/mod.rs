@@ -44,14 +44,13 @@ impl Failure {
         Self { hint: Some(hint.into()), ..self }
     }
 
-    /// Tells it on standard error.
-    pub fn report(&self) {
+    /// Tells it on standard error, each line after `prefix`.
+    pub fn report(&self, prefix: &str) {
         let mut text = format!("credd: {}", terminal::clean_lines(&self.message));
         if let Some(hint) = &self.hint {
             text.push_str("\n  ");
             text.push_str(&terminal::clean_lines(hint));
         }
-        let prefix = crate::log::error_prefix();
         let mut err = io::stderr().lock();
         for line in text.lines() {
             let _ = writeln!(err, "{prefix}{line}");

@@ -72,11 +72,11 @@ pub fn install(options: &InstallOptions, out: &mut dyn Write) -> Result<()> {
     }
     let same = |old: &str| old == text || (!options.force && without_path(old) == without_path(&text));
     let current = matches!(&found, Found::Ours(old) if same(old));
-    if options.dry_run {
-        return rehearse(options, current, &path, &text, out);
-    }
     let runs = current && options.runs();
     let outdated = runs && options.is_outdated();
+    if options.dry_run {
+        return rehearse(options, current, runs && !outdated, &path, &text, out);
+    }
     if runs && !outdated {
         writeln!(out, "Already installed as {}: nothing to do.", path.display())?;
         return Ok(());
@@ -130,13 +130,17 @@ pub fn uninstall(options: &InstallOptions, out: &mut dyn Write) -> Result<()> {
     Ok(())
 }
 
-fn rehearse(options: &InstallOptions, current: bool, path: &Path, text: &str, out: &mut dyn Write) -> Result<()> {
+fn rehearse(options: &InstallOptions, current: bool, done: bool, path: &Path, text: &str, out: &mut dyn Write) -> Result<()> {
     if current {
         writeln!(out, "{} is as it should be.", path.display())?;
     } else {
         writeln!(out, "Would write {}:\n\n{text}", path.display())?;
     }
-    for words in options.starting(path, current) {
+    if done {
+        writeln!(out, "It runs: there is nothing to do.")?;
+        return Ok(());
+    }
+    for words in options.starting(path, current && !options.is_outdated()) {
         writeln!(out, "Would run: {}", words.join(" "))?;
     }
     Ok(())

@@ -83,10 +83,11 @@ impl Source {
             let child = step.directory.join(&step.name);
             let next = route.steps.get(at + 1).is_some_and(|next| next.directory == child);
             let above_home = self.home.as_ref().is_some_and(|home| home.starts_with(&child));
-            let watch = if next && above_home { None } else { self.watch(&step.directory, DIRECTORY)? };
+            let left_out = next && above_home;
+            let watch = if left_out { None } else { self.watch(&step.directory, DIRECTORY)? };
             // A name in a directory that can't be watched: nobody tells when it is given to
             // another. A directory of that name tells itself when it is moved or deleted.
-            covered &= owed.is_none_or(|owed| watch.is_some() && owed == step.directory);
+            covered &= owed.is_none_or(|owed| (watch.is_some() || left_out) && owed == step.directory);
             owed = match watch {
                 Some(watch) => {
                     let name = Some(step.name.clone());
