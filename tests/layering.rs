@@ -24,9 +24,9 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("watcher", &["clock", "filesystem"]),
     ("view", &["config", "core", "paths", "protocol"]),
     ("consumers", &["clock", "config", "core", "envfile", "salt", "secret", "worker"]),
-    ("worker", &["config", "consumers", "core", "envfile", "filesystem", "keys", "salt", "secret"]),
+    ("worker", &["config", "consumers", "core", "envfile", "filesystem", "keys", "log", "salt", "secret"]),
     ("daemon", &["clock", "config", "core", "cron", "desktop", "paths", "protocol", "salt", "store", "view", "watcher", "worker"]),
-    ("client", &["clock", "config", "core", "cron", "paths", "protocol", "service", "store", "view"]),
+    ("client", &["clock", "config", "core", "cron", "log", "paths", "protocol", "service", "store", "view"]),
     ("cli", &["client", "consumers", "daemon", "log", "paths", "worker"]),
 ];
 

@@ -16,18 +16,11 @@ pub(super) fn hint(source: &[u8], name: &str) -> Option<String> {
     if source.starts_with(b"\xff\xfe") || source.starts_with(b"\xfe\xff") {
         return Some("the file is UTF-16; shells need UTF-8 or ASCII".to_owned());
     }
-    let found = source
-        .split(|byte| *byte == b'\n')
-        .filter_map(|line| in_line(line, name.as_bytes()))
-        .max_by_key(rank)?;
+    let found = source.split(|byte| *byte == b'\n').filter_map(|line| in_line(line, name.as_bytes())).max_by_key(rank)?;
     let text = match found {
-        Finding::OtherCase => {
-            "the file has the name in other letter case; names are case-sensitive"
-        }
+        Finding::OtherCase => "the file has the name in other letter case; names are case-sensitive",
         Finding::Commented => "the assignment is commented out",
-        Finding::Nested => {
-            "it is only assigned where that doesn't last, as in a subshell, or where it isn't reached"
-        }
+        Finding::Nested => "it is only assigned where that doesn't last, as in a subshell, or where it isn't reached",
         Finding::Elsewhere(text) => text,
     };
     Some(text.to_owned())
@@ -48,8 +41,7 @@ pub(super) fn dialect(source: &[u8], name: &str) -> Option<&'static str> {
     })
 }
 
-const PLACEHOLDER: &str =
-    "the value starts with `<`, which a shell takes for a redirection: is it a placeholder?";
+const PLACEHOLDER: &str = "the value starts with `<`, which a shell takes for a redirection: is it a placeholder?";
 
 fn rank(finding: &Finding) -> u8 {
     match finding {
@@ -67,10 +59,7 @@ fn in_line(line: &[u8], name: &[u8]) -> Option<Finding> {
     let after = &rest[name.len()..];
     let before = trim_start(before);
     if before.first() == Some(&b'#') {
-        return trim_start(after)
-            .first()
-            .is_some_and(|byte| *byte == b'=')
-            .then_some(Finding::Commented);
+        return trim_start(after).first().is_some_and(|byte| *byte == b'=').then_some(Finding::Commented);
     }
     if &rest[..name.len()] != name {
         return after.starts_with(b"=").then_some(Finding::OtherCase);
@@ -83,11 +72,7 @@ fn in_line(line: &[u8], name: &[u8]) -> Option<Finding> {
     }
     let value = after.strip_prefix(b"=")?;
     let starts = matches!(trim_end(before), b"" | b"export");
-    Some(
-        cut_value(value)
-            .filter(|_| starts)
-            .map_or(Finding::Nested, Finding::Elsewhere),
-    )
+    Some(cut_value(value).filter(|_| starts).map_or(Finding::Nested, Finding::Elsewhere))
 }
 
 /// Where `name` stands on its own in `line`, in any case of letters; the exact name is preferred.
@@ -95,20 +80,11 @@ fn position(line: &[u8], name: &[u8]) -> Option<usize> {
     let whole = |at: &usize| {
         let before = at.checked_sub(1).and_then(|at| line.get(at));
         let after = line.get(at + name.len());
-        !before.is_some_and(|byte| is_name_byte(*byte))
-            && !after.is_some_and(|byte| is_name_byte(*byte))
+        !before.is_some_and(|byte| is_name_byte(*byte)) && !after.is_some_and(|byte| is_name_byte(*byte))
     };
     let windows = || line.windows(name.len().max(1)).enumerate();
-    let exact = windows()
-        .filter(|(_, text)| *text == name)
-        .map(|(at, _)| at)
-        .find(whole);
-    exact.or_else(|| {
-        windows()
-            .filter(|(_, text)| text.eq_ignore_ascii_case(name))
-            .map(|(at, _)| at)
-            .find(whole)
-    })
+    let exact = windows().filter(|(_, text)| *text == name).map(|(at, _)| at).find(whole);
+    exact.or_else(|| windows().filter(|(_, text)| text.eq_ignore_ascii_case(name)).map(|(at, _)| at).find(whole))
 }
 
 fn other_dialect(before: &[u8], after: &[u8]) -> Option<&'static str> {
@@ -116,9 +92,7 @@ fn other_dialect(before: &[u8], after: &[u8]) -> Option<&'static str> {
     let value = after.strip_prefix(b"=");
     let spaced = trim_start(after);
     if before.starts_with(b"\xef\xbb\xbf") {
-        return Some(
-            "a byte-order mark stands before the command, so that the shell doesn't know it",
-        );
+        return Some("a byte-order mark stands before the command, so that the shell doesn't know it");
     }
     if contains(before, b"\xc2\xa0") || contains(before, b"\xe2\x80") || contains(before, b"\x0c") {
         return Some("an invisible character stands before the name");
@@ -130,9 +104,7 @@ fn other_dialect(before: &[u8], after: &[u8]) -> Option<&'static str> {
         return Some("this is csh's syntax; a shell needs `export NAME='…'`");
     }
     if word.starts_with(b"set") && value.is_some() {
-        return Some(
-            "this is the syntax of Windows' command prompt; a shell needs `export NAME='…'`",
-        );
+        return Some("this is the syntax of Windows' command prompt; a shell needs `export NAME='…'`");
     }
     if word.starts_with(b"set") && after.starts_with(b" ") {
         return Some("this is fish's syntax; bash and zsh need `export NAME='…'`");
@@ -143,10 +115,7 @@ fn other_dialect(before: &[u8], after: &[u8]) -> Option<&'static str> {
     if after.starts_with(b"\":") {
         return Some("this is JSON; a shell needs `export NAME='…'`");
     }
-    if [&b":="[..], b"?=", b"::="]
-        .iter()
-        .any(|operator| spaced.starts_with(operator))
-    {
+    if [&b":="[..], b"?=", b"::="].iter().any(|operator| spaced.starts_with(operator)) {
         return Some("this is make's syntax; a shell needs `export NAME='…'`");
     }
     if after.starts_with(b":") {
@@ -171,34 +140,19 @@ fn without_value(word: &[u8], after: &[u8]) -> Option<&'static str> {
 
 /// What goes wrong after `NAME=`.
 fn cut_value(value: &[u8]) -> Option<&'static str> {
-    if [
-        &b"\xe2\x80\x9c"[..],
-        b"\xe2\x80\x9d",
-        b"\xe2\x80\x98",
-        b"\xe2\x80\x99",
-    ]
-    .iter()
-    .any(|quote| value.starts_with(quote))
-    {
+    if [&b"\xe2\x80\x9c"[..], b"\xe2\x80\x9d", b"\xe2\x80\x98", b"\xe2\x80\x99"].iter().any(|quote| value.starts_with(quote)) {
         return Some("the value stands in typographic quotes, which don't quote; use ' or \"");
     }
     if value.starts_with(b"<") {
         return Some(PLACEHOLDER);
     }
-    if value
-        .first()
-        .is_some_and(|byte| matches!(byte, b' ' | b'\t'))
-    {
+    if value.first().is_some_and(|byte| matches!(byte, b' ' | b'\t')) {
         return Some("a space stands after `=`; a shell takes none around it");
     }
-    let unquoted = !value
-        .iter()
-        .any(|byte| matches!(byte, b'\'' | b'"' | b'\\'));
+    let unquoted = !value.iter().any(|byte| matches!(byte, b'\'' | b'"' | b'\\'));
     let has = |wanted: &[u8]| value.iter().any(|byte| wanted.contains(byte));
     if unquoted && has(b" \t") {
-        return Some(
-            "the value has an unquoted space: a shell takes what follows for a command, and the value for it alone",
-        );
+        return Some("the value has an unquoted space: a shell takes what follows for a command, and the value for it alone");
     }
     if unquoted && has(b"&|;()") {
         return Some("the value has an unquoted operator, where a shell ends it");
@@ -211,18 +165,11 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
 }
 
 fn trim_start(text: &[u8]) -> &[u8] {
-    let blanks = text
-        .iter()
-        .take_while(|byte| matches!(byte, b' ' | b'\t'))
-        .count();
+    let blanks = text.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
     &text[blanks..]
 }
 
 fn trim_end(text: &[u8]) -> &[u8] {
-    let blanks = text
-        .iter()
-        .rev()
-        .take_while(|byte| matches!(byte, b' ' | b'\t'))
-        .count();
+    let blanks = text.iter().rev().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
     &text[..text.len() - blanks]
 }

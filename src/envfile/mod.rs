@@ -31,14 +31,8 @@ use syntax::{FailureKind, is_name};
 pub fn read(source: &[u8], home: &[u8]) -> Reading {
     let program = scan::scan(source);
     let findings = eval::evaluate(&program, source, home);
-    let unfinished =
-        matches!(&program.failure, Some((_, failure)) if failure.kind == FailureKind::Unfinished);
-    let newlines = source
-        .iter()
-        .enumerate()
-        .filter(|(_, byte)| **byte == b'\n')
-        .map(|(at, _)| at)
-        .collect();
+    let unfinished = matches!(&program.failure, Some((_, failure)) if failure.kind == FailureKind::Unfinished);
+    let newlines = source.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at).collect();
     Reading {
         source: source.to_vec(),
         newlines,
@@ -113,10 +107,7 @@ impl Reading {
     /// What is known of `name`.
     pub fn variable(&self, name: &str) -> Answer {
         if let Some(at) = self.nul {
-            return Answer::Broken {
-                reason: "the file holds NUL bytes".to_owned(),
-                line: self.line(at),
-            };
+            return Answer::Broken { reason: "the file holds NUL bytes".to_owned(), line: self.line(at) };
         }
         if !is_name(name.as_bytes()) {
             return Answer::Unset { hint: None };
@@ -131,10 +122,7 @@ impl Reading {
         let variable = self.findings.variable(name.as_bytes());
         if owner(name.as_bytes()) != Owner::File {
             let line = self.line(variable.at);
-            return Answer::Dynamic {
-                reason: "the variable belongs to the shell itself".to_owned(),
-                line,
-            };
+            return Answer::Dynamic { reason: "the variable belongs to the shell itself".to_owned(), line };
         }
         self.answer(name, variable)
     }
@@ -146,33 +134,18 @@ impl Reading {
                 let (reason, line) = self.told_of(name, reason);
                 Answer::Dynamic { reason, line }
             }
-            Value::Untouched => Answer::Unset {
-                hint: hint::hint(&self.source, name),
-            },
-            Value::Unset => Answer::Unset {
-                hint: Some("the file unsets it".to_owned()),
-            },
+            Value::Untouched => Answer::Unset { hint: hint::hint(&self.source, name) },
+            Value::Unset => Answer::Unset { hint: Some("the file unsets it".to_owned()) },
             Value::Known { depends, .. } if !depends.is_empty() => {
-                let depends_on = depends
-                    .iter()
-                    .map(|name| String::from_utf8_lossy(name).into_owned())
-                    .collect();
+                let depends_on = depends.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
                 Answer::Inherited { depends_on, line }
             }
             Value::Known { bytes, .. } => match variable.exported {
                 Some(exported) => {
                     let literal = variable.literal.filter(|literal| !literal.append);
-                    Answer::Static {
-                        value: bytes,
-                        exported,
-                        line,
-                        span: literal.map(|literal| literal.span),
-                    }
+                    Answer::Static { value: bytes, exported, line, span: literal.map(|literal| literal.span) }
                 }
-                None => Answer::Dynamic {
-                    reason: "whether it is exported depends on running the file".to_owned(),
-                    line,
-                },
+                None => Answer::Dynamic { reason: "whether it is exported depends on running the file".to_owned(), line },
             },
         }
     }
@@ -187,9 +160,7 @@ impl Reading {
             let Ok(text) = std::str::from_utf8(&name) else {
                 continue;
             };
-            if let Answer::Static {
-                value, exported, ..
-            } = self.variable(text)
+            if let Answer::Static { value, exported, .. } = self.variable(text)
                 && (exported || plain)
             {
                 exports.push((name, value));
@@ -219,11 +190,7 @@ impl Reading {
     /// The lines of every literal `NAME=…` that is reached unconditionally, in order: all but the last are overridden.
     /// `NAME+=…` adds to an assignment and isn't counted.
     pub fn assignments(&self, name: &str) -> Vec<usize> {
-        let named = self
-            .findings
-            .assignments
-            .iter()
-            .filter(|(assigned, _)| assigned == name.as_bytes());
+        let named = self.findings.assignments.iter().filter(|(assigned, _)| assigned == name.as_bytes());
         named.map(|(_, at)| self.line(*at)).collect()
     }
 
@@ -237,11 +204,9 @@ impl Reading {
     /// it: it may be half written.
     pub fn cut_short(&self, name: &str) -> bool {
         let variable = self.findings.variable(name.as_bytes());
-        variable.literal.is_some_and(|literal| {
-            literal.span.end == self.source.len()
-                && !literal.ends_quoted
-                && self.source.last() != Some(&b'\n')
-        })
+        variable
+            .literal
+            .is_some_and(|literal| literal.span.end == self.source.len() && !literal.ends_quoted && self.source.last() != Some(&b'\n'))
     }
 
     /// A reason in words; where the file was written for another reader, that is what helps.

@@ -32,8 +32,7 @@ const SHELL: &str = " _ ARGC BASHOPTS BASHPID BASH BASH_ALIASES BASH_ARGC BASH_A
     dis_saliases functions_source GLOBIGNORE GLOBSORT ";
 
 /// Variables that change how a shell goes on reading the file.
-const READING: &str =
-    " BASH_COMPAT HISTCHARS KEYBOARD_HACK POSIXLY_CORRECT aliases functions histchars options ";
+const READING: &str = " BASH_COMPAT HISTCHARS KEYBOARD_HACK POSIXLY_CORRECT aliases functions histchars options ";
 
 /// Variables of the shell that take any text.
 const TEXT: &str = " CDPATH FPATH IFS MAILPATH MANPATH NULLCMD PROMPT PROMPT2 PROMPT3 PROMPT4 PS1 PS2 PS3 PS4 READNULLCMD \
@@ -53,8 +52,7 @@ pub(super) fn is_number(name: &[u8]) -> bool {
 }
 
 fn listed(list: &str, name: &[u8]) -> bool {
-    list.split_ascii_whitespace()
-        .any(|listed| listed.as_bytes() == name)
+    list.split_ascii_whitespace().any(|listed| listed.as_bytes() == name)
 }
 
 /// Whose variable `name` is.

@@ -32,12 +32,7 @@ impl Word {
     /// The word's text where it is wholly literal and no part of it is quoted: only such a word can be a keyword.
     pub(super) fn bare(&self) -> Option<&[u8]> {
         match &self.pieces[..] {
-            [
-                Piece::Text {
-                    bytes,
-                    quoted: false,
-                },
-            ] => Some(bytes),
+            [Piece::Text { bytes, quoted: false }] => Some(bytes),
             _ => None,
         }
     }
@@ -45,10 +40,7 @@ impl Word {
     /// The parts of the text that are neither quoted nor expanded.
     pub(super) fn unquoted(&self) -> impl Iterator<Item = &[u8]> {
         self.pieces.iter().filter_map(|piece| match piece {
-            Piece::Text {
-                bytes,
-                quoted: false,
-            } => Some(&bytes[..]),
+            Piece::Text { bytes, quoted: false } => Some(&bytes[..]),
             _ => None,
         })
     }
@@ -62,11 +54,7 @@ pub(super) enum Piece {
     /// A `~` that stands for HOME.
     Home,
     /// `$name` and the forms of `${name…}` that are understood.
-    Param {
-        name: Bytes,
-        form: Form,
-        quoted: bool,
-    },
+    Param { name: Bytes, form: Form, quoted: bool },
     /// `$((…))` or `$[…]`.
     Arithmetic(Arithmetic),
     /// What can't be told without running it.
@@ -265,8 +253,7 @@ pub(super) struct Program {
 
 /// Whether `text` can be the name of a variable.
 pub(super) fn is_name(text: &[u8]) -> bool {
-    matches!(text.first(), Some(first) if first.is_ascii_alphabetic() || *first == b'_')
-        && text.iter().copied().all(is_name_byte)
+    matches!(text.first(), Some(first) if first.is_ascii_alphabetic() || *first == b'_') && text.iter().copied().all(is_name_byte)
 }
 
 /// Whether a name can go on with `byte`.
@@ -276,8 +263,5 @@ pub(super) fn is_name_byte(byte: u8) -> bool {
 
 /// Every run of name bytes in `text` that is a name.
 pub(super) fn names_in(text: &[u8]) -> Vec<Bytes> {
-    text.split(|byte| !is_name_byte(*byte))
-        .filter(|run| is_name(run))
-        .map(<[u8]>::to_vec)
-        .collect()
+    text.split(|byte| !is_name_byte(*byte)).filter(|run| is_name(run)).map(<[u8]>::to_vec).collect()
 }

@@ -9,15 +9,9 @@ fn key(source: &str) -> String {
 
 fn describe(answer: &Answer) -> String {
     match answer {
-        Answer::Static {
-            value, exported, ..
-        } => {
+        Answer::Static { value, exported, .. } => {
             let value = String::from_utf8_lossy(value);
-            if *exported {
-                format!("exported {value}")
-            } else {
-                format!("shell {value}")
-            }
+            if *exported { format!("exported {value}") } else { format!("shell {value}") }
         }
         Answer::Inherited { depends_on, .. } => format!("inherited {}", depends_on.join(",")),
         Answer::Unset { .. } => "unset".to_owned(),
@@ -64,11 +58,7 @@ fn export_states() {
 
 #[test]
 fn the_last_assignment_wins() {
-    check(&[
-        ("KEY=a; KEY=b\nKEY=c", "shell c"),
-        ("KEY=a\nKEY+=b", "shell ab"),
-        ("KEY=a\nreturn\nKEY=b", "shell a"),
-    ]);
+    check(&[("KEY=a; KEY=b\nKEY=c", "shell c"), ("KEY=a\nKEY+=b", "shell ab"), ("KEY=a\nreturn\nKEY=b", "shell a")]);
 }
 
 #[test]
@@ -157,27 +147,16 @@ fn hints_name_the_other_syntax() {
 #[test]
 fn spans_cover_the_value_word() {
     let source = "export KEY='a b' # x\n";
-    let Answer::Static {
-        span: Some(span),
-        line: 1,
-        ..
-    } = read(source.as_bytes(), b"").variable("KEY")
-    else {
+    let Answer::Static { span: Some(span), line: 1, .. } = read(source.as_bytes(), b"").variable("KEY") else {
         panic!("not literal");
     };
     assert_eq!(&source[span], "'a b'");
-    assert!(matches!(
-        read(b"KEY=a\nKEY+=b", b"").variable("KEY"),
-        Answer::Static { span: None, .. }
-    ));
+    assert!(matches!(read(b"KEY=a\nKEY+=b", b"").variable("KEY"), Answer::Static { span: None, .. }));
 }
 
 #[test]
 fn assignments_are_listed_by_line() {
-    assert_eq!(
-        read(b"KEY=a\n\nexport KEY=b\nif x; then KEY=c; fi\n", b"").assignments("KEY"),
-        [1, 3]
-    );
+    assert_eq!(read(b"KEY=a\n\nexport KEY=b\nif x; then KEY=c; fi\n", b"").assignments("KEY"), [1, 3]);
 }
 
 #[test]
@@ -193,13 +172,7 @@ fn a_half_written_value_is_cut_short() {
 fn plain_files_export_everything() {
     let reading = read(b"A=1\nKEY='b c'\nC=$X\n", b"");
     assert_eq!(reading.style(), Style::Plain);
-    assert_eq!(
-        reading.exports(),
-        [
-            (b"A".to_vec(), b"1".to_vec()),
-            (b"KEY".to_vec(), b"b c".to_vec())
-        ]
-    );
+    assert_eq!(reading.exports(), [(b"A".to_vec(), b"1".to_vec()), (b"KEY".to_vec(), b"b c".to_vec())]);
     let reading = read(b"A=1\nexport KEY=x\nunset B\n", b"");
     assert_eq!(reading.style(), Style::Shell);
     assert_eq!(reading.exports(), [(b"KEY".to_vec(), b"x".to_vec())]);
@@ -209,19 +182,7 @@ fn plain_files_export_everything() {
 #[test]
 fn hostile_files_end_soon() {
     const SIZE: usize = 1 << 15;
-    for part in [
-        "(",
-        "((",
-        "$((",
-        "${A:-",
-        "\"$(",
-        "A=$A$A\n",
-        "`\\`",
-        "A=$B[",
-        "f() { f; f; }; f\n",
-        "while :; do ",
-        "A[",
-    ] {
+    for part in ["(", "((", "$((", "${A:-", "\"$(", "A=$A$A\n", "`\\`", "A=$B[", "f() { f; f; }; f\n", "while :; do ", "A["] {
         let source = format!("A=x\n{}", part.repeat(SIZE / part.len()));
         describe(&read(source.as_bytes(), b"").variable("KEY"));
     }

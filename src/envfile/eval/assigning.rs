@@ -36,8 +36,7 @@ pub(super) const ASSIGNING: [&[u8]; 26] = [
 impl<'a> Evaluator<'a> {
     /// `printf -v NAME` and zsh's `print -v NAME` assign.
     pub(super) fn printf(&mut self, arguments: &'a [Word], literals: &[Option<Bytes>]) {
-        let option =
-            |argument: &Option<Bytes>| argument.as_ref().is_some_and(|text| text.starts_with(b"-"));
+        let option = |argument: &Option<Bytes>| argument.as_ref().is_some_and(|text| text.starts_with(b"-"));
         let starts_option = |word: &Word| match word.pieces.first() {
             Some(Piece::Text { bytes, .. }) => bytes.is_empty() || bytes.starts_with(b"-"),
             _ => true,
@@ -60,10 +59,7 @@ impl<'a> Evaluator<'a> {
         }
         for literal in literals.iter().flatten() {
             for name in option_names(literal) {
-                self.forget(
-                    &name,
-                    "it is assigned by a builtin such as `read` or `printf -v`",
-                );
+                self.forget(&name, "it is assigned by a builtin such as `read` or `printf -v`");
                 let mut variable = self.state.get(&name);
                 variable.typed = true;
                 self.state.put(&name, variable);
@@ -79,12 +75,6 @@ impl<'a> Evaluator<'a> {
 /// Every name that an argument may stand for: an option may have it glued to its letters, as in `-vNAME`.
 fn option_names(argument: &[u8]) -> Vec<Bytes> {
     const MOST_LETTERS: usize = 8;
-    let letters = if argument.starts_with(b"-") {
-        argument.len().min(MOST_LETTERS)
-    } else {
-        1
-    };
-    (0..letters.max(1))
-        .flat_map(|skipped| names_in(&argument[skipped.min(argument.len())..]))
-        .collect()
+    let letters = if argument.starts_with(b"-") { argument.len().min(MOST_LETTERS) } else { 1 };
+    (0..letters.max(1)).flat_map(|skipped| names_in(&argument[skipped.min(argument.len())..])).collect()
 }

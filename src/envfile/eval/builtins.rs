@@ -54,30 +54,17 @@ const RESERVED: [&[u8]; 40] = [
 
 /// Signals that nothing in a file that is being sourced raises.
 const QUIET_SIGNALS: [&[u8]; 14] = [
-    b"0", b"EXIT", b"INT", b"TERM", b"HUP", b"QUIT", b"USR1", b"USR2", b"SIGINT", b"SIGTERM",
-    b"SIGHUP", b"SIGQUIT", b"SIGUSR1", b"SIGUSR2",
+    b"0", b"EXIT", b"INT", b"TERM", b"HUP", b"QUIT", b"USR1", b"USR2", b"SIGINT", b"SIGTERM", b"SIGHUP", b"SIGQUIT", b"SIGUSR1", b"SIGUSR2",
 ];
 
 impl<'a> Evaluator<'a> {
     /// Runs a command by its name.
-    pub(super) fn call(
-        &mut self,
-        name: &[u8],
-        caller: Caller,
-        arguments: &'a [Word],
-        assignments: &'a [Assignment],
-    ) -> Status {
+    pub(super) fn call(&mut self, name: &[u8], caller: Caller, arguments: &'a [Word], assignments: &'a [Assignment]) -> Status {
         // The assignments among the arguments of a declaration aren't patterns.
         let assignment = |word: &Word| DECLARATIONS.contains(&name) && word.assignment.is_some();
-        if arguments
-            .iter()
-            .any(|word| !assignment(word) && glob_risk(std::slice::from_ref(word)))
-        {
+        if arguments.iter().any(|word| !assignment(word) && glob_risk(std::slice::from_ref(word))) {
             self.may_stop("zsh stops where a pattern matches no file");
-            self.forget_assigned(
-                assignments,
-                "zsh may keep it when a pattern matches no file",
-            );
+            self.forget_assigned(assignments, "zsh may keep it when a pattern matches no file");
         }
         if self.aliases.contains(name) {
             self.may_stop("a command that may be an alias");
@@ -105,8 +92,7 @@ impl<'a> Evaluator<'a> {
         for assignment in assignments {
             let value = self.assigned_value(assignment, false);
             drop(value);
-            let fragile =
-                self.state.get(&assignment.name).readonly || self.state.get(&assignment.name).typed;
+            let fragile = self.state.get(&assignment.name).readonly || self.state.get(&assignment.name).typed;
             match owner(&assignment.name) {
                 Owner::Reading => {
                     self.poison("a variable that changes how the shell reads the file");
@@ -130,17 +116,8 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    fn builtin(
-        &mut self,
-        name: &[u8],
-        arguments: &'a [Word],
-        literals: &[Option<Bytes>],
-        assignments: &'a [Assignment],
-    ) -> Status {
-        if !matches!(name, b":" | b"true" | b"false" | b"echo" | b"test" | b"[")
-            && !arguments.is_empty()
-            && SPECIAL.contains(&name)
-        {
+    fn builtin(&mut self, name: &[u8], arguments: &'a [Word], literals: &[Option<Bytes>], assignments: &'a [Assignment]) -> Status {
+        if !matches!(name, b":" | b"true" | b"false" | b"echo" | b"test" | b"[") && !arguments.is_empty() && SPECIAL.contains(&name) {
             self.forget_assigned(assignments, "an assignment before a special builtin");
         }
         match name {
@@ -149,9 +126,7 @@ impl<'a> Evaluator<'a> {
             b"test" | b"[" => self.test_builtin(arguments),
             b"command" => self.command_builtin(arguments, literals),
             b"builtin" => self.builtin_builtin(arguments, literals),
-            b"return" | b"exit" | b"logout" | b"bye" | b"break" | b"continue" | b"shift"
-                if !plain_number(literals) =>
-            {
+            b"return" | b"exit" | b"logout" | b"bye" | b"break" | b"continue" | b"shift" if !plain_number(literals) => {
                 self.may_stop("bash and zsh differ on the arguments of `return` and `exit`");
                 self.forget_all("bash and zsh differ on the arguments of `return` and `exit`");
             }
@@ -173,11 +148,7 @@ impl<'a> Evaluator<'a> {
             }
             b"trap" => self.trap(literals),
             b"return" => {
-                self.halt = Some(if self.calls > 0 {
-                    Halt::Function
-                } else {
-                    Halt::File
-                });
+                self.halt = Some(if self.calls > 0 { Halt::Function } else { Halt::File });
             }
             b"exit" | b"logout" | b"bye" => self.stop_file(),
             b"break" | b"continue" | b"suspend" => {
@@ -197,21 +168,9 @@ impl<'a> Evaluator<'a> {
 
     /// zsh takes the operands of number comparisons for arithmetic.
     fn test_builtin(&mut self, arguments: &'a [Word]) {
-        let compares = |word: &Word| {
-            matches!(
-                word.bare(),
-                Some(b"-eq" | b"-ne" | b"-lt" | b"-le" | b"-gt" | b"-ge")
-            )
-        };
-        for (index, _) in arguments
-            .iter()
-            .enumerate()
-            .filter(|(_, word)| compares(word))
-        {
-            for side in [index.checked_sub(1), index.checked_add(1)]
-                .into_iter()
-                .flatten()
-            {
+        let compares = |word: &Word| matches!(word.bare(), Some(b"-eq" | b"-ne" | b"-lt" | b"-le" | b"-gt" | b"-ge"));
+        for (index, _) in arguments.iter().enumerate().filter(|(_, word)| compares(word)) {
+            for side in [index.checked_sub(1), index.checked_add(1)].into_iter().flatten() {
                 if let Some(word) = arguments.get(side) {
                     self.number(word);
                 }
@@ -247,12 +206,9 @@ impl<'a> Evaluator<'a> {
             Some(Some(name)) => {
                 let name = name.clone();
                 self.may_stop("a builtin that one of the shells may not have");
-                self.maybe(
-                    "a builtin that one of the shells may not have",
-                    |evaluator| {
-                        evaluator.call(&name, Caller::Indirect, &arguments[1..], &[]);
-                    },
-                );
+                self.maybe("a builtin that one of the shells may not have", |evaluator| {
+                    evaluator.call(&name, Caller::Indirect, &arguments[1..], &[]);
+                });
             }
             Some(None) => {
                 self.may_stop("a builtin whose name is only known at run time");
@@ -263,14 +219,8 @@ impl<'a> Evaluator<'a> {
 
     /// Aliases: zsh expands them in files, bash only where it is interactive.
     fn alias(&mut self, arguments: &'a [Word], literals: &[Option<Bytes>]) {
-        let expands = |text: &[u8]| {
-            text.windows(2)
-                .any(|pair| matches!(pair, b"==" | b"=~" | b":=" | b":~"))
-        };
-        if arguments
-            .iter()
-            .any(|word| word.literal().is_none() || word.unquoted().any(expands))
-        {
+        let expands = |text: &[u8]| text.windows(2).any(|pair| matches!(pair, b"==" | b"=~" | b":=" | b":~"));
+        if arguments.iter().any(|word| word.literal().is_none() || word.unquoted().any(expands)) {
             self.may_stop("zsh expands the arguments of `alias` as those of `export`");
         }
         for argument in literals {
@@ -287,8 +237,7 @@ impl<'a> Evaluator<'a> {
             let (name, text) = argument.split_at(equals);
             let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.~".contains(byte);
             let blank_end = text.last().is_some_and(|byte| matches!(byte, b' ' | b'\t'));
-            let assignment_like =
-                !name.iter().all(plain) || name.is_empty() || name == b"." || name == b"-";
+            let assignment_like = !name.iter().all(plain) || name.is_empty() || name == b"." || name == b"-";
             if assignment_like || blank_end || RESERVED.contains(&name) {
                 self.poison("an alias that may change how the file is read");
             }
@@ -297,11 +246,7 @@ impl<'a> Evaluator<'a> {
     }
 
     fn trap(&mut self, literals: &[Option<Bytes>]) {
-        let quiet = |signal: &Option<Bytes>| {
-            signal
-                .as_deref()
-                .is_some_and(|name| QUIET_SIGNALS.contains(&name))
-        };
+        let quiet = |signal: &Option<Bytes>| signal.as_deref().is_some_and(|name| QUIET_SIGNALS.contains(&name));
         match literals {
             [] => {}
             [_, signals @ ..] if signals.iter().all(quiet) => {}
@@ -311,18 +256,14 @@ impl<'a> Evaluator<'a> {
 }
 
 /// Builtins for which some shells keep the assignments before them.
-const SPECIAL: [&[u8]; 12] = [
-    b".", b"eval", b"exec", b"exit", b"return", b"set", b"shift", b"source", b"times", b"trap",
-    b"unset", b"command",
-];
+const SPECIAL: [&[u8]; 12] =
+    [b".", b"eval", b"exec", b"exit", b"return", b"set", b"shift", b"source", b"times", b"trap", b"unset", b"command"];
 
 /// No argument, or one that is a number: zsh takes anything else for arithmetic, or goes on.
 fn plain_number(literals: &[Option<Bytes>]) -> bool {
     match literals {
         [] => true,
-        [Some(number)] => {
-            !number.is_empty() && number.len() < 4 && number.iter().all(u8::is_ascii_digit)
-        }
+        [Some(number)] => !number.is_empty() && number.len() < 4 && number.iter().all(u8::is_ascii_digit),
         _ => false,
     }
 }

@@ -1,8 +1,6 @@
 //! Lists, pipelines and compound commands.
 
-use super::super::syntax::{
-    AndOr, Assignment, Command, Joint, List, Pipeline, Redirection, Simple, Word,
-};
+use super::super::syntax::{AndOr, Assignment, Command, Joint, List, Pipeline, Redirection, Simple, Word};
 use super::declare::Caller;
 use super::{Evaluator, Halt};
 
@@ -29,15 +27,12 @@ impl<'a> Evaluator<'a> {
         if item.background {
             // All of it runs in a subshell; but of several pipelines zsh keeps the first in the shell itself.
             if !item.rest.is_empty() {
-                self.maybe(
-                    "bash and zsh differ on `&` after `&&` or `||`",
-                    |evaluator| {
-                        let mut status = evaluator.pipeline(&item.first);
-                        for (joint, pipeline) in &item.rest {
-                            status = evaluator.joined(status, *joint, pipeline);
-                        }
-                    },
-                );
+                self.maybe("bash and zsh differ on `&` after `&&` or `||`", |evaluator| {
+                    let mut status = evaluator.pipeline(&item.first);
+                    for (joint, pipeline) in &item.rest {
+                        status = evaluator.joined(status, *joint, pipeline);
+                    }
+                });
                 return None;
             }
             return Some(true);
@@ -76,21 +71,14 @@ impl<'a> Evaluator<'a> {
         let status = match &pipeline.commands[..] {
             [command] => self.command(command),
             [.., last] => {
-                self.maybe(
-                    "the end of a pipeline runs in a subshell in bash alone",
-                    |evaluator| {
-                        evaluator.command(last);
-                    },
-                );
+                self.maybe("the end of a pipeline runs in a subshell in bash alone", |evaluator| {
+                    evaluator.command(last);
+                });
                 None
             }
             [] => None,
         };
-        if pipeline.negated {
-            status.map(|status| !status)
-        } else {
-            status
-        }
+        if pipeline.negated { status.map(|status| !status) } else { status }
     }
 
     pub(super) fn command(&mut self, command: &'a Command) -> Status {
@@ -102,20 +90,11 @@ impl<'a> Evaluator<'a> {
             Command::Simple(simple) => self.simple(simple),
             Command::Group(list) => self.list(list),
             Command::Subshell => None,
-            Command::If {
-                branches,
-                otherwise,
-            } => {
+            Command::If { branches, otherwise } => {
                 self.conditional(branches, otherwise.as_ref());
                 None
             }
-            Command::Loop {
-                names,
-                words,
-                arithmetic,
-                condition,
-                body,
-            } => {
+            Command::Loop { names, words, arithmetic, condition, body } => {
                 self.words(words);
                 self.repeated("it is assigned in a loop", |evaluator| {
                     for name in names {
@@ -253,10 +232,7 @@ impl<'a> Evaluator<'a> {
             self.state.stop(reason);
         }
         let second = self.state.leave(before);
-        match (
-            first_halt == Some(Halt::File),
-            second_halt == Some(Halt::File),
-        ) {
+        match (first_halt == Some(Halt::File), second_halt == Some(Halt::File)) {
             (true, true) => self.stop_file(),
             (true, false) => self.state.adopt(second),
             (false, true) => self.state.adopt(first),
@@ -318,16 +294,9 @@ impl<'a> Evaluator<'a> {
         };
         if glob_risk(std::slice::from_ref(first)) {
             self.may_stop("zsh stops where a pattern matches no file");
-            self.forget_assigned(
-                &simple.assignments,
-                "zsh may keep it when a pattern matches no file",
-            );
+            self.forget_assigned(&simple.assignments, "zsh may keep it when a pattern matches no file");
         }
-        let caller = if first.bare().is_some() {
-            Caller::Plain
-        } else {
-            Caller::Indirect
-        };
+        let caller = if first.bare().is_some() { Caller::Plain } else { Caller::Indirect };
         self.call(&name, caller, arguments, &simple.assignments)
     }
 
@@ -355,26 +324,15 @@ impl<'a> Evaluator<'a> {
     }
 
     /// A command whose name is an expansion. A path is a program; anything else may be any builtin.
-    fn computed_command(
-        &mut self,
-        first: &'a Word,
-        arguments: &'a [Word],
-        assignments: &'a [Assignment],
-    ) -> Status {
+    fn computed_command(&mut self, first: &'a Word, arguments: &'a [Word], assignments: &'a [Assignment]) -> Status {
         use super::super::syntax::{Form, Piece};
-        let slash = first
-            .pieces
-            .iter()
-            .any(|piece| matches!(piece, Piece::Text { bytes, .. } if bytes.contains(&b'/')));
+        let slash = first.pieces.iter().any(|piece| matches!(piece, Piece::Text { bytes, .. } if bytes.contains(&b'/')));
         let single = first.pieces.iter().all(|piece| match piece {
             Piece::Text { .. } | Piece::Home => true,
             Piece::Param { quoted, form, .. } => *quoted && matches!(form, Form::Plain),
             _ => false,
         });
-        self.forget_assigned(
-            assignments,
-            "an assignment before a command whose name is an expansion",
-        );
+        self.forget_assigned(assignments, "an assignment before a command whose name is an expansion");
         self.words(std::slice::from_ref(first));
         self.words(arguments);
         if !(slash && single) {
@@ -389,14 +347,7 @@ impl<'a> Evaluator<'a> {
 pub(super) fn glob_risk(words: &[Word]) -> bool {
     words.iter().any(|word| {
         let bracket = matches!(word.bare(), Some(b"[" | b"="));
-        let equals = word
-            .unquoted()
-            .next()
-            .is_some_and(|text| text.first() == Some(&b'='));
-        !bracket
-            && (equals
-                || word
-                    .unquoted()
-                    .any(|text| text.iter().any(|byte| b"*?[".contains(byte))))
+        let equals = word.unquoted().next().is_some_and(|text| text.first() == Some(&b'='));
+        !bracket && (equals || word.unquoted().any(|text| text.iter().any(|byte| b"*?[".contains(byte))))
     })
 }

@@ -26,13 +26,7 @@ struct Wanted {
 }
 
 impl<'a> Evaluator<'a> {
-    pub(super) fn declare(
-        &mut self,
-        command: &[u8],
-        caller: Caller,
-        arguments: &'a [Word],
-        prefix: &'a [Assignment],
-    ) -> Status {
+    pub(super) fn declare(&mut self, command: &[u8], caller: Caller, arguments: &'a [Word], prefix: &'a [Assignment]) -> Status {
         if command != b"local" && command != b"readonly" {
             self.may_export = true;
         }
@@ -42,17 +36,11 @@ impl<'a> Evaluator<'a> {
                 self.forget(&assignment.name, "an assignment before `export`");
             }
             self.may_stop("a declaration that bash and zsh treat differently");
-            self.forget_arguments(
-                arguments,
-                "a declaration that bash and zsh treat differently",
-            );
+            self.forget_arguments(arguments, "a declaration that bash and zsh treat differently");
             return None;
         }
         let values = self.declared_values(caller, arguments)?;
-        let mut wanted = Wanted {
-            readonly: command == b"readonly",
-            ..Wanted::default()
-        };
+        let mut wanted = Wanted { readonly: command == b"readonly", ..Wanted::default() };
         if command == b"export" {
             wanted.exported = Some(true);
         }
@@ -74,10 +62,7 @@ impl<'a> Evaluator<'a> {
                 options = false;
             } else if options && bytes.len() > 1 && matches!(bytes.first(), Some(b'-' | b'+')) {
                 if !self.option(command, &bytes, &mut wanted) {
-                    self.forget_arguments(
-                        arguments,
-                        "an option that bash and zsh treat differently",
-                    );
+                    self.forget_arguments(arguments, "an option that bash and zsh treat differently");
                     return None;
                 }
             } else {
@@ -112,15 +97,11 @@ impl<'a> Evaluator<'a> {
             self.here = assignment.at;
             let mut value = self.assigned_value(assignment, true);
             if mentions(&assignment.value, &earlier) {
-                value = self.unknown(
-                    "bash and zsh differ on a variable assigned earlier in the same command",
-                );
+                value = self.unknown("bash and zsh differ on a variable assigned earlier in the same command");
             }
             if caller == Caller::Indirect && !is_plain(&assignment.value) {
                 self.may_stop("zsh stops where a pattern matches no file");
-                value = self.unknown(
-                    "`export` that isn't named plainly takes its arguments for ordinary words",
-                );
+                value = self.unknown("`export` that isn't named plainly takes its arguments for ordinary words");
             }
             earlier.insert(assignment.name.clone());
             if self.halted() {
@@ -135,10 +116,7 @@ impl<'a> Evaluator<'a> {
         self.here = assignment.at;
         if wanted.aside {
             self.may_stop("an assignment among options that take none");
-            self.forget(
-                &assignment.name,
-                "an assignment among options that take none",
-            );
+            self.forget(&assignment.name, "an assignment among options that take none");
             return;
         }
         let literal = self.literal_of(assignment);
@@ -286,8 +264,5 @@ fn mentions(word: &Word, names: &HashSet<Bytes>) -> bool {
 
 /// Whether a word means the same however it is read.
 fn is_plain(word: &Word) -> bool {
-    word.literal().is_some()
-        && !word
-            .unquoted()
-            .any(|text| text.iter().any(|byte| b"*?[]{}~=^#:".contains(byte)))
+    word.literal().is_some() && !word.unquoted().any(|text| text.iter().any(|byte| b"*?[]{}~=^#:".contains(byte)))
 }

@@ -26,9 +26,7 @@ const PROTECTED: [&[u8]; 13] = [
 impl<'a> Evaluator<'a> {
     pub(super) fn define(&mut self, name: &'a Bytes, body: &'a Command) {
         if PROTECTED.contains(&&name[..]) || name.starts_with(b"TRAP") {
-            self.poison(
-                "a function with the name of a builtin that bash and zsh treat differently",
-            );
+            self.poison("a function with the name of a builtin that bash and zsh treat differently");
         }
         if self.aliases.contains(name) {
             self.poison("a function with the name of an alias");

@@ -79,9 +79,7 @@ impl Findings {
 
     /// Whether `name` stands after the place where reading had to end.
     pub(super) fn cut_for(&self, name: &[u8]) -> Option<&Cut> {
-        self.cut
-            .as_ref()
-            .filter(|cut| cut.everything || cut.mentions.contains(name))
+        self.cut.as_ref().filter(|cut| cut.everything || cut.mentions.contains(name))
     }
 
     pub(super) fn names(&self) -> Vec<Bytes> {
@@ -107,13 +105,7 @@ pub(super) fn evaluate(program: &Program, source: &[u8], home: &[u8]) -> Finding
     };
     evaluator.program(program);
     let cut = evaluator.cut(program);
-    Findings {
-        state: evaluator.state,
-        poison: evaluator.poison,
-        cut,
-        assignments: evaluator.assignments,
-        may_export: evaluator.may_export,
-    }
+    Findings { state: evaluator.state, poison: evaluator.poison, cut, assignments: evaluator.assignments, may_export: evaluator.may_export }
 }
 
 impl<'a> Evaluator<'a> {
@@ -150,42 +142,19 @@ impl<'a> Evaluator<'a> {
         }
         let rest = self.source.get(start..).unwrap_or_default();
         let quoting = |byte: &u8| matches!(byte, b'\'' | b'"' | b'\\' | b'\n');
-        let bare: Bytes = rest
-            .iter()
-            .copied()
-            .filter(|byte| !matches!(byte, b'\'' | b'"' | b'\\'))
-            .collect();
+        let bare: Bytes = rest.iter().copied().filter(|byte| !matches!(byte, b'\'' | b'"' | b'\\')).collect();
         let joined: Bytes = rest.iter().copied().filter(|byte| !quoting(byte)).collect();
         let mut mentions: HashSet<Bytes> = names_in(rest).into_iter().collect();
         mentions.extend(names_in(&bare));
         mentions.extend(names_in(&joined));
-        let reaches = |name: &Bytes| {
-            self.functions.contains_key(name)
-                || FAR_REACHING.contains(&&name[..])
-                || self.aliases.contains(name)
-        };
-        let computed = bare
-            .windows(7)
-            .any(|window| window == b"export " || window == b"export\t")
-            && bare.contains(&b'$');
+        let reaches = |name: &Bytes| self.functions.contains_key(name) || FAR_REACHING.contains(&&name[..]) || self.aliases.contains(name);
+        let computed = bare.windows(7).any(|window| window == b"export " || window == b"export\t") && bare.contains(&b'$');
         let sources = bare.windows(2).any(|pair| pair == b". ");
-        let everything = failure.kind != FailureKind::Unfinished
-            && (sources || mentions.iter().any(reaches) || (computed && has_computed_name(&bare)));
+        let everything =
+            failure.kind != FailureKind::Unfinished && (sources || mentions.iter().any(reaches) || (computed && has_computed_name(&bare)));
         self.may_export |= mentions.iter().any(|name| EXPORTING.contains(&&name[..]));
-        let at = if failure.at < self.source.len() {
-            failure.at
-        } else {
-            start
-        };
-        Some(Cut {
-            reason: Reason {
-                why: failure.why,
-                at,
-            },
-            kind: failure.kind,
-            mentions,
-            everything,
-        })
+        let at = if failure.at < self.source.len() { failure.at } else { start };
+        Some(Cut { reason: Reason { why: failure.why, at }, kind: failure.kind, mentions, everything })
     }
 
     fn reason(&self, why: &'static str) -> Reason {
@@ -279,16 +248,10 @@ const FAR_REACHING: [&[u8]; 16] = [
 ];
 
 /// Commands that may export.
-const EXPORTING: [&[u8]; 7] = [
-    b"export", b"declare", b"typeset", b"set", b"setopt", b"eval", b"source",
-];
+const EXPORTING: [&[u8]; 7] = [b"export", b"declare", b"typeset", b"set", b"setopt", b"eval", b"source"];
 
 /// Whether an `export` in `text` takes a name from an expansion.
 fn has_computed_name(text: &[u8]) -> bool {
     text.split(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b';'))
-        .any(|word| {
-            word.split(|byte| *byte == b'=')
-                .next()
-                .is_some_and(|name| name.contains(&b'$') || name.contains(&b'`'))
-        })
+        .any(|word| word.split(|byte| *byte == b'=').next().is_some_and(|name| name.contains(&b'$') || name.contains(&b'`')))
 }

@@ -4,17 +4,7 @@ use super::super::syntax::Bytes;
 use super::Evaluator;
 
 /// Options of `set -o` that change nothing for values, in either shell.
-const HARMLESS: [&[u8]; 9] = [
-    b"xtrace",
-    b"verbose",
-    b"emacs",
-    b"vi",
-    b"pipefail",
-    b"noclobber",
-    b"notify",
-    b"ignoreeof",
-    b"noglob",
-];
+const HARMLESS: [&[u8]; 9] = [b"xtrace", b"verbose", b"emacs", b"vi", b"pipefail", b"noclobber", b"notify", b"ignoreeof", b"noglob"];
 
 /// Options of `shopt` that don't change how a file is read.
 const SHOPT: [&[u8]; 14] = [
@@ -74,15 +64,8 @@ impl Evaluator<'_> {
                 }
                 continue;
             }
-            if argument
-                .iter()
-                .skip(1)
-                .any(|letter| !b"aeuxvgU".contains(letter))
-            {
-                if argument
-                    .iter()
-                    .any(|letter| !letter.is_ascii_alphabetic() && !b"+-".contains(letter))
-                {
+            if argument.iter().skip(1).any(|letter| !b"aeuxvgU".contains(letter)) {
+                if argument.iter().any(|letter| !letter.is_ascii_alphabetic() && !b"+-".contains(letter)) {
                     // Not a letter: nothing is set in bash, and zsh stops or sets the letters before it.
                     self.may_stop("an invalid option of `set`");
                     self.state.modes.allexport = None;
@@ -144,11 +127,7 @@ impl Evaluator<'_> {
     /// `setopt` and `unsetopt`, which bash doesn't have.
     pub(super) fn setopt(&mut self, arguments: &[Option<Bytes>]) {
         for argument in arguments {
-            let name = argument.as_deref().map(|name| {
-                String::from_utf8_lossy(name)
-                    .to_lowercase()
-                    .replace('_', "")
-            });
+            let name = argument.as_deref().map(|name| String::from_utf8_lossy(name).to_lowercase().replace('_', ""));
             if !name.is_some_and(|name| SETOPT.iter().any(|known| name.starts_with(known))) {
                 self.poison("an option of zsh that may change how the file is read");
             }
@@ -158,9 +137,7 @@ impl Evaluator<'_> {
     /// `shopt`, which zsh doesn't have.
     pub(super) fn shopt(&mut self, arguments: &[Option<Bytes>]) {
         for argument in arguments {
-            let known = argument.as_deref().is_some_and(|name| {
-                matches!(name, b"-s" | b"-u" | b"-q" | b"-p") || SHOPT.contains(&name)
-            });
+            let known = argument.as_deref().is_some_and(|name| matches!(name, b"-s" | b"-u" | b"-q" | b"-p") || SHOPT.contains(&name));
             if !known {
                 self.poison("an option of bash that may change how the file is read");
             }

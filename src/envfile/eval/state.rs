@@ -32,10 +32,7 @@ pub(crate) enum Value {
 impl Value {
     /// A value that depends on nothing.
     pub(super) fn known(bytes: Bytes) -> Self {
-        Self::Known {
-            bytes,
-            depends: BTreeSet::new(),
-        }
+        Self::Known { bytes, depends: BTreeSet::new() }
     }
 
     /// The value that `self` and `other` agree on.
@@ -100,19 +97,11 @@ impl Variable {
     fn join(self, other: Self, reason: Reason) -> Self {
         Self {
             value: self.value.join(other.value, reason),
-            exported: if self.exported == other.exported {
-                other.exported
-            } else {
-                None
-            },
+            exported: if self.exported == other.exported { other.exported } else { None },
             readonly: self.readonly || other.readonly,
             typed: self.typed || other.typed,
             declared: self.declared || other.declared,
-            literal: if self.literal == other.literal {
-                other.literal
-            } else {
-                None
-            },
+            literal: if self.literal == other.literal { other.literal } else { None },
             ..other
         }
     }
@@ -170,22 +159,13 @@ impl State {
             observed: HashMap::new(),
             stops: Vec::new(),
             clock: 0,
-            modes: Modes {
-                allexport: Some(false),
-                errexit: false,
-                nounset: false,
-                havoc: None,
-            },
+            modes: Modes { allexport: Some(false), errexit: false, nounset: false, havoc: None },
         }
     }
 
     /// What is known of `name` now.
     pub(crate) fn get(&self, name: &[u8]) -> Variable {
-        let mut variable = self
-            .variables
-            .get(name)
-            .cloned()
-            .unwrap_or_else(Variable::untouched);
+        let mut variable = self.variables.get(name).cloned().unwrap_or_else(Variable::untouched);
         if let Some(havoc) = self.modes.havoc
             && havoc.written > variable.written
         {
@@ -225,20 +205,12 @@ impl State {
     /// Forgets every variable.
     pub(super) fn forget_all(&mut self, reason: Reason) {
         let written = self.tick();
-        self.modes.havoc = Some(Havoc {
-            reason,
-            written,
-            stops: self.stops.len(),
-        });
+        self.modes.havoc = Some(Havoc { reason, written, stops: self.stops.len() });
     }
 
     /// Keeps what `name` held at the stops since it was written, before it changes.
     fn observe(&mut self, name: &[u8]) {
-        let raw = self
-            .variables
-            .get(name)
-            .cloned()
-            .unwrap_or_else(Variable::untouched);
+        let raw = self.variables.get(name).cloned().unwrap_or_else(Variable::untouched);
         if let Some(reason) = self.stops.get(raw.stops).copied() {
             self.observe_value(name, raw.clone(), reason);
         }
@@ -315,11 +287,7 @@ impl State {
 
     fn join_modes(&mut self, one: Modes, other: Modes, before: Modes) {
         self.modes = Modes {
-            allexport: if one.allexport == other.allexport {
-                one.allexport
-            } else {
-                None
-            },
+            allexport: if one.allexport == other.allexport { one.allexport } else { None },
             errexit: one.errexit || other.errexit,
             nounset: one.nounset || other.nounset,
             havoc: before.havoc,
@@ -347,13 +315,8 @@ impl State {
             return variable;
         };
         let at = variable.at;
-        let reason = self.stops.first().copied().unwrap_or(Reason {
-            why: "the file may stop early",
-            at,
-        });
-        observed
-            .clone()
-            .join(variable, self.stop_for(observed).unwrap_or(reason))
+        let reason = self.stops.first().copied().unwrap_or(Reason { why: "the file may stop early", at });
+        observed.clone().join(variable, self.stop_for(observed).unwrap_or(reason))
     }
 
     fn stop_for(&self, observed: &Variable) -> Option<Reason> {

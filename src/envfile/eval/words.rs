@@ -17,10 +17,7 @@ impl<'a> Evaluator<'a> {
         let mut unknown = None;
         for piece in &word.pieces {
             match self.piece(piece) {
-                Value::Known {
-                    bytes: more,
-                    depends: on,
-                } => {
+                Value::Known { bytes: more, depends: on } => {
                     bytes.extend(more);
                     depends.extend(on);
                 }
@@ -72,13 +69,10 @@ impl<'a> Evaluator<'a> {
     pub(super) fn arithmetic(&mut self, arithmetic: &Arithmetic) {
         self.may_stop("zsh stops at an error in arithmetic");
         // The text of a variable is itself an expression, so that anything but a number may assign.
-        let evaluates = arithmetic
-            .names
-            .iter()
-            .any(|name| match self.state.get(name).value {
-                Value::Known { bytes, .. } => !bytes.iter().all(u8::is_ascii_digit),
-                Value::Untouched | Value::Unset | Value::Unknown(_) => false,
-            });
+        let evaluates = arithmetic.names.iter().any(|name| match self.state.get(name).value {
+            Value::Known { bytes, .. } => !bytes.iter().all(u8::is_ascii_digit),
+            Value::Untouched | Value::Unset | Value::Unknown(_) => false,
+        });
         if arithmetic.wild || evaluates {
             self.forget_all("arithmetic that may assign any variable");
         } else if arithmetic.assigns {
@@ -94,9 +88,7 @@ impl<'a> Evaluator<'a> {
     /// A word whose value one of the shells evaluates as arithmetic.
     pub(super) fn number(&mut self, word: &'a Word) {
         let harmless = match self.word(word) {
-            Value::Known { bytes, .. } => bytes
-                .iter()
-                .all(|byte| byte.is_ascii_digit() || b" -+".contains(byte)),
+            Value::Known { bytes, .. } => bytes.iter().all(|byte| byte.is_ascii_digit() || b" -+".contains(byte)),
             _ => true,
         };
         self.may_stop("zsh stops at an error in arithmetic");
@@ -114,16 +106,10 @@ impl<'a> Evaluator<'a> {
             return self.unknown("a parameter that the shell itself sets");
         }
         let variable = self.state.get(name);
-        if variable.declared
-            && !matches!(variable.value, Value::Known { .. })
-            && form_sees_unset(form)
-        {
+        if variable.declared && !matches!(variable.value, Value::Known { .. }) && form_sees_unset(form) {
             self.inner_word(form);
             self.may_stop("bash and zsh differ on a variable that is exported and has no value");
-            self.forget(
-                name,
-                "bash and zsh differ on a variable that is exported and has no value",
-            );
+            self.forget(name, "bash and zsh differ on a variable that is exported and has no value");
             return self.unknown("bash and zsh differ on a variable that has no value");
         }
         let mut conditions = BTreeSet::new();
@@ -150,9 +136,7 @@ impl<'a> Evaluator<'a> {
                 self.may_stop("an unset variable under `set -u`");
                 self.unknown("an unset variable under `set -u`")
             }
-            Form::Alternative { colon, word } if usable(*colon) => {
-                self.word_under(word, conditions)
-            }
+            Form::Alternative { colon, word } if usable(*colon) => self.word_under(word, conditions),
             Form::Default { colon, word } if !usable(*colon) => self.word_under(word, conditions),
             Form::Assign { colon, word } if !usable(*colon) => {
                 let value = self.word_under(word, conditions);
@@ -168,14 +152,8 @@ impl<'a> Evaluator<'a> {
                 }
                 self.unknown("`${…:?}` stops the shell")
             }
-            Form::Alternative { .. } => Value::Known {
-                bytes: Vec::new(),
-                depends: conditions,
-            },
-            _ => Value::Known {
-                bytes,
-                depends: conditions,
-            },
+            Form::Alternative { .. } => Value::Known { bytes: Vec::new(), depends: conditions },
+            _ => Value::Known { bytes, depends: conditions },
         }
     }
 
@@ -205,9 +183,7 @@ impl<'a> Evaluator<'a> {
     fn inner_word(&mut self, form: &'a Form) {
         match form {
             Form::Plain => {}
-            Form::Default { word, .. }
-            | Form::Assign { word, .. }
-            | Form::Alternative { word, .. } => {
+            Form::Default { word, .. } | Form::Assign { word, .. } | Form::Alternative { word, .. } => {
                 self.maybe("it may be assigned inside an expansion", |evaluator| {
                     evaluator.word(word);
                 });
@@ -223,11 +199,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// The value that an assignment gives its variable.
-    pub(super) fn assigned_value(
-        &mut self,
-        assignment: &'a Assignment,
-        declaration: bool,
-    ) -> Value {
+    pub(super) fn assigned_value(&mut self, assignment: &'a Assignment, declaration: bool) -> Value {
         let mut value = self.word(&assignment.value);
         match assignment.target {
             Target::Scalar => {}
@@ -276,20 +248,11 @@ impl<'a> Evaluator<'a> {
         if whole.len() > MAX_VALUE {
             return self.unknown("a value that is too long to follow");
         }
-        Value::Known {
-            bytes: whole,
-            depends,
-        }
+        Value::Known { bytes: whole, depends }
     }
 
     /// Gives a variable a value.
-    pub(super) fn assign(
-        &mut self,
-        name: &[u8],
-        value: Value,
-        literal: Option<Literal>,
-        at: usize,
-    ) {
+    pub(super) fn assign(&mut self, name: &[u8], value: Value, literal: Option<Literal>, at: usize) {
         let value = match owner(name) {
             Owner::File => value,
             Owner::Shell => {
@@ -333,14 +296,9 @@ impl<'a> Evaluator<'a> {
             return None;
         }
         if self.state.unconditional() && !assignment.append {
-            self.assignments
-                .push((assignment.name.clone(), assignment.at));
+            self.assignments.push((assignment.name.clone(), assignment.at));
         }
-        Some(Literal {
-            span: assignment.value.span.clone(),
-            append: assignment.append,
-            ends_quoted: assignment.value.ends_quoted,
-        })
+        Some(Literal { span: assignment.value.span.clone(), append: assignment.append, ends_quoted: assignment.value.ends_quoted })
     }
 }
 
@@ -349,9 +307,7 @@ fn form_sees_unset(form: &Form) -> bool {
     match form {
         Form::Plain => false,
         Form::Assign { .. } => true,
-        Form::Default { colon, .. }
-        | Form::Alternative { colon, .. }
-        | Form::Require { colon, .. } => !colon,
+        Form::Default { colon, .. } | Form::Alternative { colon, .. } | Form::Require { colon, .. } => !colon,
     }
 }
 
@@ -359,11 +315,7 @@ fn form_sees_unset(form: &Form) -> bool {
 fn equals_risk(value: &Word) -> bool {
     let mut after_text = false;
     for piece in &value.pieces {
-        if let Piece::Text {
-            bytes,
-            quoted: false,
-        } = piece
-        {
+        if let Piece::Text { bytes, quoted: false } = piece {
             let start = !after_text && bytes.first() == Some(&b'=');
             if start || bytes.windows(2).any(|pair| pair == b":=") {
                 return true;
@@ -376,8 +328,6 @@ fn equals_risk(value: &Word) -> bool {
 
 /// Whether assigning `value` to a variable of the shell's is fine in both: text, or a number where one is needed.
 fn cannot_fail(name: &[u8], value: &Value) -> bool {
-    let digits = |bytes: &[u8]| {
-        !bytes.is_empty() && bytes.len() < 10 && bytes.iter().all(u8::is_ascii_digit)
-    };
+    let digits = |bytes: &[u8]| !bytes.is_empty() && bytes.len() < 10 && bytes.iter().all(u8::is_ascii_digit);
     is_text(name) || is_number(name) && matches!(value, Value::Known { bytes, .. } if digits(bytes))
 }

@@ -5,21 +5,10 @@ use super::tests_and_arithmetic::Expression;
 use super::{Scan, Scanner};
 
 /// Keywords that close something and so can't start a command.
-const CLOSING: [&str; 9] = [
-    "then", "elif", "else", "fi", "do", "done", "esac", "}", "]]",
-];
+const CLOSING: [&str; 9] = ["then", "elif", "else", "fi", "do", "done", "esac", "}", "]]"];
 
 /// Words that only zsh takes as keywords or as modifiers of the command after them.
-const ZSH_ONLY: [&str; 8] = [
-    "foreach",
-    "end",
-    "repeat",
-    "nocorrect",
-    "noglob",
-    "coproc",
-    "-",
-    "always",
-];
+const ZSH_ONLY: [&str; 8] = ["foreach", "end", "repeat", "nocorrect", "noglob", "coproc", "-", "always"];
 
 impl Scanner<'_> {
     pub(super) fn command(&mut self) -> Scan<Command> {
@@ -28,14 +17,7 @@ impl Scanner<'_> {
             Some(function @ Command::Function { .. }) => Ok(function),
             Some(command) => {
                 let (redirection, words) = self.redirects()?;
-                Ok(if redirection == Redirection::Risky {
-                    Command::Redirected {
-                        command: Box::new(command),
-                        words,
-                    }
-                } else {
-                    command
-                })
+                Ok(if redirection == Redirection::Risky { Command::Redirected { command: Box::new(command), words } } else { command })
             }
             None => self.simple(),
         }
@@ -124,23 +106,14 @@ impl Scanner<'_> {
                 otherwise = Some(self.list(&["fi"])?);
             }
             self.expect("fi")?;
-            return Ok(Command::If {
-                branches,
-                otherwise,
-            });
+            return Ok(Command::If { branches, otherwise });
         }
     }
 
     fn while_loop(&mut self) -> Scan<Command> {
         let condition = self.list(&["do"])?;
         let body = self.loop_body()?;
-        Ok(Command::Loop {
-            names: Vec::new(),
-            words: Vec::new(),
-            arithmetic: None,
-            condition,
-            body,
-        })
+        Ok(Command::Loop { names: Vec::new(), words: Vec::new(), arithmetic: None, condition, body })
     }
 
     fn loop_body(&mut self) -> Scan<List> {
@@ -179,13 +152,7 @@ impl Scanner<'_> {
             self.at += 1;
         }
         let body = self.loop_body()?;
-        Ok(Command::Loop {
-            names,
-            words,
-            arithmetic,
-            condition: Vec::new(),
-            body,
-        })
+        Ok(Command::Loop { names, words, arithmetic, condition: Vec::new(), body })
     }
 
     fn loop_words(&mut self) -> Scan<Vec<Word>> {
@@ -270,13 +237,7 @@ impl Scanner<'_> {
     }
 
     pub(super) fn function_body(&mut self, name: &Word) -> Scan<Command> {
-        let [
-            Piece::Text {
-                bytes,
-                quoted: false,
-            },
-        ] = &name.pieces[..]
-        else {
+        let [Piece::Text { bytes, quoted: false }] = &name.pieces[..] else {
             return self.unsupported("a function whose name isn't plain text");
         };
         if bytes.iter().any(|byte| b"*?[]{}=~#^".contains(byte)) {
@@ -292,17 +253,7 @@ impl Scanner<'_> {
             return self.refuse("syntax error: a function without a body");
         };
         let (redirection, words) = self.redirects()?;
-        let body = if redirection == Redirection::None {
-            body
-        } else {
-            Command::Redirected {
-                command: Box::new(body),
-                words,
-            }
-        };
-        Ok(Command::Function {
-            name,
-            body: Box::new(body),
-        })
+        let body = if redirection == Redirection::None { body } else { Command::Redirected { command: Box::new(body), words } };
+        Ok(Command::Function { name, body: Box::new(body) })
     }
 }

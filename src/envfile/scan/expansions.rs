@@ -24,9 +24,7 @@ impl Scanner<'_> {
     /// An expansion, or a dollar sign that stands for itself.
     pub(super) fn dollar(&mut self, word: &mut Word, quoted: bool) -> Scan<()> {
         match self.ahead(1) {
-            Some(b'\\') if self.ahead(2) == Some(b'\n') => {
-                self.unsupported("a continuation line after a dollar sign")
-            }
+            Some(b'\\') if self.ahead(2) == Some(b'\n') => self.unsupported("a continuation line after a dollar sign"),
             Some(b'\'') if !quoted => {
                 word.ends_quoted = true;
                 self.dollar_quotes(word)
@@ -47,10 +45,7 @@ impl Scanner<'_> {
             }
             Some(byte) if byte.is_ascii_digit() || b"@*#?-$!".contains(&byte) => {
                 self.at += 2;
-                let odd = byte == b'#'
-                    && self
-                        .peek()
-                        .is_some_and(|next| is_name_byte(next) || next == b'{');
+                let odd = byte == b'#' && self.peek().is_some_and(|next| is_name_byte(next) || next == b'{');
                 push_opaque(word, "a parameter that is only known at run time", odd);
                 Ok(())
             }
@@ -66,11 +61,7 @@ impl Scanner<'_> {
                 if literal {
                     push(word, b"$", quoted);
                 } else {
-                    push_opaque(
-                        word,
-                        "a dollar sign that bash and zsh read differently",
-                        true,
-                    );
+                    push_opaque(word, "a dollar sign that bash and zsh read differently", true);
                 }
                 Ok(())
             }
@@ -80,14 +71,10 @@ impl Scanner<'_> {
     /// `$name`. zsh also takes a subscript or a modifier after it.
     fn plain_parameter(&mut self, word: &mut Word, quoted: bool) {
         let start = self.at + 1;
-        let length = self.source[start..]
-            .iter()
-            .take_while(|byte| is_name_byte(**byte))
-            .count();
+        let length = self.source[start..].iter().take_while(|byte| is_name_byte(**byte)).count();
         self.at = start + length;
         let name = self.source[start..self.at].to_vec();
-        let modifier =
-            |next: Option<u8>| next.is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'&');
+        let modifier = |next: Option<u8>| next.is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'&');
         match self.peek() {
             Some(b'[') => {
                 let near = &self.rest()[..self.rest().len().min(MAX_SUBSCRIPT)];
@@ -97,38 +84,18 @@ impl Scanner<'_> {
                     self.differs("zsh reads a bracket after a variable as a subscript");
                 }
                 let why = "zsh reads a bracket after a variable as a subscript";
-                word.pieces.push(Piece::Opaque(Opaque {
-                    why,
-                    mentions,
-                    may_stop: true,
-                }));
+                word.pieces.push(Piece::Opaque(Opaque { why, mentions, may_stop: true }));
             }
             Some(b':') if modifier(self.ahead(1)) || self.ahead(1) == Some(b'\\') => {
-                push_opaque(
-                    word,
-                    "zsh reads a colon and a letter after a variable as a modifier",
-                    true,
-                );
+                push_opaque(word, "zsh reads a colon and a letter after a variable as a modifier", true);
             }
             Some(byte) if !byte.is_ascii() => {
-                push_opaque(
-                    word,
-                    "zsh takes letters beyond ASCII for part of a variable's name",
-                    true,
-                );
+                push_opaque(word, "zsh takes letters beyond ASCII for part of a variable's name", true);
             }
             Some(b'\\') if self.ahead(1) == Some(b'\n') => {
-                push_opaque(
-                    word,
-                    "a continuation line right after a variable's name",
-                    true,
-                );
+                push_opaque(word, "a continuation line right after a variable's name", true);
             }
-            _ => word.pieces.push(Piece::Param {
-                name,
-                form: Form::Plain,
-                quoted,
-            }),
+            _ => word.pieces.push(Piece::Param { name, form: Form::Plain, quoted }),
         }
     }
 
@@ -152,9 +119,7 @@ impl Scanner<'_> {
         let outer = std::mem::take(&mut self.pending);
         self.list(&[")"])?;
         self.expect(")")?;
-        if !self.pending.is_empty()
-            || (!outer.is_empty() && self.source[start..self.at].contains(&b'\n'))
-        {
+        if !self.pending.is_empty() || (!outer.is_empty() && self.source[start..self.at].contains(&b'\n')) {
             return self.unsupported("a here-document across a substitution");
         }
         self.pending = outer;
@@ -164,10 +129,7 @@ impl Scanner<'_> {
     /// `$[…]`
     fn dollar_bracket(&mut self, word: &mut Word) -> Scan<()> {
         let start = self.at + 2;
-        let line = self.source[start..]
-            .split(|byte| *byte == b'\n')
-            .next()
-            .unwrap_or_default();
+        let line = self.source[start..].split(|byte| *byte == b'\n').next().unwrap_or_default();
         let text = line.split(|byte| *byte == b']').next().unwrap_or_default();
         let odd = |byte: &u8| b"$`'\"\\[{}".contains(byte);
         if text.len() == line.len() || text.iter().any(odd) {
@@ -219,10 +181,7 @@ impl Scanner<'_> {
             return self.unsupported("the file is nested too deep to follow");
         }
         let program = super::scan_at_depth(inside, depth);
-        let risky = program
-            .units
-            .iter()
-            .any(|unit| unit.notes.may_stop.or(unit.notes.differs).is_some());
+        let risky = program.units.iter().any(|unit| unit.notes.may_stop.or(unit.notes.differs).is_some());
         if program.failure.is_some() || program.open_heredoc || risky {
             self.may_stop("zsh may stop at what stands inside backticks");
         }
@@ -233,21 +192,13 @@ impl Scanner<'_> {
     fn braced(&mut self, word: &mut Word, quoted: bool) -> Scan<()> {
         let start = self.at;
         self.at += 2;
-        let length = self
-            .rest()
-            .iter()
-            .take_while(|byte| is_name_byte(**byte))
-            .count();
+        let length = self.rest().iter().take_while(|byte| is_name_byte(**byte)).count();
         let name = self.source[self.at..self.at + length].to_vec();
         self.at += length;
         if is_name(&name) {
             if self.peek() == Some(b'}') {
                 self.at += 1;
-                word.pieces.push(Piece::Param {
-                    name,
-                    form: Form::Plain,
-                    quoted,
-                });
+                word.pieces.push(Piece::Param { name, form: Form::Plain, quoted });
                 return Ok(());
             }
             let colon = self.peek() == Some(b':');
@@ -256,22 +207,10 @@ impl Scanner<'_> {
                 self.at += 1 + usize::from(colon);
                 let word_of = self.brace_word(quoted, BraceWord::Followed)?;
                 let form = match operator {
-                    b'-' => Form::Default {
-                        colon,
-                        word: word_of,
-                    },
-                    b'=' => Form::Assign {
-                        colon,
-                        word: word_of,
-                    },
-                    b'+' => Form::Alternative {
-                        colon,
-                        word: word_of,
-                    },
-                    _ => Form::Require {
-                        colon,
-                        word: word_of,
-                    },
+                    b'-' => Form::Default { colon, word: word_of },
+                    b'=' => Form::Assign { colon, word: word_of },
+                    b'+' => Form::Alternative { colon, word: word_of },
+                    _ => Form::Require { colon, word: word_of },
                 };
                 word.pieces.push(Piece::Param { name, form, quoted });
                 return Ok(());
@@ -279,15 +218,11 @@ impl Scanner<'_> {
         }
         self.brace_word(quoted, BraceWord::Skipped)?;
         let text = &self.source[start..self.at];
-        let assigns = text.iter().any(|byte| matches!(byte, b'=' | b'[' | b':'))
-            || text.windows(2).any(|pair| matches!(pair, b"++" | b"--"));
+        let assigns =
+            text.iter().any(|byte| matches!(byte, b'=' | b'[' | b':')) || text.windows(2).any(|pair| matches!(pair, b"++" | b"--"));
         let mentions = if assigns { names_in(text) } else { Vec::new() };
         let why = "an expansion that isn't followed, or that bash and zsh read differently";
-        word.pieces.push(Piece::Opaque(Opaque {
-            why,
-            mentions,
-            may_stop: true,
-        }));
+        word.pieces.push(Piece::Opaque(Opaque { why, mentions, may_stop: true }));
         Ok(())
     }
 
@@ -307,9 +242,7 @@ impl Scanner<'_> {
                 }
                 b'\\' => self.brace_backslash(&mut word, quoted)?,
                 b'\'' if quoted => {
-                    return self.unsupported(
-                        "a single quote inside `\"${…}\"`, which bash and zsh read differently",
-                    );
+                    return self.unsupported("a single quote inside `\"${…}\"`, which bash and zsh read differently");
                 }
                 b'\'' => self.single_quotes(&mut word)?,
                 b'"' => {
@@ -326,26 +259,14 @@ impl Scanner<'_> {
         }
     }
 
-    fn brace_byte(
-        &mut self,
-        word: &mut Word,
-        byte: u8,
-        quoted: bool,
-        use_as: BraceWord,
-    ) -> Scan<()> {
+    fn brace_byte(&mut self, word: &mut Word, byte: u8, quoted: bool, use_as: BraceWord) -> Scan<()> {
         if byte == b'\n' {
             self.check_quoted_newline()?;
         }
-        let after_blank = matches!(
-            self.source.get(self.at.wrapping_sub(1)),
-            Some(b' ' | b'\t' | b'\n')
-        );
+        let after_blank = matches!(self.source.get(self.at.wrapping_sub(1)), Some(b' ' | b'\t' | b'\n'));
         let odd = match byte {
             b'(' | b')' | b'<' | b'>' | b'|' | b'&' | b';' | b'~' => true,
-            b'=' => {
-                word.pieces.is_empty()
-                    || matches!(self.source.get(self.at.wrapping_sub(1)), Some(b':'))
-            }
+            b'=' => word.pieces.is_empty() || matches!(self.source.get(self.at.wrapping_sub(1)), Some(b':')),
             b'#' => after_blank,
             _ => false,
         };

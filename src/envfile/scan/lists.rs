@@ -39,13 +39,9 @@ impl Scanner<'_> {
 
     /// zsh takes `&` right after an assignment for a syntax error.
     fn check_background(&mut self, item: &AndOr) {
-        let pipelines =
-            std::iter::once(&item.first).chain(item.rest.iter().map(|(_, pipeline)| pipeline));
+        let pipelines = std::iter::once(&item.first).chain(item.rest.iter().map(|(_, pipeline)| pipeline));
         let assigns = |command: &Command| matches!(command, Command::Simple(simple) if simple.words.is_empty());
-        if pipelines
-            .flat_map(|pipeline| &pipeline.commands)
-            .any(assigns)
-        {
+        if pipelines.flat_map(|pipeline| &pipeline.commands).any(assigns) {
             self.may_stop("zsh takes `&` after an assignment for a syntax error");
         }
     }
@@ -78,8 +74,7 @@ impl Scanner<'_> {
                     self.check_background(&item);
                 }
                 Some(b'\n') | None => {}
-                _ if self.closes(closers)
-                    && (closers.contains(&")") || closers.contains(&";;")) => {}
+                _ if self.closes(closers) && (closers.contains(&")") || closers.contains(&";;")) => {}
                 _ => return self.refuse("syntax error: an operator where a command should end"),
             }
             items.push(item);
@@ -119,12 +114,7 @@ impl Scanner<'_> {
             } else if self.starts("||") {
                 Joint::Or
             } else {
-                return Ok(AndOr {
-                    first,
-                    rest,
-                    background: false,
-                    at,
-                });
+                return Ok(AndOr { first, rest, background: false, at });
             };
             self.at += 2;
             self.skip_newlines();
@@ -174,10 +164,7 @@ impl Scanner<'_> {
             commands.push(self.command()?);
         }
         if timed {
-            commands = commands
-                .into_iter()
-                .map(|command| Command::Perhaps(Box::new(command)))
-                .collect();
+            commands = commands.into_iter().map(|command| Command::Perhaps(Box::new(command))).collect();
         }
         Ok(Pipeline { negated, commands })
     }

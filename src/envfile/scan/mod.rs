@@ -41,14 +41,7 @@ pub(super) fn scan(source: &[u8]) -> Program {
 
 /// Reads commands that stand `depth` levels deep in a file.
 fn scan_at_depth(source: &[u8], depth: usize) -> Program {
-    let mut scanner = Scanner {
-        source,
-        at: 0,
-        depth,
-        pending: Vec::new(),
-        notes: Notes::default(),
-        open_heredoc: false,
-    };
+    let mut scanner = Scanner { source, at: 0, depth, pending: Vec::new(), notes: Notes::default(), open_heredoc: false };
     let mut units = Vec::new();
     let mut failure = None;
     loop {
@@ -58,11 +51,7 @@ fn scan_at_depth(source: &[u8], depth: usize) -> Program {
         }
         let start = scanner.at;
         match scanner.unit() {
-            Ok(items) => units.push(Unit {
-                items,
-                at: start,
-                notes: std::mem::take(&mut scanner.notes),
-            }),
+            Ok(items) => units.push(Unit { items, at: start, notes: std::mem::take(&mut scanner.notes) }),
             Err(reason) => {
                 failure = Some((start, reason));
                 break;
@@ -72,19 +61,12 @@ fn scan_at_depth(source: &[u8], depth: usize) -> Program {
     if !scanner.pending.is_empty() {
         scanner.open_heredoc = true;
     }
-    Program {
-        units,
-        failure,
-        open_heredoc: scanner.open_heredoc,
-    }
+    Program { units, failure, open_heredoc: scanner.open_heredoc }
 }
 
 /// Whether `byte` ends a word where it isn't quoted.
 fn is_meta(byte: u8) -> bool {
-    matches!(
-        byte,
-        b' ' | b'\t' | b'\n' | b';' | b'&' | b'|' | b'<' | b'>' | b'(' | b')'
-    )
+    matches!(byte, b' ' | b'\t' | b'\n' | b';' | b'&' | b'|' | b'<' | b'>' | b'(' | b')')
 }
 
 impl Scanner<'_> {
@@ -113,27 +95,15 @@ impl Scanner<'_> {
         if self.at_end() {
             return self.unfinished("the file ends in the middle of a command");
         }
-        Err(Failure {
-            at: self.at,
-            kind: FailureKind::Syntax,
-            why,
-        })
+        Err(Failure { at: self.at, kind: FailureKind::Syntax, why })
     }
 
     fn unfinished<T>(&self, why: &'static str) -> Scan<T> {
-        Err(Failure {
-            at: self.at.min(self.source.len()),
-            kind: FailureKind::Unfinished,
-            why,
-        })
+        Err(Failure { at: self.at.min(self.source.len()), kind: FailureKind::Unfinished, why })
     }
 
     fn unsupported<T>(&self, why: &'static str) -> Scan<T> {
-        Err(Failure {
-            at: self.at,
-            kind: FailureKind::Unsupported,
-            why,
-        })
+        Err(Failure { at: self.at, kind: FailureKind::Unsupported, why })
     }
 
     /// Notes that zsh may refuse the unit.

@@ -155,10 +155,7 @@ impl Scanner<'_> {
         let mut value = 0u64;
         let mut count = 0;
         while count < most {
-            let Some(digit) = self
-                .peek()
-                .and_then(|byte| char::from(byte).to_digit(radix))
-            else {
+            let Some(digit) = self.peek().and_then(|byte| char::from(byte).to_digit(radix)) else {
                 break;
             };
             value = value * u64::from(radix) + u64::from(digit);

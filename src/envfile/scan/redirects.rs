@@ -27,11 +27,7 @@ impl Scanner<'_> {
 
     /// One redirection, where there is one.
     pub(super) fn redirect(&mut self) -> Scan<Option<(Redirection, Option<Word>)>> {
-        let digits = self
-            .rest()
-            .iter()
-            .take_while(|byte| byte.is_ascii_digit())
-            .count();
+        let digits = self.rest().iter().take_while(|byte| byte.is_ascii_digit()).count();
         let operator = self.ahead(digits);
         if digits == 0 && self.starts("&>") {
             self.at += if self.starts("&>>") { 3 } else { 2 };
@@ -44,8 +40,7 @@ impl Scanner<'_> {
             return Ok(None); // a process substitution is a word
         }
         if digits > 1 {
-            return self
-                .unsupported("a redirection of a descriptor above 9, which zsh reads differently");
+            return self.unsupported("a redirection of a descriptor above 9, which zsh reads differently");
         }
         self.at += digits;
         if self.starts("<<<") {
@@ -78,14 +73,7 @@ impl Scanner<'_> {
         self.skip_blanks();
         let word = self.needed_word()?;
         let safe = word.literal().as_deref() == Some(b"/dev/null");
-        Ok((
-            if safe {
-                Redirection::Safe
-            } else {
-                Redirection::Risky
-            },
-            Some(word),
-        ))
+        Ok((if safe { Redirection::Safe } else { Redirection::Risky }, Some(word)))
     }
 
     fn redirect_to_descriptor(&mut self) -> Scan<(Redirection, Option<Word>)> {
@@ -95,14 +83,7 @@ impl Scanner<'_> {
         self.skip_blanks();
         let word = self.needed_word()?;
         let safe = matches!(word.bare(), Some(b"1" | b"2"));
-        Ok((
-            if safe {
-                Redirection::Safe
-            } else {
-                Redirection::Risky
-            },
-            Some(word),
-        ))
+        Ok((if safe { Redirection::Safe } else { Redirection::Risky }, Some(word)))
     }
 
     /// A word, where the grammar demands one.
@@ -110,9 +91,7 @@ impl Scanner<'_> {
         let substitution = self.starts("<(") || self.starts(">(");
         match self.peek() {
             None => self.unfinished("the file ends in the middle of a command"),
-            Some(byte) if is_meta(byte) && !substitution => {
-                self.refuse("syntax error: an operator where a word should be")
-            }
+            Some(byte) if is_meta(byte) && !substitution => self.refuse("syntax error: an operator where a word should be"),
             Some(_) => self.word(false),
         }
     }
@@ -126,9 +105,7 @@ impl Scanner<'_> {
         let start = self.at;
         self.needed_word()?;
         let word = &self.source[start..self.at];
-        if word.windows(2).any(|pair| pair == b"\\\n")
-            || word.iter().any(|byte| b"$`\n{}".contains(byte))
-        {
+        if word.windows(2).any(|pair| pair == b"\\\n") || word.iter().any(|byte| b"$`\n{}".contains(byte)) {
             return self.unsupported("a here-document with an unusual delimiter");
         }
         let quotes = |byte: &u8| matches!(byte, b'\'' | b'"' | b'\\');
@@ -155,11 +132,7 @@ impl Scanner<'_> {
         let mut continued = false;
         let mut closed = false;
         while !closed && !self.at_end() {
-            let length = self
-                .rest()
-                .iter()
-                .position(|byte| *byte == b'\n')
-                .unwrap_or(self.rest().len());
+            let length = self.rest().iter().position(|byte| *byte == b'\n').unwrap_or(self.rest().len());
             let mut line = &self.source[self.at..self.at + length];
             end = self.at;
             self.at = (self.at + length + 1).min(self.source.len());
@@ -189,17 +162,10 @@ impl Scanner<'_> {
         if !body.iter().any(|byte| matches!(byte, b'$' | b'`')) {
             return;
         }
-        let mut scanner = Scanner {
-            source: body,
-            at: 0,
-            depth: self.depth,
-            pending: Vec::new(),
-            notes: Notes::default(),
-            open_heredoc: false,
-        };
+        let mut scanner =
+            Scanner { source: body, at: 0, depth: self.depth, pending: Vec::new(), notes: Notes::default(), open_heredoc: false };
         let word = scanner.heredoc_word();
-        let plain =
-            scanner.notes.may_stop.or(scanner.notes.differs).is_none() && !scanner.open_heredoc;
+        let plain = scanner.notes.may_stop.or(scanner.notes.differs).is_none() && !scanner.open_heredoc;
         match word {
             Ok(word) if plain => self.notes.heredocs.push(word),
             _ => {

@@ -36,25 +36,17 @@ const KEYWORDS: [&[u8]; 28] = [
 ];
 
 /// The builtins that take assignments as arguments.
-pub(in super::super) const DECLARATIONS: [&[u8]; 5] =
-    [b"export", b"declare", b"typeset", b"readonly", b"local"];
+pub(in super::super) const DECLARATIONS: [&[u8]; 5] = [b"export", b"declare", b"typeset", b"readonly", b"local"];
 
 impl Scanner<'_> {
     pub(super) fn simple(&mut self) -> Scan<Command> {
-        let mut command = Simple {
-            at: self.at,
-            ..Simple::default()
-        };
+        let mut command = Simple { at: self.at, ..Simple::default() };
         loop {
             self.skip_blanks();
             if let Some((redirection, word)) = self.redirect()? {
                 let early = command.words.is_empty() && redirection == Redirection::Safe;
                 // Before the command's name, a redirection also changes how zsh reads what follows.
-                let redirection = if early {
-                    Redirection::Risky
-                } else {
-                    redirection
-                };
+                let redirection = if early { Redirection::Risky } else { redirection };
                 command.redirection = command.redirection.max(redirection);
                 command.redirect_words.extend(word);
                 continue;
@@ -109,30 +101,17 @@ impl Scanner<'_> {
             return self.unsupported("a keyword that bash and zsh read differently");
         }
         let first = command.words.is_empty() && word.assignment.is_none();
-        if first
-            && word
-                .unquoted()
-                .any(|text| text.contains(&b'{') || text.contains(&b'}'))
-        {
+        if first && word.unquoted().any(|text| text.contains(&b'{') || text.contains(&b'}')) {
             self.differs("zsh takes a brace for the start or end of a group");
         }
         Ok(())
     }
 
     fn check_array(&self, command: &Simple, word: &Word) -> Scan<()> {
-        let is_array = word
-            .assignment
-            .as_ref()
-            .is_some_and(|assignment| assignment.target == Target::Array);
-        let declares = |first: &Word| {
-            first
-                .bare()
-                .is_some_and(|name| DECLARATIONS.contains(&name))
-        };
+        let is_array = word.assignment.as_ref().is_some_and(|assignment| assignment.target == Target::Array);
+        let declares = |first: &Word| first.bare().is_some_and(|name| DECLARATIONS.contains(&name));
         match command.words.first() {
-            Some(first) if is_array && !declares(first) => {
-                self.refuse("syntax error: an unquoted parenthesis")
-            }
+            Some(first) if is_array && !declares(first) => self.refuse("syntax error: an unquoted parenthesis"),
             _ => Ok(()),
         }
     }

@@ -18,9 +18,7 @@ pub(super) enum Expression {
 const UNARY: &[u8] = b"abcdefghknoprstuvwxzLOGSN";
 
 /// The operators between two operands; those with a letter compare numbers or files.
-const BINARY: [&[u8]; 9] = [
-    b"=", b"==", b"!=", b"-nt", b"-ot", b"-ef", b"<", b">", b"=~",
-];
+const BINARY: [&[u8]; 9] = [b"=", b"==", b"!=", b"-nt", b"-ot", b"-ef", b"<", b">", b"=~"];
 
 /// The operators whose operands are arithmetic.
 const NUMERIC: [&[u8]; 6] = [b"-eq", b"-ne", b"-lt", b"-le", b"-gt", b"-ge"];
@@ -29,13 +27,7 @@ impl Scanner<'_> {
     /// Looks for the end of the arithmetic that starts at `from`.
     pub(super) fn expression(&self, from: usize) -> Scan<Expression> {
         let mut open = 0usize;
-        for (offset, byte) in self
-            .source
-            .get(from..)
-            .unwrap_or_default()
-            .iter()
-            .enumerate()
-        {
+        for (offset, byte) in self.source.get(from..).unwrap_or_default().iter().enumerate() {
             if offset > MAX_EXPRESSION {
                 return self.unsupported("arithmetic that is too long to follow");
             }
@@ -51,8 +43,7 @@ impl Scanner<'_> {
                     return Ok(Expression::Arithmetic { text, end: end + 2 });
                 }
                 b'\'' | b'"' | b'`' | b'\\' | b'#' => {
-                    return self
-                        .unsupported("double parentheses that may be arithmetic or commands");
+                    return self.unsupported("double parentheses that may be arithmetic or commands");
                 }
                 _ => {}
             }
@@ -130,8 +121,7 @@ impl Scanner<'_> {
             return Ok(());
         }
         self.test_space()?;
-        if self.starts("&&") || self.starts("||") || self.peek() == Some(b')') || self.keyword("]]")
-        {
+        if self.starts("&&") || self.starts("||") || self.peek() == Some(b')') || self.keyword("]]") {
             self.may_stop("a test of a single word");
             words.push(first);
             return Ok(());
@@ -160,21 +150,14 @@ impl Scanner<'_> {
         }
         let word = self.test_word()?;
         match word.bare() {
-            Some(operator) if BINARY.contains(&operator) || NUMERIC.contains(&operator) => {
-                Ok(operator.to_vec())
-            }
+            Some(operator) if BINARY.contains(&operator) || NUMERIC.contains(&operator) => Ok(operator.to_vec()),
             _ => self.unsupported("a `[[ … ]]` that isn't plain"),
         }
     }
 
     fn has_regex_specials(&self) -> bool {
-        let word = self
-            .rest()
-            .split(|byte| matches!(byte, b' ' | b'\t' | b'\n'))
-            .next();
-        word.unwrap_or_default()
-            .iter()
-            .any(|byte| b"()|<>;&'\"\\`#".contains(byte))
+        let word = self.rest().split(|byte| matches!(byte, b' ' | b'\t' | b'\n')).next();
+        word.unwrap_or_default().iter().any(|byte| b"()|<>;&'\"\\`#".contains(byte))
     }
 
     fn test_word(&mut self) -> Scan<Word> {
@@ -182,10 +165,7 @@ impl Scanner<'_> {
             return self.unsupported("a `[[ … ]]` that isn't plain");
         }
         let word = self.word(false)?;
-        let equals = word
-            .unquoted()
-            .next()
-            .is_some_and(|text| text.first() == Some(&b'='));
+        let equals = word.unquoted().next().is_some_and(|text| text.first() == Some(&b'='));
         if equals && !matches!(word.bare(), Some(b"=" | b"==" | b"=~")) {
             self.may_stop("zsh takes a word that starts with `=` for a command to look up");
         }

@@ -5,28 +5,18 @@ use super::{Scan, Scanner, is_meta};
 
 /// Adds bytes to a word, in one piece with those before them where they are quoted alike.
 pub(super) fn push(word: &mut Word, bytes: &[u8], quoted: bool) {
-    if let Some(Piece::Text {
-        bytes: text,
-        quoted: same,
-    }) = word.pieces.last_mut()
+    if let Some(Piece::Text { bytes: text, quoted: same }) = word.pieces.last_mut()
         && *same == quoted
     {
         text.extend_from_slice(bytes);
         return;
     }
-    word.pieces.push(Piece::Text {
-        bytes: bytes.to_vec(),
-        quoted,
-    });
+    word.pieces.push(Piece::Text { bytes: bytes.to_vec(), quoted });
 }
 
 /// Adds something that isn't followed and has no effect besides its value.
 pub(super) fn push_opaque(word: &mut Word, why: &'static str, may_stop: bool) {
-    word.pieces.push(Piece::Opaque(Opaque {
-        why,
-        mentions: Vec::new(),
-        may_stop,
-    }));
+    word.pieces.push(Piece::Opaque(Opaque { why, mentions: Vec::new(), may_stop }));
 }
 
 /// The braces of a word that are neither quoted nor part of an expansion.
@@ -61,9 +51,7 @@ impl Scanner<'_> {
         let mut target = Target::Scalar;
         if self.source.get(at) == Some(&b'[') {
             let subscript = &self.source[at..];
-            let length = subscript
-                .iter()
-                .position(|byte| b"] \t\n$'\"`\\".contains(byte));
+            let length = subscript.iter().position(|byte| b"] \t\n$'\"`\\".contains(byte));
             match length {
                 Some(length) if subscript[length] == b']' => at += length + 1,
                 _ => return self.unsupported("a subscript that isn't plain"),
@@ -95,25 +83,11 @@ impl Scanner<'_> {
         }
         value.span = at..self.at;
         let operator: &[u8] = if append { b"+=" } else { b"=" };
-        let mut pieces = vec![Piece::Text {
-            bytes: [&name[..], operator].concat(),
-            quoted: false,
-        }];
+        let mut pieces = vec![Piece::Text { bytes: [&name[..], operator].concat(), quoted: false }];
         pieces.extend(value.pieces.iter().cloned());
         let ends_quoted = value.ends_quoted;
-        let assignment = Assignment {
-            name,
-            append,
-            target,
-            value,
-            at: start,
-        };
-        Ok(Some(Word {
-            pieces,
-            span: start..self.at,
-            ends_quoted,
-            assignment: Some(Box::new(assignment)),
-        }))
+        let assignment = Assignment { name, append, target, value, at: start };
+        Ok(Some(Word { pieces, span: start..self.at, ends_quoted, assignment: Some(Box::new(assignment)) }))
     }
 
     fn assigned_name(&self, start: usize) -> Option<(Vec<u8>, usize)> {
@@ -157,8 +131,7 @@ impl Scanner<'_> {
             // Expansions may assign; arrays are rare enough not to follow them.
             return self.unsupported("an array with expansions in it");
         }
-        let pattern =
-            |text: &[u8]| text.iter().any(|byte| b"*?[{".contains(byte)) || text.contains(&b'=');
+        let pattern = |text: &[u8]| text.iter().any(|byte| b"*?[{".contains(byte)) || text.contains(&b'=');
         if word.unquoted().any(pattern) {
             self.may_stop("zsh may stop at a pattern in an array");
         }
@@ -230,23 +203,13 @@ impl Scanner<'_> {
     /// A `~` inside a value: HOME after a colon, else itself; after anything quoted or expanded the shells differ.
     fn later_tilde(&mut self, word: &mut Word) {
         match word.pieces.last() {
-            Some(Piece::Text {
-                bytes,
-                quoted: false,
-            }) if bytes.last() == Some(&b':') => self.tilde(word, true),
-            Some(Piece::Text {
-                bytes,
-                quoted: false,
-            }) if !bytes.is_empty() => {
+            Some(Piece::Text { bytes, quoted: false }) if bytes.last() == Some(&b':') => self.tilde(word, true),
+            Some(Piece::Text { bytes, quoted: false }) if !bytes.is_empty() => {
                 push(word, b"~", false);
                 self.at += 1;
             }
             _ => {
-                push_opaque(
-                    word,
-                    "zsh expands `~` after a quote or an expansion, bash doesn't",
-                    true,
-                );
+                push_opaque(word, "zsh expands `~` after a quote or an expansion, bash doesn't", true);
                 self.at += 1;
             }
         }
