@@ -252,7 +252,7 @@ impl Daemon {
     fn hint(&mut self, hint: Hint) {
         match hint {
             Hint::Files(mut paths) => {
-                let config_touched = paths.iter().any(|path| *path == self.options.paths.config);
+                let config_touched = paths.contains(&self.options.paths.config);
                 paths.retain(|path| *path != self.options.paths.config || self.machine.file(path).is_some());
                 if !paths.is_empty() {
                     self.step(Event::FileHint(paths));
