@@ -3,6 +3,13 @@
 //!
 //! Outside, a guest is booted; all else is told inside it, by this same program as the user `tester`.
 #![cfg(target_os = "linux")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    clippy::unused_self,
+    reason = "a test, which tells what it saw and when"
+)]
 
 mod support;
 
