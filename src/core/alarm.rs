@@ -1,7 +1,7 @@
 //! Telling the user something once: decided, recorded, sent, recorded, and sent again until a
 //! channel took it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,9 @@ pub struct AlertSent {
     pub covers: BTreeSet<Reason>,
     /// Some channel took it.
     pub delivered: bool,
+    /// The end of the key that it spoke of. Should that move, what was told too early is due again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
     /// Channels that have not taken it yet.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub pending: BTreeSet<Channel>,
@@ -45,48 +48,88 @@ pub struct PopupRecord {
     pub tag: String,
 }
 
-/// Where the latest alert stands in this run of the daemon (not saved: a new run starts afresh).
+/// How the sending of the latest alert goes in this run of the daemon (not saved: a new run starts afresh).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Delivery {
-    in_flight: BTreeSet<Channel>,
-    failures: u32,
-    retry_at: Option<Timestamp>,
+    channels: BTreeMap<Channel, Sending>,
     /// Why the desktop didn't take it, if it didn't.
     pub desktop_failure: Option<String>,
 }
 
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Sending {
+    under_way: Option<UnderWay>,
+    /// The latest alert was tried, so a result that comes late is about it.
+    tried: bool,
+    failures: u32,
+    retry_at: Option<Timestamp>,
+}
+
+/// A try whose result is to come. Results don't say what they are about, so there is one at a time.
+#[derive(Clone, Debug, PartialEq)]
+struct UnderWay {
+    /// The result is lost if it hasn't come by then.
+    until: Timestamp,
+    /// It is of an alert that has since been replaced: its result says nothing of the latest.
+    outdated: bool,
+}
+
 /// From the first failure to the second try; doubled each time.
 const FIRST_RETRY: SignedDuration = SignedDuration::from_secs(2);
-/// Longest wait between tries. The desktop tells when its notification service appears, so this is
-/// for the rest: no bus at all, a hung service, a failing command.
-const LONGEST_RETRY: SignedDuration = SignedDuration::from_secs(60);
+/// Channels answer well within this, or something was lost.
+const RESULT_LIMIT: SignedDuration = SignedDuration::from_mins(2);
+
+/// Longest wait between tries.
+///
+/// The desktop tells when its notification service appears, so its limit is for the rest: no bus at
+/// all, a hung service. A command that fails is likely to be wrong, and may do something each time.
+fn longest_retry(channel: Channel) -> SignedDuration {
+    match channel {
+        Channel::Desktop => SignedDuration::from_secs(60),
+        Channel::Command => SignedDuration::from_hours(1),
+    }
+}
+
+impl Sending {
+    /// When it may be tried (again).
+    fn ready_at(&self) -> Timestamp {
+        self.under_way.as_ref().map(|under_way| under_way.until).or(self.retry_at).unwrap_or(Timestamp::MIN)
+    }
+}
 
 impl Delivery {
     /// The channels to send `alert` to now.
     pub fn due(&self, alert: &AlertSent, now: Timestamp) -> Vec<Channel> {
-        if self.retry_at.is_some_and(|at| at > now) {
-            return Vec::new();
-        }
-        alert.pending.difference(&self.in_flight).copied().collect()
+        alert.pending.iter().copied().filter(|channel| self.ready_at(*channel) <= now).collect()
     }
 
-    /// When to ask [`Self::due`] again, if nothing else happens; `None` while all is sent or under way.
+    /// When to ask [`Self::due`] again, if nothing else happens; `None` if all channels took it.
     pub fn deadline(&self, alert: &AlertSent) -> Option<Timestamp> {
-        if alert.pending.is_subset(&self.in_flight) {
-            return None;
-        }
-        Some(self.retry_at.unwrap_or(Timestamp::MIN))
+        alert.pending.iter().map(|channel| self.ready_at(*channel)).min()
+    }
+
+    fn ready_at(&self, channel: Channel) -> Timestamp {
+        self.channels.get(&channel).map_or(Timestamp::MIN, Sending::ready_at)
     }
 
     /// A channel is being tried.
-    pub fn started(&mut self, channel: Channel) {
-        self.in_flight.insert(channel);
-        self.retry_at = None;
+    pub fn started(&mut self, channel: Channel, now: Timestamp) {
+        let sending = self.channels.entry(channel).or_default();
+        sending.tried = true;
+        sending.retry_at = None;
+        sending.under_way = Some(UnderWay { until: later(now, RESULT_LIMIT), outdated: false });
     }
 
-    /// A channel took `alert`.
-    pub fn succeeded(&mut self, alert: &mut AlertSent, channel: Channel, now: Timestamp) {
-        self.in_flight.remove(&channel);
+    /// A channel took something. Returns whether that was `alert`, which is then marked.
+    pub fn succeeded(&mut self, alert: &mut AlertSent, channel: Channel, now: Timestamp) -> bool {
+        let sending = self.channels.entry(channel).or_default();
+        let ours = match sending.under_way.take() {
+            Some(under_way) => !under_way.outdated,
+            None => sending.tried,
+        };
+        if !ours {
+            return false;
+        }
         if channel == Channel::Desktop {
             self.desktop_failure = None;
         }
@@ -94,36 +137,101 @@ impl Delivery {
             alert.delivered = true;
             alert.at = now;
         }
+        true
     }
 
     /// A channel didn't take it.
     pub fn failed(&mut self, channel: Channel, why: &str, now: Timestamp) {
-        self.in_flight.remove(&channel);
+        let sending = self.channels.entry(channel).or_default();
+        if sending.under_way.take().is_none() {
+            return;
+        }
         if channel == Channel::Desktop {
             self.desktop_failure = Some(why.to_owned());
         }
-        let factor = 1_i32.checked_shl(self.failures.min(8)).unwrap_or(i32::MAX);
-        let wait = FIRST_RETRY.checked_mul(factor).unwrap_or(LONGEST_RETRY).min(LONGEST_RETRY);
-        self.failures += 1;
-        self.retry_at = now.checked_add(wait).ok();
+        let limit = longest_retry(channel);
+        let factor = 1_i32.checked_shl(sending.failures.min(16)).unwrap_or(i32::MAX);
+        let wait = FIRST_RETRY.checked_mul(factor).unwrap_or(limit).min(limit);
+        sending.failures = sending.failures.saturating_add(1);
+        sending.retry_at = Some(later(now, wait));
     }
 
-    /// Something changed for the better: the next try need not wait.
-    pub fn hurry(&mut self) {
-        self.retry_at = None;
-        self.failures = 0;
+    /// A try by this channel ended that nobody cares about any more.
+    pub fn settled(&mut self, channel: Channel) {
+        if let Some(sending) = self.channels.get_mut(&channel) {
+            sending.under_way = None;
+        }
     }
+
+    /// Something changed for the better: the next try by this channel need not wait.
+    pub fn hurry(&mut self, channel: Channel) {
+        if let Some(sending) = self.channels.get_mut(&channel) {
+            sending.retry_at = None;
+            sending.failures = 0;
+        }
+    }
+
+    /// There is another alert to send, or none: results of what was sent before don't count for it.
+    pub fn start_over(&mut self) {
+        for sending in self.channels.values_mut() {
+            sending.tried = false;
+            sending.failures = 0;
+            sending.retry_at = None;
+            if let Some(under_way) = &mut sending.under_way {
+                under_way.outdated = true;
+            }
+        }
+    }
+
+    /// The alert is no longer of interest.
+    pub fn forget(&mut self) {
+        self.start_over();
+        self.desktop_failure = None;
+    }
+
+    /// The clock was set back: what was to be done at a time that is now far away is done soon.
+    pub fn clock_went_back(&mut self, now: Timestamp) {
+        for sending in self.channels.values_mut() {
+            sending.retry_at = None;
+            if let Some(under_way) = &mut sending.under_way {
+                under_way.until = under_way.until.min(later(now, RESULT_LIMIT));
+            }
+        }
+    }
+}
+
+fn later(now: Timestamp, wait: SignedDuration) -> Timestamp {
+    now.checked_add(wait).unwrap_or(Timestamp::MAX)
 }
 
 impl AlertSent {
     /// A new alert for `channels`; without any it stands recorded and is not tried.
     pub fn new(now: Timestamp, reason: Reason, channels: &[Channel]) -> Self {
-        Self { at: now, reason, covers: BTreeSet::new(), delivered: false, pending: channels.iter().copied().collect() }
+        Self { at: now, reason, covers: BTreeSet::new(), delivered: false, expires_at: None, pending: channels.iter().copied().collect() }
     }
 
-    /// Whether this alert spoke for `reason`.
-    pub fn covers(&self, reason: Reason) -> bool {
-        self.reason == reason || self.covers.contains(&reason)
+    /// The weightiest reason that it speaks for.
+    pub fn weight(&self) -> Reason {
+        self.covers.last().map_or(self.reason, |covered| self.reason.max(*covered))
+    }
+
+    /// The ways to reach the user are others now: one that reached nobody goes by those.
+    pub fn reroute(&mut self, channels: &[Channel]) {
+        if self.delivered {
+            self.pending.retain(|channel| channels.contains(channel));
+        } else {
+            self.pending = channels.iter().copied().collect();
+        }
+    }
+
+    /// The key's end has moved: takes back what is still `ahead`. Returns whether anything is left.
+    pub fn take_back(&mut self, ahead: impl Fn(Reason) -> bool) -> bool {
+        self.covers.retain(|reason| !ahead(*reason));
+        if ahead(self.reason) {
+            let Some(rest) = self.covers.pop_last() else { return false };
+            self.reason = rest;
+        }
+        true
     }
 }
 
@@ -143,9 +251,8 @@ mod tests {
         let mut pauses = Vec::new();
         for _ in 0..8 {
             assert_eq!(delivery.due(&alert, now), [Channel::Desktop]);
-            delivery.started(Channel::Desktop);
+            delivery.started(Channel::Desktop, now);
             assert!(delivery.due(&alert, now).is_empty(), "one try at a time");
-            assert_eq!(delivery.deadline(&alert), None);
             delivery.failed(Channel::Desktop, "nobody there", now);
             let next = delivery.deadline(&alert).unwrap();
             pauses.push(next.duration_since(now).as_secs());
@@ -153,7 +260,7 @@ mod tests {
             now = next;
         }
         assert_eq!(pauses, [2, 4, 8, 16, 32, 60, 60, 60]);
-        delivery.started(Channel::Desktop);
+        delivery.started(Channel::Desktop, now);
         delivery.succeeded(&mut alert, Channel::Desktop, now);
         assert!(alert.delivered);
         assert_eq!(alert.at, now);
@@ -165,16 +272,62 @@ mod tests {
         let mut alert = AlertSent::new(second(0), Reason::Expired, &[Channel::Desktop, Channel::Command]);
         let mut delivery = Delivery::default();
         for channel in delivery.due(&alert, second(0)) {
-            delivery.started(channel);
+            delivery.started(channel, second(0));
         }
         delivery.succeeded(&mut alert, Channel::Command, second(1));
         delivery.failed(Channel::Desktop, "no bus", second(1));
         assert!(alert.delivered);
         assert_eq!(alert.at, second(1));
         assert_eq!(delivery.due(&alert, second(3)), [Channel::Desktop]);
-        delivery.started(Channel::Desktop);
+        delivery.started(Channel::Desktop, second(3));
         delivery.succeeded(&mut alert, Channel::Desktop, second(3));
         assert_eq!(alert.at, second(1), "the time it first reached the user");
         assert!(alert.pending.is_empty());
+    }
+
+    #[test]
+    fn a_result_that_never_comes_is_not_waited_for_for_ever() {
+        let alert = AlertSent::new(second(0), Reason::Day(25), &[Channel::Desktop]);
+        let mut delivery = Delivery::default();
+        delivery.started(Channel::Desktop, second(0));
+        assert!(delivery.due(&alert, second(119)).is_empty());
+        assert_eq!(delivery.deadline(&alert), Some(second(120)));
+        assert_eq!(delivery.due(&alert, second(120)), [Channel::Desktop]);
+    }
+
+    #[test]
+    fn the_result_of_an_earlier_alert_says_nothing_of_the_next() {
+        let mut delivery = Delivery::default();
+        delivery.started(Channel::Desktop, second(0));
+        delivery.start_over();
+        let mut next = AlertSent::new(second(1), Reason::Expired, &[Channel::Desktop]);
+        assert!(delivery.due(&next, second(1)).is_empty(), "the earlier one's result is to come");
+        assert!(!delivery.succeeded(&mut next, Channel::Desktop, second(2)));
+        assert!(!next.delivered);
+        assert_eq!(delivery.due(&next, second(2)), [Channel::Desktop]);
+    }
+
+    #[test]
+    fn a_popup_that_comes_up_after_all_counts() {
+        let mut alert = AlertSent::new(second(0), Reason::Expired, &[Channel::Desktop]);
+        let mut delivery = Delivery::default();
+        delivery.started(Channel::Desktop, second(0));
+        delivery.failed(Channel::Desktop, "no answer", second(5));
+        assert!(delivery.succeeded(&mut alert, Channel::Desktop, second(6)));
+        assert_eq!(delivery.deadline(&alert), None);
+    }
+
+    #[test]
+    fn a_failing_command_does_not_hold_up_the_desktop() {
+        let alert = AlertSent::new(second(0), Reason::Expired, &[Channel::Desktop, Channel::Command]);
+        let mut delivery = Delivery::default();
+        for n in 0..20 {
+            delivery.started(Channel::Command, second(n));
+            delivery.failed(Channel::Command, "exit 1", second(n));
+        }
+        assert_eq!(delivery.due(&alert, second(20)), [Channel::Desktop]);
+        delivery.started(Channel::Desktop, second(20));
+        delivery.failed(Channel::Desktop, "no bus", second(20));
+        assert_eq!(delivery.due(&alert, second(22)), [Channel::Desktop], "each channel has pauses of its own");
     }
 }

@@ -27,6 +27,12 @@ const LONGEST_BACKOFF: SignedDuration = SignedDuration::from_hours(6);
 const LOOK_AGAIN: [SignedDuration; 4] =
     [SignedDuration::from_secs(1), SignedDuration::from_secs(5), SignedDuration::from_secs(20), SignedDuration::from_secs(60)];
 
+/// From the first apply that its worker turned down, since the world had moved on, to the second try;
+/// tripled each time.
+const TURNED_DOWN_BACKOFF: SignedDuration = SignedDuration::from_secs(5);
+/// When to look again after a look that failed.
+const LOOK_RETRY: SignedDuration = SignedDuration::from_secs(60);
+
 /// Why a consumer's processes are being looked at: what may follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Why {
@@ -34,8 +40,10 @@ pub enum Why {
     Look,
     /// The daemon has started: one that is older than the file's last change is brought up to date.
     Start,
-    /// The key changed, or a try is due again.
+    /// The key changed.
     Change,
+    /// The user wants it to have the keys.
+    Asked,
     /// The user wants it; restarted even if it is current.
     Force,
 }
@@ -52,14 +60,14 @@ pub enum Phase {
         /// What may follow a second look.
         again: Option<Why>,
     },
-    /// A worker has it take up keys; `again` if the keys changed meanwhile.
+    /// A worker has it take up keys; `again` if there was reason to do more meanwhile.
     Applying {
         /// The keys.
         targets: Targets,
         /// What the worker is at, after "is".
         progress: String,
-        /// The keys changed meanwhile.
-        again: bool,
+        /// What may follow it.
+        again: Option<Why>,
     },
 }
 
@@ -97,8 +105,12 @@ pub struct Consumer {
     pub delivery: Delivery,
     /// Who waits for the end of an apply.
     pub waiting_for_apply: Vec<Ticket>,
+    /// Who asked while an apply was under way: for what follows it.
+    pub waiting_for_next: Vec<Ticket>,
     /// Who waits for a look.
     pub waiting_for_look: Vec<Ticket>,
+    /// What is to follow once its files can be told, or it can be looked at.
+    pub owed: Option<Why>,
     look_again: Option<(Timestamp, usize)>,
 }
 
@@ -113,7 +125,9 @@ impl Consumer {
             phase: Phase::Idle,
             delivery: Delivery::default(),
             waiting_for_apply: Vec::new(),
+            waiting_for_next: Vec::new(),
             waiting_for_look: Vec::new(),
+            owed: None,
             look_again: None,
         }
     }
@@ -129,14 +143,20 @@ impl Consumer {
         Some(processes.iter().all(|process| lacks(process, targets).next().is_none()))
     }
 
+    /// Whether its last apply left it not serving and nobody has started it since.
+    pub fn is_down(&self) -> bool {
+        let Some(last) = self.record.last_apply.as_ref().filter(|last| last.outcome == Outcome::Failed) else { return false };
+        let started_since = self.processes.iter().flatten().any(|process| process.started_at > last.at);
+        self.record.pending.is_some() && !started_since
+    }
+
     /// Its state.
     pub fn state(&self, targets: &Targets) -> ConsumerState {
         if matches!(self.phase, Phase::Applying { .. }) {
             return ConsumerState::Applying;
         }
-        let failed = matches!(&self.record.last_apply, Some(last) if last.outcome == Outcome::Failed);
         match self.holds(targets) {
-            None if failed && self.record.pending.is_some() => ConsumerState::Failed,
+            _ if self.is_down() => ConsumerState::Failed,
             None => ConsumerState::Absent,
             Some(true) => ConsumerState::Current,
             Some(false) if self.record.pending.is_some() => ConsumerState::Pending,
@@ -148,6 +168,7 @@ impl Consumer {
     pub fn want_look(&mut self, why: Why) -> bool {
         match &mut self.phase {
             Phase::Idle => {
+                let why = self.owed.take().map_or(why, |owed| owed.max(why));
                 self.phase = Phase::Looking { why, again: None };
                 true
             }
@@ -156,39 +177,44 @@ impl Consumer {
                 false
             }
             Phase::Applying { again, .. } => {
-                *again |= why >= Why::Change;
+                *again = (*again).max(Some(why).filter(|why| *why > Why::Look));
                 false
             }
         }
     }
 
-    /// Takes in a look. Returns why it was made, and whether another is to be ordered.
+    /// Takes in a look. Returns what may follow; `None` if nothing may, since it wasn't ordered or has
+    /// failed.
     pub fn looked(&mut self, processes: Option<Vec<ProcessReport>>, now: Timestamp) -> Option<Why> {
-        let Phase::Looking { why, again } = self.phase.clone() else { return None };
-        self.looked_at = Some(now);
-        if processes.is_none() && self.record.pending.as_ref().is_some_and(|pending| pending.retry_at <= now) {
-            // The look failed: not at once again.
-            let soon = later(now, LOOK_AGAIN[LOOK_AGAIN.len() - 1]);
-            if let (Some(pending), Some(soon)) = (&mut self.record.pending, soon) {
-                pending.retry_at = soon;
-            }
-        }
-        if let Some(processes) = processes {
-            if !processes.is_empty() {
-                self.look_again = None;
-            }
-            self.processes = Some(processes);
-        }
+        let Phase::Looking { why, again } = self.phase else { return None };
+        let why = again.map_or(why, |again| again.max(why));
         self.phase = Phase::Idle;
-        Some(why.max(again.unwrap_or(why)))
+        let Some(processes) = processes else {
+            // What was to follow does once a look succeeds, but not at once. Who asked is told.
+            self.owed = Some(why.min(Why::Change));
+            self.look_again = later(now, LOOK_RETRY).map(|at| (at, LOOK_AGAIN.len() - 1));
+            return None;
+        };
+        self.looked_at = Some(now);
+        // Where a process ended meanwhile, this look may have seen it still.
+        if !processes.is_empty() && again.is_none() {
+            self.look_again = None;
+        }
+        self.processes = Some(processes);
+        Some(why)
     }
 
     /// The clock was set back: what was to be done at a time that is now far away is done sooner.
     pub fn clock_went_back(&mut self, now: Timestamp) {
-        if let (Some(pending), Some(latest)) = (&mut self.record.pending, later(now, LONGEST_BACKOFF)) {
-            pending.retry_at = pending.retry_at.min(latest);
+        self.count_restarts_as_of(now);
+        if let Some(pending) = &mut self.record.pending {
+            let longest = backoff(FIRST_BACKOFF, pending.attempts).max(RESTART_WINDOW);
+            pending.retry_at = pending.retry_at.min(later(now, longest).unwrap_or(Timestamp::MAX));
         }
-        self.look_again = self.look_again.and_then(|(_, step)| later(now, LOOK_AGAIN[step])).map(|at| (at, 0));
+        if let Some((at, step)) = self.look_again {
+            self.look_again = later(now, LOOK_AGAIN[step]).map(|latest| (at.min(latest), step));
+        }
+        self.delivery.clock_went_back(now);
     }
 
     /// A process of it ended.
@@ -208,32 +234,59 @@ impl Consumer {
 
     /// When the limit of restarts allows the next; `None` if it does now.
     pub fn limited_until(&mut self, now: Timestamp) -> Option<Timestamp> {
-        self.record.restarts.retain(|at| *at <= now && now.duration_since(*at) < RESTART_WINDOW);
+        self.count_restarts_as_of(now);
+        self.record.restarts.retain(|at| now.duration_since(*at) < RESTART_WINDOW);
         let earliest = self.record.restarts.len().checked_sub(MAX_RESTARTS)?;
         later(self.record.restarts[earliest], RESTART_WINDOW)
+    }
+
+    /// Restarts in the future were before the clock was set back. How long before can't be told.
+    fn count_restarts_as_of(&mut self, now: Timestamp) {
+        for restart in &mut self.record.restarts {
+            *restart = (*restart).min(now);
+        }
     }
 
     /// An apply is about to be ordered.
     pub fn begin(&mut self, targets: &Targets, now: Timestamp) {
         self.record.restarts.push(now);
         self.record.applying = Some(targets.clone());
-        self.phase = Phase::Applying { targets: targets.clone(), progress: "starting".into(), again: false };
+        self.phase = Phase::Applying { targets: targets.clone(), progress: "starting".into(), again: None };
     }
 
-    /// An apply that an earlier daemon ordered is under way, or was.
+    /// An apply that an earlier daemon, or an earlier configuration, ordered is under way, or was.
     pub fn resume(&mut self) -> bool {
         let Some(targets) = self.record.applying.clone() else { return false };
-        self.phase = Phase::Applying { targets, progress: "finishing what was begun before credd restarted".into(), again: true };
+        let progress = "finishing what was begun before credd restarted".into();
+        self.phase = Phase::Applying { targets, progress, again: Some(Why::Start) };
         true
     }
 
-    /// An apply ended. Returns whether the keys changed meanwhile.
-    pub fn end(&mut self, report: &ApplyReport, now: Timestamp) -> bool {
-        let Phase::Applying { targets, again, .. } = std::mem::replace(&mut self.phase, Phase::Idle) else { return false };
+    /// An apply ended, `report` tells how if that is known. Returns what is to follow; `None` if none was
+    /// under way.
+    pub fn end(&mut self, report: Option<&ApplyReport>, now: Timestamp) -> Option<Why> {
+        if !matches!(self.phase, Phase::Applying { .. }) {
+            return None;
+        }
+        let Phase::Applying { targets, again, .. } = std::mem::replace(&mut self.phase, Phase::Idle) else { return None };
+        // What its worker did not get to do, or may not have: all is compared anew.
+        let unsettled = again.max(Some(Why::Change));
+        let Some(report) = report else {
+            if !self.waiting_for_apply.is_empty() {
+                return unsettled.max(Some(Why::Asked));
+            }
+            return unsettled;
+        };
         self.record.applying = None;
-        if report.outcome == Outcome::Superseded {
+        if matches!(report.outcome, Outcome::Superseded | Outcome::Refused) {
+            // Nothing was restarted.
             self.record.restarts.pop();
-            return true;
+        }
+        if report.outcome == Outcome::Superseded {
+            let attempts = self.tries(&targets) + 1;
+            let retry_at = later(now, backoff(TURNED_DOWN_BACKOFF, attempts)).unwrap_or(Timestamp::MAX);
+            self.record.pending = Some(Pending { reason: report.detail.clone(), retry_at, attempts, targets });
+            return unsettled;
         }
         self.record.last_apply =
             Some(LastApply { at: now, outcome: report.outcome, seconds: report.took.as_secs_f64(), detail: report.detail.clone() });
@@ -241,39 +294,56 @@ impl Consumer {
             Outcome::Applied => self.record.pending = None,
             _ => self.postpone(report.detail.clone(), &targets, None, now),
         }
-        again
+        Some(again.unwrap_or(Why::Look))
+    }
+
+    /// How often an apply of `targets` was tried without success.
+    pub fn tries(&self, targets: &Targets) -> u32 {
+        self.record.pending.as_ref().filter(|pending| pending.targets == *targets).map_or(0, |pending| pending.attempts)
     }
 
     /// Puts an apply off, to `until` or by the back-off.
     pub fn postpone(&mut self, reason: String, targets: &Targets, until: Option<Timestamp>, now: Timestamp) {
-        let tries = self.record.pending.as_ref().filter(|pending| pending.targets == *targets).map_or(0, |pending| pending.attempts);
-        let attempts = if until.is_some() { tries } else { tries + 1 };
-        let backoff = FIRST_BACKOFF
-            .checked_mul(3_i32.saturating_pow(attempts.saturating_sub(1).min(8)))
-            .unwrap_or(LONGEST_BACKOFF)
-            .min(LONGEST_BACKOFF);
-        let retry_at = until.or_else(|| later(now, backoff)).unwrap_or(Timestamp::MAX);
+        let tries = self.tries(targets);
+        let attempts = if until.is_some() { tries } else { tries.saturating_add(1) };
+        let retry_at = until.or_else(|| later(now, backoff(FIRST_BACKOFF, attempts))).unwrap_or(Timestamp::MAX);
         self.record.pending = Some(Pending { reason, retry_at, attempts, targets: targets.clone() });
+    }
+
+    /// Puts what waits off once more, unchanged, if it is due. Returns whether it was.
+    pub fn wait_on(&mut self, now: Timestamp) -> bool {
+        if !self.retry_due(now) {
+            return false;
+        }
+        if let Some(Pending { reason, targets, .. }) = self.record.pending.clone() {
+            self.postpone(reason, &targets, None, now);
+        }
+        true
+    }
+
+    /// When a put-off apply is to be tried, if nothing else decides about it before.
+    fn retry_at(&self) -> Option<Timestamp> {
+        self.record.pending.as_ref().filter(|_| self.phase == Phase::Idle && self.owed.is_none()).map(|pending| pending.retry_at)
     }
 
     /// Whether a put-off apply is due.
     pub fn retry_due(&self, now: Timestamp) -> bool {
-        self.phase == Phase::Idle && self.record.pending.as_ref().is_some_and(|pending| pending.retry_at <= now)
+        self.retry_at().is_some_and(|at| at <= now)
     }
 
     /// Records an alert about it. The caller saves, then sends.
     pub fn alert(&mut self, reason: Reason, channels: &[Channel], now: Timestamp) {
-        let tag = format!("credd-consumer-{}", self.spec.name);
+        let tag = tag_of(&self.spec);
         let id = self.record.popup.take().map_or_else(|| popup_id(&tag), |popup| popup.id);
         self.record.popup = Some(PopupRecord { id, tag });
         self.record.alert = Some(AlertSent::new(now, reason, channels));
-        self.delivery.hurry();
+        self.delivery.start_over();
     }
 
     /// Ends its alert, since it is well again. Returns the popup to close.
     pub fn settle(&mut self) -> Option<PopupRecord> {
         self.record.alert = None;
-        self.delivery = Delivery::default();
+        self.delivery.forget();
         self.record.popup.take()
     }
 
@@ -293,29 +363,44 @@ impl Consumer {
         };
         due.into_iter()
             .map(|channel| {
-                self.delivery.started(channel);
+                self.delivery.started(channel, now);
                 (channel, notice.clone())
             })
             .collect()
     }
 
-    /// A channel took the alert.
-    pub fn delivered(&mut self, channel: Channel, id: Option<u32>, now: Timestamp) {
-        if let (Some(id), Some(popup)) = (id, &mut self.record.popup) {
-            popup.id = id;
+    /// A channel took an alert. Returns whether it was the latest, and a popup that came up too late.
+    pub fn delivered(&mut self, channel: Channel, id: Option<u32>, now: Timestamp) -> (bool, Option<PopupRecord>) {
+        let ours = match &mut self.record.alert {
+            Some(alert) => self.delivery.succeeded(alert, channel, now),
+            None => {
+                self.delivery.settled(channel);
+                false
+            }
+        };
+        match (id, &mut self.record.popup) {
+            (Some(id), Some(popup)) => popup.id = id,
+            (Some(id), None) => return (ours, Some(PopupRecord { id, tag: tag_of(&self.spec) })),
+            (None, _) => {}
         }
-        if let Some(alert) = &mut self.record.alert {
-            self.delivery.succeeded(alert, channel, now);
-        }
+        (ours, None)
     }
 
     /// When something is to be done about it.
     pub fn deadline(&self) -> Option<Timestamp> {
-        let retry = (self.phase == Phase::Idle).then_some(self.record.pending.as_ref().map(|pending| pending.retry_at)).flatten();
-        let look = (self.phase == Phase::Idle).then_some(self.look_again.map(|(at, _)| at)).flatten();
-        let delivery = self.record.alert.as_ref().and_then(|alert| self.delivery.deadline(alert));
-        [retry, look, delivery].into_iter().flatten().min()
+        let look = self.look_again.map(|(at, _)| at).filter(|_| self.phase == Phase::Idle);
+        let delivery = self.record.alert.as_ref().filter(|_| self.record.popup.is_some()).and_then(|alert| self.delivery.deadline(alert));
+        [self.retry_at(), look, delivery].into_iter().flatten().min()
     }
+}
+
+fn tag_of(spec: &ConsumerSpec) -> String {
+    format!("credd-consumer-{}", spec.name)
+}
+
+fn backoff(first: SignedDuration, attempts: u32) -> SignedDuration {
+    let factor = 3_i32.saturating_pow(attempts.saturating_sub(1).min(12));
+    first.checked_mul(factor).unwrap_or(LONGEST_BACKOFF).min(LONGEST_BACKOFF)
 }
 
 /// The targets that a process doesn't hold.

@@ -17,6 +17,8 @@ const HOLD_CUT_SHORT: SignedDuration = SignedDuration::from_millis(1200);
 /// When to look again at a file that was open for writing. Its closing is a hint that comes sooner;
 /// this is for writers that never close.
 const BUSY_RETRY: SignedDuration = SignedDuration::from_secs(2);
+/// A file that is never quiet for so long is believed all the same, once two looks found the same.
+const PATIENCE: SignedDuration = SignedDuration::from_secs(10);
 
 /// What is to be done about a file after a look at it.
 #[derive(Debug, PartialEq)]
@@ -51,12 +53,28 @@ pub struct FileTrack {
     pub watched_since: Option<Timestamp>,
     phase: Phase,
     suspicious_since: Option<Timestamp>,
+    /// Since when it hasn't been quiet.
+    restless_since: Option<Timestamp>,
+    /// What a look found that a change made void.
+    void: Option<FileBody>,
+    /// The last look came to nothing: somebody writes, or it can't be looked at.
+    troubled: bool,
 }
 
 impl FileTrack {
     /// A file that was not looked at yet.
     pub fn new(path: Arc<std::path::Path>) -> Self {
-        Self { path, keys: Vec::new(), believed: None, watched_since: None, phase: Phase::Quiet, suspicious_since: None }
+        Self {
+            path,
+            keys: Vec::new(),
+            believed: None,
+            watched_since: None,
+            phase: Phase::Quiet,
+            suspicious_since: None,
+            restless_since: None,
+            void: None,
+            troubled: false,
+        }
     }
 
     /// What the last believed look found, if the file could be read.
@@ -69,17 +87,32 @@ impl FileTrack {
 
     /// Something touched it.
     pub fn stir(&mut self, now: Timestamp) {
+        self.restless_since.get_or_insert(now);
+        let patient = self.is_patient(now);
         match &mut self.phase {
             Phase::Reading { stirred } => *stirred = true,
+            Phase::Settling(_) if !patient => {}
             phase => *phase = Phase::Settling(later(now, QUIET)),
         }
     }
 
-    /// It is to be read at once, unless it is being read.
+    fn is_patient(&self, now: Timestamp) -> bool {
+        self.restless_since.is_none_or(|since| now < later(since, PATIENCE))
+    }
+
+    /// It is to be read at once; after that, if it is being read.
     pub fn read_now(&mut self, now: Timestamp) {
-        if !matches!(self.phase, Phase::Reading { .. }) {
-            self.phase = Phase::Settling(now);
+        match &mut self.phase {
+            Phase::Quiet => self.phase = Phase::Settling(now),
+            // It is to be quiet first.
+            Phase::Settling(_) => {}
+            Phase::Reading { stirred } => *stirred = true,
         }
+    }
+
+    /// Whether a look is to come, and likely to tell something: decisions wait for that.
+    pub fn is_awaited(&self) -> bool {
+        self.phase != Phase::Quiet && !self.troubled
     }
 
     /// When it is to be read.
@@ -104,13 +137,14 @@ impl FileTrack {
         if matches!(self.phase, Phase::Settling(at) if at > later(now, HOLD)) {
             self.phase = Phase::Settling(later(now, QUIET));
         }
-        if self.suspicious_since.is_some_and(|since| since > now) {
-            self.suspicious_since = Some(now);
+        for since in [&mut self.suspicious_since, &mut self.restless_since, &mut self.watched_since] {
+            *since = since.map(|since| since.min(now));
         }
     }
 
     /// The look came to nothing.
     pub fn look_failed(&mut self, now: Timestamp) {
+        self.troubled = true;
         self.phase = Phase::Settling(later(now, BUSY_RETRY));
     }
 
@@ -118,20 +152,31 @@ impl FileTrack {
     /// last believed.
     pub fn judge(&mut self, report: FileReport, expected: &[&str], now: Timestamp) -> Verdict {
         let Phase::Reading { stirred } = self.phase else { return Verdict::Wait };
-        if stirred {
+        let restless = stirred && (self.is_patient(now) || !self.void.as_ref().is_some_and(|void| says_the_same(void, &report.body)));
+        if restless {
+            self.void = Some(report.body);
             self.phase = Phase::Settling(later(now, QUIET));
             return Verdict::Wait;
         }
+        self.restless_since = None;
+        self.void = None;
         if report.body == FileBody::Busy {
+            self.troubled = true;
             self.phase = Phase::Settling(later(now, BUSY_RETRY));
             return Verdict::Wait;
         }
-        if let Some(hold) = suspicion(&report.body, expected) {
-            // A file that nothing is known of has nothing to lose.
-            let nothing_to_lose = self.believed.is_none() && expected.is_empty();
-            let since = *self.suspicious_since.get_or_insert(now);
-            let until = later(since, hold);
-            if now < until && !nothing_to_lose && self.believed.as_ref() != Some(&report.body) {
+        self.troubled = false;
+        // A file that nothing is known of has nothing to lose; but half a value is no value.
+        let nothing_to_lose = self.believed.is_none() && expected.is_empty();
+        let hold = match suspicion(&report.body, expected) {
+            Some(Suspicion::Lost) if !nothing_to_lose => Some(HOLD),
+            Some(Suspicion::Unfinished) => Some(HOLD),
+            Some(Suspicion::CutShort) => Some(HOLD_CUT_SHORT),
+            Some(Suspicion::Lost) | None => None,
+        };
+        if let Some(hold) = hold.filter(|_| self.believed.as_ref() != Some(&report.body)) {
+            let until = later(*self.suspicious_since.get_or_insert(now), hold);
+            if now < until {
                 self.phase = Phase::Settling(until);
                 return Verdict::Wait;
             }
@@ -144,20 +189,40 @@ impl FileTrack {
     }
 }
 
-/// How long to wait before a report is believed, if it looks like half of something.
-fn suspicion(body: &FileBody, expected: &[&str]) -> Option<SignedDuration> {
+/// Whether two looks found the same values, be the dates of the file what they may.
+fn says_the_same(one: &FileBody, other: &FileBody) -> bool {
+    match (one, other) {
+        (FileBody::Read(one), FileBody::Read(other)) => one.variables == other.variables,
+        _ => one == other,
+    }
+}
+
+/// Why a report may be of half a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Suspicion {
+    /// Something that was there is not.
+    Lost,
+    /// It breaks off in the middle of a construct.
+    Unfinished,
+    /// A value ends where the file does.
+    CutShort,
+}
+
+fn suspicion(body: &FileBody, expected: &[&str]) -> Option<Suspicion> {
     let contents = match body {
-        FileBody::Missing => return Some(HOLD),
+        FileBody::Missing => return Some(Suspicion::Lost),
         FileBody::Read(contents) => contents,
         FileBody::Busy | FileBody::Unreadable(_) => return None,
     };
     let lost = |variable: &&str| {
         !contents.variables.iter().any(|report| report.variable == **variable && matches!(report.finding, Finding::Present(_)))
     };
-    if contents.empty || contents.unfinished || expected.iter().any(lost) {
-        Some(HOLD)
+    if contents.unfinished {
+        Some(Suspicion::Unfinished)
+    } else if contents.empty || expected.iter().any(lost) {
+        Some(Suspicion::Lost)
     } else {
-        contents.variables.iter().any(|report| report.cut_short).then_some(HOLD_CUT_SHORT)
+        contents.variables.iter().any(|report| report.cut_short).then_some(Suspicion::CutShort)
     }
 }
 
@@ -276,5 +341,35 @@ mod tests {
         file.read_now(ms(0));
         assert!(file.take_due(ms(0)));
         assert_eq!(file.judge(report(FileBody::Missing), &[], ms(1)), Verdict::Believe(report(FileBody::Missing)));
+    }
+
+    #[test]
+    fn a_file_that_is_never_quiet_is_believed_once_two_looks_agree() {
+        let mut file = track();
+        let good = report(FileBody::Read(contents(present())));
+        let mut believed = None;
+        for t in (0..20_000).step_by(100) {
+            file.stir(ms(t));
+            if file.take_due(ms(t)) {
+                file.stir(ms(t + 1));
+                if file.judge(good.clone(), &[], ms(t + 2)) != Verdict::Wait {
+                    believed.get_or_insert(t);
+                }
+            }
+        }
+        assert!(believed.is_some_and(|t| (10_000..12_000).contains(&t)), "{believed:?}");
+    }
+
+    #[test]
+    fn half_a_value_is_not_believed_though_there_is_nothing_to_lose() {
+        let mut half = contents(present());
+        half.variables[0].cut_short = true;
+        for (half, hold) in [(half, 1200), (FileContents { unfinished: true, ..contents(present()) }, 5000)] {
+            let mut file = track();
+            file.read_now(ms(0));
+            assert!(file.take_due(ms(0)));
+            assert_eq!(file.judge(report(FileBody::Read(half)), &[], ms(1)), Verdict::Wait);
+            assert_eq!(file.deadline(), Some(ms(1 + hold)));
+        }
     }
 }

@@ -54,6 +54,9 @@ pub struct Key {
     /// When the file was changed to hold the value that counts instead of another, if that was found
     /// out in this run.
     pub replaced_at: Option<Timestamp>,
+    /// Reminders are counted from then, since the latest alert is dated in the future: the clock was
+    /// ahead when it was sent.
+    remind_from: Option<Timestamp>,
 }
 
 /// A value that arrived in the file.
@@ -67,7 +70,14 @@ pub struct Arrival {
 impl Key {
     /// A key with what was saved of it.
     pub fn new(spec: KeySpec, record: KeyRecord) -> Self {
-        Self { spec, record, found: Found::Unknown, delivery: Delivery::default(), replaced_at: None }
+        Self { spec, record, found: Found::Unknown, delivery: Delivery::default(), replaced_at: None, remind_from: None }
+    }
+
+    /// The ways to reach the user are others now.
+    pub fn reroute_alerts(&mut self, channels: &[Channel]) {
+        if let Some(alert) = self.latest_alert_mut() {
+            alert.reroute(channels);
+        }
     }
 
     /// Takes in what a believed look at its file found. Returns the value that is there, if any.
@@ -109,15 +119,13 @@ impl Key {
         };
         self.record.current = Some(key.fingerprint);
         self.record.snoozed_until = None;
-        self.delivery = Delivery::default();
+        self.delivery.forget();
+        self.remind_from = None;
         let new = match self.record.known_now_mut() {
             Some(known) => {
                 known.last_seen = now;
                 known.anatomy = key.anatomy.clone();
-                // A copy with an older file date proves that it was issued earlier still.
-                if known.issued.source == IssuedSource::File && issued.source <= IssuedSource::Observed {
-                    known.issued.at = known.issued.at.min(issued.at);
-                }
+                known.issued = known.issued.better(issued);
                 false
             }
             None => {
@@ -136,24 +144,36 @@ impl Key {
         Arrival { new, popup: self.record.popup.take() }
     }
 
-    /// Sets a better issue date. Alerts that the new date puts into the future are due again then.
-    /// Returns the popup that is no longer true.
+    /// Sets a better issue date. Returns the popup that is no longer true.
     pub fn set_issued(&mut self, issued: Issued, days: &[u32], now: Timestamp) -> Option<PopupRecord> {
-        let lifetime = self.spec.lifetime;
+        self.record.known_now_mut()?.issued = issued;
+        self.rearm(days, now)
+    }
+
+    /// Makes alerts due again that spoke of another end of the key and lie ahead now that its end has
+    /// moved. Nothing of that depends on what the clock shows alone: one that was set back makes no
+    /// alert come twice. Returns the popup that is no longer true.
+    pub fn rearm(&mut self, days: &[u32], now: Timestamp) -> Option<PopupRecord> {
+        let expires_at = self.life()?.expires_at;
+        let thresholds = self.life()?.thresholds(days);
         let known = self.record.known_now_mut()?;
-        known.issued = issued;
-        let ahead: Vec<Reason> = life_of(known, lifetime)
-            .thresholds(days)
-            .iter()
-            .filter(|threshold| threshold.at > now)
-            .map(|threshold| threshold.reason)
-            .collect();
-        for alert in &mut known.alerts {
-            alert.covers.retain(|reason| !ahead.contains(reason));
+        let moved = |alert: &AlertSent| alert.expires_at.is_some() && alert.expires_at != expires_at;
+        if !known.alerts.iter().any(moved) {
+            return None;
         }
-        known.alerts.retain(|alert| alert.reason != Reason::Reminder && !ahead.contains(&alert.reason));
-        if self.state(days, now) == KeyState::Ok {
-            self.delivery = Delivery::default();
+        let is_ahead = |reason: Reason| !thresholds.iter().any(|threshold| threshold.reason == reason && threshold.at <= now);
+        let is_well = thresholds.iter().all(|threshold| threshold.at > now);
+        known.alerts.retain_mut(|alert| {
+            let keep = match alert.reason {
+                Reason::Reminder => alert.delivered || !is_well,
+                _ => !moved(alert) || alert.take_back(is_ahead),
+            };
+            alert.expires_at = expires_at;
+            keep
+        });
+        self.delivery.start_over();
+        if is_well {
+            self.delivery.forget();
             return self.record.popup.take();
         }
         None
@@ -189,19 +209,25 @@ impl Key {
         self.record.known_now_mut()?.alerts.last_mut()
     }
 
-    /// Whether alerts make sense: there is a value, or there was one and the file wasn't looked at yet.
+    /// Whether alerts make sense: there is a value, or there was one and the file can't be read now.
+    /// While it wasn't looked at yet, the value may have been replaced.
     fn alertable(&self) -> bool {
-        matches!(self.found, Found::Value(_))
+        matches!(self.found, Found::Value(_) | Found::Unreadable(_))
     }
 
-    /// Thresholds that no alert spoke for yet, ascending.
+    /// Thresholds that no alert spoke for yet, ascending. Once a later one was told, earlier ones have
+    /// nothing to add.
     fn open_thresholds(&self, days: &[u32]) -> Vec<Threshold> {
         let Some(known) = self.record.known_now() else { return Vec::new() };
+        let told = known.alerts.iter().map(AlertSent::weight).max().unwrap_or(Reason::Reminder);
         let mut open = life_of(known, self.spec.lifetime).thresholds(days);
-        // Once its end was told, earlier days have nothing to add.
-        let ended = known.alerts.iter().any(|alert| alert.covers(Reason::Expired));
-        open.retain(|threshold| !ended && !known.alerts.iter().any(|alert| alert.covers(threshold.reason)));
+        open.retain(|threshold| threshold.reason > told);
         open
+    }
+
+    /// The end of the quiet that the user asked for, if that is to come.
+    fn quiet_until(&self, now: Timestamp) -> Option<Timestamp> {
+        self.record.snoozed_until.filter(|until| *until > now)
     }
 
     /// When the next alert is, if the key stays: a threshold, or a reminder. May lie in the past,
@@ -210,7 +236,7 @@ impl Key {
         if !self.alertable() {
             return None;
         }
-        let quiet_until = self.record.snoozed_until.filter(|until| *until > now);
+        let quiet_until = self.quiet_until(now);
         let threshold = self
             .open_thresholds(days)
             .iter()
@@ -219,23 +245,30 @@ impl Key {
                 _ => threshold.at,
             })
             .min();
-        [threshold, self.next_reminder_at(days, calendar, now)].into_iter().flatten().min()
+        [threshold, self.next_reminder_at(days, calendar)].into_iter().flatten().min()
     }
 
-    fn next_reminder_at(&self, days: &[u32], calendar: &dyn Calendar, now: Timestamp) -> Option<Timestamp> {
-        let expires_at = self.life()?.expires_at?;
-        let latest = self.latest_alert()?;
-        if !latest.delivered || latest.covers(Reason::Expired) || self.state(days, now) == KeyState::Ok {
-            return None;
-        }
-        // A clock that was ahead when the last alert was sent must not silence the next.
-        let last = latest.at.min(now);
+    fn next_reminder_at(&self, days: &[u32], calendar: &dyn Calendar) -> Option<Timestamp> {
+        let life = self.life()?;
+        let expires_at = life.expires_at?;
+        let first_due = life.thresholds(days).first()?.at;
+        let latest = self.latest_alert().filter(|alert| alert.delivered)?;
+        let last = self.remind_from.unwrap_or(latest.at).max(first_due);
         let at = match self.record.snoozed_until {
             Some(until) if until > last => until,
             _ => calendar.next_reminder(last)?,
         };
         // Close to the end, the last alert says it all.
         (at < expires_at).then_some(at)
+    }
+
+    /// The clock was set back to `now`. An alert from what is now the future stays told, and must not
+    /// silence reminders until then.
+    pub fn clock_went_back(&mut self, now: Timestamp) {
+        self.delivery.clock_went_back(now);
+        if self.latest_alert().is_some_and(|alert| alert.at > now) {
+            self.remind_from = Some(now);
+        }
     }
 
     /// Records the alert that is due, if any. The caller saves, then sends.
@@ -249,8 +282,11 @@ impl Key {
         if self.record.snoozed_until.is_some_and(|until| until <= now) || reason == Reason::Expired {
             self.record.snoozed_until = None;
         }
-        self.delivery.hurry();
+        self.delivery.start_over();
+        self.remind_from = None;
+        let expires_at = self.life().and_then(|life| life.expires_at);
         let mut alert = AlertSent::new(now, reason, channels);
+        alert.expires_at = expires_at;
         alert.covers = missed.into_iter().filter(|other| *other != reason).collect();
         let Some(known) = self.record.known_now_mut() else { return false };
         // One that never reached anybody becomes part of this one.
@@ -261,7 +297,7 @@ impl Key {
             alert.covers.remove(&Reason::Reminder);
         }
         known.alerts.push(alert);
-        let tag = format!("credd-key-{}", self.spec.name);
+        let tag = tag_of(&self.spec);
         self.record.popup.get_or_insert_with(|| PopupRecord { id: popup_id(&tag), tag });
         self.record.trim();
         true
@@ -270,15 +306,23 @@ impl Key {
     /// The alert to be sent now, and the channels to send it by. They are taken to be under way.
     pub fn take_notices(&mut self, now: Timestamp) -> Vec<(Channel, Notice)> {
         let Some(alert) = self.unsent_alert() else { return Vec::new() };
+        if self.held_back_until(alert, now).is_some() {
+            return Vec::new();
+        }
         let due = self.delivery.due(alert, now);
         let reason = alert.reason;
         let Some(notice) = self.notice(reason).filter(|_| !due.is_empty()) else { return Vec::new() };
         due.into_iter()
             .map(|channel| {
-                self.delivery.started(channel);
+                self.delivery.started(channel, now);
                 (channel, notice.clone())
             })
             .collect()
+    }
+
+    /// Until when an alert that reached nobody yet waits, since the user asked for quiet meanwhile.
+    fn held_back_until(&self, alert: &AlertSent, now: Timestamp) -> Option<Timestamp> {
+        self.quiet_until(now).filter(|_| alert.reason != Reason::Expired)
     }
 
     /// The latest alert, if there is still something to tell by it.
@@ -295,21 +339,32 @@ impl Key {
             expires_at: life_of(known, self.spec.lifetime).expires_at?,
             source: known.issued.source,
         };
-        let tag = format!("credd-key-{}", self.spec.name);
+        let tag = tag_of(&self.spec);
         let popup = self.record.popup.get_or_insert_with(|| PopupRecord { id: popup_id(&tag), tag });
         Some(Notice { topic: Topic::Key(self.spec.name.clone()), reason, popup: popup.clone(), facts })
     }
 
-    /// A channel took the latest alert; `id` is what the notification service calls it.
-    pub fn delivered(&mut self, channel: Channel, id: Option<u32>, now: Timestamp) {
-        if let (Some(id), Some(popup)) = (id, &mut self.record.popup) {
-            popup.id = id;
-        }
+    /// A channel took an alert; `id` is what the notification service calls it. Returns whether it was
+    /// the latest, and a popup that came up too late: what it says is no longer true.
+    pub fn delivered(&mut self, channel: Channel, id: Option<u32>, now: Timestamp) -> (bool, Option<PopupRecord>) {
         let mut delivery = std::mem::take(&mut self.delivery);
-        if let Some(alert) = self.latest_alert_mut() {
-            delivery.succeeded(alert, channel, now);
-        }
+        let ours = match self.latest_alert_mut() {
+            Some(alert) => delivery.succeeded(alert, channel, now),
+            None => {
+                delivery.settled(channel);
+                false
+            }
+        };
         self.delivery = delivery;
+        if ours {
+            self.remind_from = None;
+        }
+        match (id, &mut self.record.popup) {
+            (Some(id), Some(popup)) => popup.id = id,
+            (Some(id), None) => return (ours, Some(PopupRecord { id, tag: tag_of(&self.spec) })),
+            (None, _) => {}
+        }
+        (ours, None)
     }
 
     /// When something is to be done about it.
@@ -317,9 +372,13 @@ impl Key {
         if !self.alertable() {
             return None;
         }
-        let delivery = self.unsent_alert().and_then(|alert| self.delivery.deadline(alert));
+        let delivery = self.unsent_alert().and_then(|alert| self.delivery.deadline(alert).max(self.held_back_until(alert, now)));
         [self.next_alert_at(days, calendar, now), delivery].into_iter().flatten().min()
     }
+}
+
+fn tag_of(spec: &KeySpec) -> String {
+    format!("credd-key-{}", spec.name)
 }
 
 fn life_of(known: &KnownKey, lifetime: Option<jiff::SignedDuration>) -> Life {

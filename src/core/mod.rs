@@ -14,6 +14,8 @@ mod names;
 mod policy;
 mod record;
 mod sight;
+#[cfg(test)]
+mod tests;
 
 pub use alarm::{AlertSent, Channel, PopupRecord};
 pub use event::*;

@@ -1,5 +1,6 @@
 //! What is remembered across runs of the daemon. No secret, no bare hash of one.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -34,6 +35,19 @@ pub struct Issued {
     pub at: Timestamp,
     /// Who says so.
     pub source: IssuedSource,
+}
+
+impl Issued {
+    /// The better of two dates of one key: by its source, and of two that are equally good the earlier,
+    /// since both say that it was there by then.
+    #[must_use]
+    pub fn better(self, other: Self) -> Self {
+        match self.source.cmp(&other.source) {
+            Ordering::Greater => self,
+            Ordering::Less => other,
+            Ordering::Equal => Self { at: self.at.min(other.at), ..self },
+        }
+    }
 }
 
 /// One value that a tracked variable had, known by its fingerprint.

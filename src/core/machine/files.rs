@@ -1,0 +1,171 @@
+//! Files and the keys in them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::{ConsumerName, FileTrack, KeyName, Machine, Step, Subject, Why};
+use crate::core::file::Verdict;
+use crate::core::key::Found;
+use crate::core::record::{Issued, IssuedSource};
+use crate::core::{AlertSent, FileReport, Fingerprint, KeyRecord, KnownKey};
+
+/// What is another than before about a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Change {
+    /// Nothing that concerns a consumer.
+    Nothing,
+    /// It is known for the first time in this run: it may have changed unseen.
+    FirstLook,
+    /// It has another value.
+    Value,
+}
+
+impl Machine {
+    pub(super) fn with_file(&mut self, path: &Path, change: impl FnOnce(&mut FileTrack)) {
+        if let Some(file) = self.files.get_mut(path) {
+            change(file);
+            self.dirty.insert(Subject::File(file.path.clone()));
+        }
+    }
+
+    pub(super) fn read_failed(&mut self, paths: &[PathBuf], step: &mut Step) {
+        for path in paths {
+            self.with_file(path, |file| file.look_failed(step.now));
+            let users = self.users_of_file(path);
+            self.pay(&users, step);
+        }
+    }
+
+    pub(super) fn file_read(&mut self, report: FileReport, step: &mut Step) {
+        let Some(file) = self.files.get_mut(report.path.as_path()) else { return };
+        let path = file.path.clone();
+        self.dirty.insert(Subject::File(path.clone()));
+        let expected: Vec<&str> = file
+            .keys
+            .iter()
+            .filter_map(|name| self.keys.get(name))
+            .filter(|key| key.record.current.is_some())
+            .map(|key| &*key.spec.variable)
+            .collect();
+        let watched_since = file.watched_since;
+        match file.judge(report, &expected, step.now) {
+            Verdict::Wait => {
+                if !file.is_awaited() {
+                    let users = self.users_of_file(&path);
+                    self.pay(&users, step);
+                }
+            }
+            Verdict::Believe(report) => {
+                let dates = file.contents().map(|contents| (contents.modified_at, contents.changed_at));
+                let names = file.keys.clone();
+                let mut looks = BTreeSet::new();
+                for name in names {
+                    let why = match self.key_looked_at(&name, &report, dates, watched_since, step) {
+                        // A rewrite of the same value concerns nobody.
+                        Change::Nothing => continue,
+                        Change::FirstLook => Why::Start,
+                        Change::Value => Why::Change,
+                    };
+                    looks.extend(self.users_of_key(&name).map(|user| (user.clone(), why)));
+                }
+                for (user, why) in looks {
+                    self.look(&user, why, step);
+                }
+                let users = self.users_of_file(&path);
+                self.pay(&users, step);
+            }
+        }
+    }
+
+    fn users_of_key(&self, key: &KeyName) -> impl Iterator<Item = &ConsumerName> {
+        self.users.get(key).into_iter().flatten().chain(&self.users_of_all)
+    }
+
+    /// Consumers that something is owed to and that use a key of this file.
+    fn users_of_file(&self, path: &Path) -> BTreeSet<ConsumerName> {
+        let keys = self.files.get(path).map(|file| &file.keys);
+        let owed = |name: &&ConsumerName| self.consumers.get(*name).is_some_and(|consumer| consumer.owed.is_some());
+        // One look at those that use all keys is enough for all keys of the file.
+        let of_all = self.users_of_all.iter().filter(owed);
+        let of_some = keys.into_iter().flatten().filter_map(|key| self.users.get(key)).flatten().filter(owed);
+        of_all.chain(of_some).cloned().collect()
+    }
+
+    /// Does for consumers what waited for a file.
+    fn pay(&mut self, users: &BTreeSet<ConsumerName>, step: &mut Step) {
+        for user in users {
+            let awaits = self.consumers.get(user).is_some_and(|consumer| self.awaits_files(consumer));
+            if !awaits {
+                self.look(user, Why::Look, step);
+            }
+        }
+    }
+
+    /// Takes in what a believed look found of one key.
+    fn key_looked_at(
+        &mut self,
+        name: &KeyName,
+        report: &FileReport,
+        dates: Option<(Timestamp, Timestamp)>,
+        watched_since: Option<Timestamp>,
+        step: &mut Step,
+    ) -> Change {
+        let Some(key) = self.keys.get_mut(name) else { return Change::Nothing };
+        self.dirty.insert(Subject::Key(name.clone()));
+        let before = std::mem::replace(&mut key.found, Found::Unknown);
+        let present = key.look(&report.body);
+        if key.found != before {
+            match &key.found {
+                Found::Missing(why) => step.tell("key-missing", Some(name), None, None, why.clone()),
+                Found::Dynamic(why) => step.tell("key-dynamic", Some(name), None, None, why.clone()),
+                Found::Unreadable(why) => step.tell("file-unreadable", Some(name), None, None, why.clone()),
+                Found::Unknown | Found::Value(_) => {}
+            }
+        }
+        let unchanged = if before == Found::Unknown { Change::FirstLook } else { Change::Nothing };
+        let Some(present) = present else { return unchanged };
+        if key.record.current == Some(present.fingerprint) {
+            if matches!(before, Found::Missing(_) | Found::Dynamic(_) | Found::Unreadable(_)) {
+                step.tell("key-back", Some(name), None, Some(present.fingerprint), "the same key is there again".into());
+            }
+            return unchanged;
+        }
+        key.replaced_at = key.record.current.and(dates.map(|(_, changed)| changed));
+        // Seen to arrive if the file was watched when it was last modified; else the file's date is
+        // the latest the key can have been issued.
+        // A date in the future is nonsense, unless it is the clock that is wrong.
+        let modified_at = dates.map_or(step.now, |(modified, _)| modified.min(self.latest_time));
+        let observed = watched_since.is_some_and(|since| modified_at >= since);
+        let source = if observed { IssuedSource::Observed } else { IssuedSource::File };
+        let mut guess = Issued { at: modified_at, source };
+        if let Some(earlier) = self.dates.get(&present.fingerprint) {
+            // A copy with an older file date proves that it was issued earlier still.
+            let at = if earlier.source == IssuedSource::File { earlier.at.min(guess.at) } else { earlier.at };
+            guess = Issued { at, source: earlier.source };
+        }
+        let arrival = key.arrive(&present, guess, step.now);
+        if let Some(known) = key.record.known_now_mut() {
+            if arrival.new {
+                known.alerts = told_before(&self.dormant.keys, present.fingerprint);
+            }
+            self.dates.insert(present.fingerprint, known.issued);
+        }
+        step.save.insert(Subject::Key(name.clone()));
+        let (event, message) = if arrival.new {
+            ("key-new", format!("a new key is in {}, line {}", key.spec.env_file.display(), present.line))
+        } else {
+            ("key-restored", format!("an earlier key is back in {}, line {}: it keeps its date", key.spec.env_file.display(), present.line))
+        };
+        step.tell(event, Some(name), None, Some(present.fingerprint), message);
+        step.close(arrival.popup);
+        if before == Found::Unknown { Change::FirstLook } else { Change::Value }
+    }
+}
+
+/// What was told of a value under a name that is no longer configured: a key that is renamed is the same.
+fn told_before(dormant: &BTreeMap<KeyName, KeyRecord>, print: Fingerprint) -> Vec<AlertSent> {
+    let known = dormant.values().flat_map(|record| &record.known).find(|known: &&KnownKey| known.fingerprint == print);
+    known.map(|known| known.alerts.clone()).unwrap_or_default()
+}

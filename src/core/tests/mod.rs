@@ -1,0 +1,8 @@
+//! Scenarios of [`super::Machine`] against a world of pretence, one file by topic, and a simulator.
+
+mod alerts;
+mod consumers;
+mod files;
+mod setup;
+mod simulation;
+mod world;

@@ -1,0 +1,673 @@
+//! A world of pretence around a machine: files, consumers, a notification service, workers that take
+//! their time, a clock that can be set, and a daemon that can crash between any two effects.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::core::consumer::{ConsumerState, Targets};
+use crate::core::key::KeyState;
+use crate::core::*;
+
+pub const DAY: SignedDuration = SignedDuration::from_hours(24);
+pub const HOUR: SignedDuration = SignedDuration::from_hours(1);
+pub const MINUTE: SignedDuration = SignedDuration::from_mins(1);
+pub const SECOND: SignedDuration = SignedDuration::from_secs(1);
+pub const MOMENT: SignedDuration = SignedDuration::from_millis(20);
+
+/// Reminders daily at 10:00 UTC.
+pub struct Daily;
+
+impl Calendar for Daily {
+    fn next_reminder(&self, time: Timestamp) -> Option<Timestamp> {
+        let ten = 10 * 3600;
+        Timestamp::from_second((time.as_second() - ten).div_euclid(86_400) * 86_400 + 86_400 + ten).ok()
+    }
+
+    fn tomorrow(&self, now: Timestamp) -> Timestamp {
+        let midnight = Timestamp::from_second(now.as_second().div_euclid(86_400) * 86_400 + 86_400 - 1).unwrap();
+        self.next_reminder(midnight).unwrap()
+    }
+}
+
+/// How the notification service behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notifier {
+    Takes,
+    Refuses,
+    /// Answers "no" after five seconds.
+    Hangs,
+    /// Shows it, and the answer is lost.
+    Mute,
+}
+
+/// How the next apply ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plan {
+    Ends(Outcome),
+    /// The worker dies, having done nothing.
+    Dies,
+    /// The worker dies, having done its work.
+    DiesDone,
+    /// The worker never ends.
+    Never,
+}
+
+/// An env file.
+#[derive(Clone, Debug, Default)]
+pub struct EnvFile {
+    /// `None`: no such file.
+    pub values: Option<BTreeMap<String, u8>>,
+    pub modified: Option<Timestamp>,
+    pub busy: bool,
+    pub unreadable: bool,
+    pub cut_short: bool,
+}
+
+/// A process of a consumer, with the values of variables in its environment.
+#[derive(Clone, Debug)]
+pub struct Process {
+    pub pid: i32,
+    pub started: Timestamp,
+    pub env: BTreeMap<String, u8>,
+}
+
+/// An alert that a channel was given and showed.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    pub at: Timestamp,
+    pub topic: Topic,
+    pub channel: Channel,
+    pub reason: Reason,
+    pub popup: PopupRecord,
+    /// The value it was about.
+    pub print: Option<Fingerprint>,
+    /// Its result reached no machine: it may be shown again.
+    pub unheard: bool,
+}
+
+struct Worker {
+    consumer: ConsumerName,
+    targets: Targets,
+    plan: Plan,
+    /// In real time.
+    ends: i64,
+    /// The daemon that listens to it.
+    run: u32,
+}
+
+pub struct World {
+    pub settings: Settings,
+    pub machine: Machine,
+    /// What was saved.
+    pub ledger: Ledger,
+    /// Milliseconds that passed.
+    real: i64,
+    /// What the clock shows more.
+    offset: i64,
+    /// Which daemon this is.
+    run: u32,
+    inbox: VecDeque<(i64, Happens)>,
+    workers: Vec<Worker>,
+    pub files: BTreeMap<PathBuf, EnvFile>,
+    pub processes: BTreeMap<ConsumerName, Vec<Process>>,
+    last_pid: i32,
+    pub notifier: Notifier,
+    pub plans: VecDeque<Plan>,
+    pub apply_takes: SignedDuration,
+    /// Ids that a service gives, rather than the one that is asked for.
+    pub own_ids: Option<u32>,
+    pub shown: Vec<Shown>,
+    pub up: BTreeMap<u32, Topic>,
+    pub replies: BTreeMap<Ticket, Reply>,
+    last_ticket: u64,
+    pub told: Vec<HistoryEntry>,
+    /// Applies ordered: when (real), for whom, what; and whether anything was restarted.
+    pub applies: Vec<(i64, ConsumerName, Targets, bool)>,
+    pub inspections: usize,
+    /// Crash before so many more effects.
+    pub crash_after: Option<usize>,
+    /// What each file last said when it was read.
+    read: BTreeMap<PathBuf, BTreeMap<String, u8>>,
+    pub inspections_fail: bool,
+    pub reads_fail: bool,
+    pub command_fails: bool,
+    /// How often the command was run.
+    pub commands: usize,
+    /// Issue date and end that keys carry.
+    pub carried: Option<(Timestamp, Timestamp)>,
+}
+
+#[derive(Clone, Debug)]
+enum Happens {
+    Event(Event),
+    Read(PathBuf),
+    Inspect(ConsumerName),
+}
+
+pub fn print(value: u8) -> Fingerprint {
+    Fingerprint::new([value; 16])
+}
+
+pub fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+pub fn key(name: &str, variable: &str, file: &str) -> KeySpec {
+    KeySpec { name: name.into(), variable: variable.into(), env_file: std::path::Path::new(file).into(), lifetime: Some(DAY * 30) }
+}
+
+pub fn consumer(name: &str, keys: &[&str]) -> ConsumerSpec {
+    ConsumerSpec { name: name.into(), keys: keys.iter().map(|key| KeyName::from(*key)).collect(), restartable: true }
+}
+
+pub const FILE: &str = "/env";
+
+/// One key `bedrock` in one file, one consumer `litellm`.
+pub fn usual() -> Settings {
+    Settings {
+        days: vec![25],
+        channels: vec![Channel::Desktop],
+        keys: vec![key("bedrock", "K", FILE)],
+        consumers: vec![consumer("litellm", &[])],
+    }
+}
+
+impl World {
+    /// A world with nothing in it, on 1 October 2026, noon.
+    pub fn new(settings: Settings) -> Self {
+        let start = at("2026-10-01T12:00:00Z");
+        Self {
+            machine: Machine::new(settings.clone(), Ledger::default()),
+            settings,
+            ledger: Ledger::default(),
+            real: 0,
+            offset: start.as_millisecond(),
+            run: 0,
+            inbox: VecDeque::new(),
+            workers: Vec::new(),
+            files: BTreeMap::new(),
+            processes: BTreeMap::new(),
+            last_pid: 100,
+            notifier: Notifier::Takes,
+            plans: VecDeque::new(),
+            apply_takes: SECOND * 4,
+            own_ids: None,
+            shown: Vec::new(),
+            up: BTreeMap::new(),
+            replies: BTreeMap::new(),
+            last_ticket: 0,
+            told: Vec::new(),
+            applies: Vec::new(),
+            inspections: 0,
+            crash_after: None,
+            read: BTreeMap::new(),
+            inspections_fail: false,
+            reads_fail: false,
+            command_fails: false,
+            commands: 0,
+            carried: None,
+        }
+    }
+
+    /// The usual world after a minute: value 1 in the file, a consumer that has it.
+    pub fn running() -> Self {
+        let mut world = Self::new(usual());
+        world.set(FILE, "K", 1);
+        world.launch("litellm", &[("K", 1)]);
+        world.start();
+        world.run(MINUTE);
+        world
+    }
+
+    pub fn now(&self) -> Timestamp {
+        Timestamp::from_millisecond(self.real + self.offset).unwrap()
+    }
+
+    pub fn real(&self) -> i64 {
+        self.real
+    }
+
+    // What people do
+
+    /// Puts a value into a file; nobody tells the daemon.
+    pub fn set(&mut self, file: &str, variable: &str, value: u8) {
+        let now = self.now();
+        let file = self.files.entry(file.into()).or_default();
+        file.values.get_or_insert_default().insert(variable.into(), value);
+        file.modified = Some(now);
+        file.cut_short = false;
+    }
+
+    pub fn hint(&mut self, file: &str) {
+        self.step(Event::FileHint(vec![file.into()]));
+    }
+
+    /// Puts a value into a file, which the daemon sees.
+    pub fn edit(&mut self, file: &str, variable: &str, value: u8) {
+        self.set(file, variable, value);
+        self.hint(file);
+    }
+
+    pub fn remove(&mut self, file: &str) {
+        self.files.entry(file.into()).or_default().values = None;
+        self.hint(file);
+    }
+
+    /// Starts a consumer by hand.
+    pub fn launch(&mut self, name: &str, env: &[(&str, u8)]) {
+        self.last_pid += 1;
+        let env = env.iter().map(|(variable, value)| ((*variable).to_owned(), *value)).collect();
+        let process = Process { pid: self.last_pid, started: self.now(), env };
+        self.processes.entry(name.into()).or_default().push(process);
+    }
+
+    pub fn kill(&mut self, name: &str) {
+        self.processes.remove(&name.into());
+        self.step(Event::ConsumerGone(name.into()));
+    }
+
+    pub fn ask(&mut self, request: Request) -> Ticket {
+        self.last_ticket += 1;
+        let ticket = Ticket(self.last_ticket);
+        self.step(Event::Request(ticket, request));
+        ticket
+    }
+
+    pub fn reply(&self, ticket: Ticket) -> &Reply {
+        self.replies.get(&ticket).unwrap_or_else(|| panic!("{ticket:?} was not answered"))
+    }
+
+    pub fn reconfigure(&mut self, settings: Settings) {
+        self.settings = settings.clone();
+        self.step(Event::Reconfigured(settings));
+    }
+
+    /// Sets the clock, or suspends the machine: the daemon learns of both when it is over.
+    pub fn jump(&mut self, by: SignedDuration) {
+        self.offset += i64::try_from(by.as_millis()).unwrap();
+        self.step(Event::Tick);
+    }
+
+    /// Sets the clock while no daemon is there.
+    pub fn jump_unseen(&mut self, by: SignedDuration) {
+        self.offset += i64::try_from(by.as_millis()).unwrap();
+    }
+
+    // The daemon
+
+    pub fn start(&mut self) {
+        self.step(Event::Start);
+    }
+
+    /// The daemon dies and is started again: it knows what was saved.
+    pub fn crash(&mut self) {
+        self.stop();
+        self.start();
+    }
+
+    /// The daemon dies.
+    pub fn stop(&mut self) {
+        self.run += 1;
+        self.inbox.clear();
+        self.crash_after = None;
+        for shown in &mut self.shown {
+            let pending = match &shown.topic {
+                Topic::Key(name) => self.ledger.keys.get(name).and_then(|record| record.known_now()?.alerts.last()),
+                Topic::Consumer(name) => self.ledger.consumers.get(name).and_then(|record| record.alert.as_ref()),
+            };
+            shown.unheard |= pending.is_some_and(|alert| alert.reason == shown.reason && alert.pending.contains(&shown.channel));
+        }
+        self.machine = Machine::new(self.settings.clone(), self.ledger.clone());
+    }
+
+    /// Time passes without a daemon.
+    pub fn sleep(&mut self, time: SignedDuration) {
+        let until = self.real + i64::try_from(time.as_millis()).unwrap();
+        while let Some(worker) = self.workers.iter().position(|worker| worker.ends <= until) {
+            self.real = self.real.max(self.workers[worker].ends);
+            self.work_ends(worker);
+        }
+        self.real = until;
+        self.inbox.clear();
+    }
+
+    /// Time passes until the clock shows this.
+    pub fn until(&mut self, time: &str) {
+        self.run(at(time).duration_since(self.now()));
+    }
+
+    /// Time passes.
+    pub fn run(&mut self, time: SignedDuration) {
+        let until = self.real + i64::try_from(time.as_millis()).unwrap();
+        let mut steps = 0_u64;
+        loop {
+            let deadline = self.machine.next_deadline().map(|at| {
+                // A timer fires at its time or just after.
+                let ms = at.as_nanosecond().div_euclid(1_000_000) + i128::from(at.as_nanosecond().rem_euclid(1_000_000) > 0);
+                i64::try_from(ms).unwrap() - self.offset
+            });
+            let inbox = self.inbox.iter().enumerate().min_by_key(|(_, (at, _))| *at).map(|(index, (at, _))| (*at, index));
+            let worker = self.workers.iter().enumerate().min_by_key(|(_, worker)| worker.ends).map(|(index, worker)| (worker.ends, index));
+            let next = [deadline, inbox.map(|(at, _)| at), worker.map(|(at, _)| at)].into_iter().flatten().min();
+            let Some(next) = next.filter(|next| *next <= until) else { break };
+            self.real = self.real.max(next);
+            steps += 1;
+            assert!(steps < 2_000_000, "the daemon doesn't come to rest");
+            if let Some((at, index)) = worker
+                && at == next
+            {
+                self.work_ends(index);
+            } else if let Some((at, index)) = inbox
+                && at == next
+            {
+                if let Some((_, happens)) = self.inbox.remove(index) {
+                    self.happen(happens);
+                }
+            } else {
+                self.step(Event::Tick);
+            }
+        }
+        self.real = until;
+    }
+
+    fn happen(&mut self, happens: Happens) {
+        let event = match happens {
+            Happens::Event(event) => event,
+            Happens::Read(path) => {
+                if self.reads_fail {
+                    Event::ReadFailed(vec![path])
+                } else {
+                    Event::FileRead(self.look_at_file(path))
+                }
+            }
+            Happens::Inspect(name) => {
+                let report = (!self.inspections_fail).then(|| self.look_at_consumer(&name));
+                Event::Inspected(name, report)
+            }
+        };
+        self.step(event);
+    }
+
+    fn soon(&mut self, after: SignedDuration, happens: Happens) {
+        self.inbox.push_back((self.real + i64::try_from(after.as_millis()).unwrap(), happens));
+    }
+
+    /// Steps the machine and carries its effects out.
+    pub fn step(&mut self, event: Event) {
+        let now = self.now();
+        let described = format!("{event:?}");
+        let effects = self.machine.step(now, event, &Daily);
+        let next = self.machine.next_deadline();
+        assert!(next.is_none_or(|next| next > now), "busy loop: at {now} the next deadline is {next:?} after {described}");
+        for effect in effects {
+            if let Some(left) = &mut self.crash_after {
+                if *left == 0 {
+                    return self.crash();
+                }
+                *left -= 1;
+            }
+            self.carry_out(effect);
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Save(records) => {
+                for record in records {
+                    // Whatever is saved can be read again.
+                    let json = serde_json::to_string(&record).unwrap();
+                    self.ledger.absorb(serde_json::from_str(&json).unwrap());
+                }
+            }
+            Effect::Tell(entry) => self.told.push(entry),
+            Effect::ReadFiles(paths) => {
+                for path in paths {
+                    self.soon(MOMENT, Happens::Read(path.to_path_buf()));
+                }
+            }
+            Effect::Inspect(names) => {
+                self.inspections += names.len();
+                for name in names {
+                    self.soon(MOMENT, Happens::Inspect(name));
+                }
+            }
+            Effect::Apply(name, targets) => self.order(name, targets),
+            Effect::AwaitApply(name) => {
+                let run = self.run;
+                match self.workers.iter_mut().find(|worker| worker.consumer == name) {
+                    Some(worker) => worker.run = run,
+                    None => self.soon(MOMENT, Happens::Event(Event::Applied(name, None))),
+                }
+            }
+            Effect::Notify(channel, notice) => self.notify(channel, notice),
+            Effect::ClosePopup(popup) => drop(self.up.remove(&popup.id)),
+            Effect::Reply(ticket, reply) => {
+                let earlier = self.replies.insert(ticket, reply);
+                assert!(earlier.is_none(), "{ticket:?} was answered twice");
+            }
+        }
+    }
+
+    fn order(&mut self, name: ConsumerName, targets: Targets) {
+        let saved = self.ledger.consumers.get(&name).and_then(|record| record.applying.as_ref());
+        assert_eq!(saved, Some(&targets), "an apply is saved before it is ordered");
+        for (key, value) in &targets {
+            let spec = self.settings.keys.iter().find(|spec| spec.name == *key).expect("a configured key");
+            let read = self.read.get(&*spec.env_file).and_then(|values| values.get(&*spec.variable));
+            assert_eq!(read.map(|value| print(*value)), Some(*value), "an apply of what the file last held");
+        }
+        let plan = self.plans.pop_front().unwrap_or(Plan::Ends(Outcome::Applied));
+        self.applies.push((self.real, name.clone(), targets.clone(), true));
+        let (plan, takes) = match plan {
+            _ if self.workers.iter().any(|worker| worker.consumer == name) => (Plan::Ends(Outcome::Superseded), MOMENT),
+            Plan::Never => (Plan::Never, DAY * 10_000),
+            Plan::Ends(Outcome::Refused | Outcome::Superseded) => (plan, MOMENT),
+            plan => (plan, self.apply_takes),
+        };
+        let ends = self.real + i64::try_from(takes.as_millis()).unwrap();
+        self.workers.push(Worker { consumer: name, targets, plan, ends, run: self.run });
+    }
+
+    fn work_ends(&mut self, index: usize) {
+        let Worker { consumer, targets, plan, run, .. } = self.workers.remove(index);
+        let Some(mut outcome) = (match plan {
+            Plan::Ends(outcome) => Some(outcome),
+            Plan::DiesDone => Some(Outcome::Applied),
+            Plan::Dies | Plan::Never => None,
+        }) else {
+            return self.worker_tells(consumer, None, run);
+        };
+        let variable = |key: &KeyName| self.settings.keys.iter().find(|spec| spec.name == *key).map(|spec| spec.variable.to_string());
+        let now_held = targets.iter().all(|(key, value)| {
+            let spec = self.settings.keys.iter().find(|spec| spec.name == *key);
+            let file = spec.and_then(|spec| self.files.get(&*spec.env_file)?.values.as_ref()?.get(&*spec.variable));
+            file.is_some_and(|held| print(*held) == *value)
+        });
+        let values: Vec<(String, u8)> = targets
+            .iter()
+            .filter_map(|(key, wanted)| Some((variable(key)?, (0..=u8::MAX).find(|value| print(*value) == *wanted)?)))
+            .collect();
+        let running = self.processes.get(&consumer).is_some_and(|processes| !processes.is_empty());
+        if !now_held {
+            outcome = Outcome::Superseded;
+        } else if !running && outcome != Outcome::Superseded {
+            outcome = Outcome::Failed;
+        }
+        let now = self.now();
+        match outcome {
+            Outcome::Applied | Outcome::RolledBack => {
+                for process in self.processes.get_mut(&consumer).into_iter().flatten() {
+                    self.last_pid += 1;
+                    process.pid = self.last_pid;
+                    process.started = now;
+                    if outcome == Outcome::Applied {
+                        process.env.extend(values.iter().cloned());
+                    }
+                }
+            }
+            Outcome::Failed => drop(self.processes.remove(&consumer)),
+            Outcome::Refused | Outcome::Superseded => {
+                if let Some(apply) = self.applies.iter_mut().rev().find(|apply| apply.1 == consumer) {
+                    apply.3 = false;
+                }
+            }
+        }
+        let report = ApplyReport { outcome, detail: format!("{outcome:?}"), took: self.apply_takes, pid: None };
+        self.worker_tells(consumer, Some(report).filter(|_| plan != Plan::DiesDone), run);
+    }
+
+    fn worker_tells(&mut self, consumer: ConsumerName, report: Option<ApplyReport>, run: u32) {
+        if run == self.run {
+            self.step(Event::Applied(consumer, report));
+        }
+    }
+
+    fn notify(&mut self, channel: Channel, notice: Notice) {
+        let (alert, popup, current) = match &notice.topic {
+            Topic::Key(name) => {
+                let record = self.ledger.keys.get(name).expect("a saved key");
+                (record.known_now().and_then(|known| known.alerts.last()), &record.popup, record.current)
+            }
+            Topic::Consumer(name) => {
+                let record = self.ledger.consumers.get(name).expect("a saved consumer");
+                (record.alert.as_ref(), &record.popup, None)
+            }
+        };
+        let alert = alert.expect("an alert is saved before it is sent");
+        assert_eq!(alert.reason, notice.reason, "an alert is saved before it is sent");
+        assert!(alert.pending.contains(&channel));
+        assert_eq!(popup.as_ref(), Some(&notice.popup), "its popup is saved before it is sent");
+        let id = match self.own_ids.as_mut().filter(|_| !self.up.contains_key(&notice.popup.id)) {
+            Some(next) => {
+                *next += 1;
+                *next
+            }
+            None => notice.popup.id,
+        };
+        if matches!(self.notifier, Notifier::Takes | Notifier::Mute) {
+            if channel == Channel::Desktop {
+                self.up.insert(id, notice.topic.clone());
+            }
+            let unheard = self.notifier == Notifier::Mute;
+            let (at, topic) = (self.now(), notice.topic.clone());
+            self.shown.push(Shown { at, topic, channel, reason: notice.reason, popup: notice.popup, print: current, unheard });
+        }
+        let topic = notice.topic;
+        if channel == Channel::Command {
+            self.commands += 1;
+            if self.command_fails {
+                self.shown.retain(|shown| shown.channel != Channel::Command);
+                return self.soon(MOMENT, Happens::Event(Event::NotDelivered(topic, channel, "exit code 1".into())));
+            }
+        }
+        match self.notifier {
+            Notifier::Takes => {
+                let id = (channel == Channel::Desktop).then_some(id);
+                self.soon(MOMENT, Happens::Event(Event::Delivered(topic, channel, id)));
+            }
+            Notifier::Refuses => self.soon(MOMENT, Happens::Event(Event::NotDelivered(topic, channel, "nobody there".into()))),
+            Notifier::Hangs => self.soon(SECOND * 5, Happens::Event(Event::NotDelivered(topic, channel, "no answer".into()))),
+            Notifier::Mute => {}
+        }
+    }
+
+    pub fn look_at_file(&mut self, path: PathBuf) -> FileReport {
+        let file = self.files.get(&path).cloned().unwrap_or_default();
+        let body = if file.busy {
+            FileBody::Busy
+        } else if file.unreadable {
+            FileBody::Unreadable("permission denied".into())
+        } else if let Some(values) = &file.values {
+            let anatomy = Anatomy {
+                kind: KeyKind::Opaque,
+                issued_at: self.carried.map(|(issued, _)| issued),
+                expires_at: self.carried.map(|(_, end)| end),
+                region: None,
+                account: None,
+                user: None,
+            };
+            let variables = self.settings.keys.iter().filter(|spec| *spec.env_file == path).map(|spec| VariableReport {
+                variable: spec.variable.to_string(),
+                finding: match values.get(&*spec.variable) {
+                    Some(value) => Finding::Present(PresentKey {
+                        fingerprint: print(*value),
+                        exported: true,
+                        line: 1,
+                        control_character: false,
+                        anatomy: anatomy.clone(),
+                    }),
+                    None => Finding::Unset { hint: None },
+                },
+                duplicates: Vec::new(),
+                cut_short: file.cut_short,
+            });
+            let modified = file.modified.unwrap_or(Timestamp::UNIX_EPOCH);
+            let variables: Vec<_> = variables.collect();
+            FileBody::Read(FileContents {
+                modified_at: modified,
+                changed_at: modified,
+                mode: 0o600,
+                empty: values.is_empty(),
+                unfinished: false,
+                exports_others: false,
+                static_aws_keys: false,
+                variables,
+            })
+        } else {
+            FileBody::Missing
+        };
+        if let FileBody::Read(_) = body {
+            self.read.insert(path.clone(), file.values.unwrap_or_default());
+        }
+        FileReport { path, body }
+    }
+
+    fn look_at_consumer(&self, name: &ConsumerName) -> ConsumerReport {
+        let spec = self.settings.consumers.iter().find(|spec| spec.name == *name);
+        let keys = |process: &Process| {
+            let used = |key: &&KeySpec| spec.is_some_and(|spec| spec.keys.is_empty() || spec.keys.contains(&key.name));
+            let held = self.settings.keys.iter().filter(used);
+            held.map(|key| (key.name.clone(), process.env.get(&*key.variable).map(|value| print(*value)))).collect()
+        };
+        let processes = self.processes.get(name).into_iter().flatten();
+        let report = |process: &Process| ProcessReport {
+            pid: process.pid,
+            start_ticks: 0,
+            started_at: process.started,
+            keys: keys(process),
+            run_by: RunBy::Process,
+        };
+        ConsumerReport { processes: processes.map(report).collect() }
+    }
+
+    // What is to be seen
+
+    pub fn key(&self, name: &str) -> &key::Key {
+        self.machine.key(&name.into()).unwrap()
+    }
+
+    pub fn key_state(&self, name: &str) -> KeyState {
+        self.machine.key_state(self.key(name), self.now())
+    }
+
+    pub fn state(&self, name: &str) -> ConsumerState {
+        let consumer = self.machine.consumer(&name.into()).unwrap();
+        consumer.state(&self.machine.targets(consumer))
+    }
+
+    pub fn holds(&self, name: &str, variable: &str) -> Option<u8> {
+        self.processes.get(&name.into())?.first()?.env.get(variable).copied()
+    }
+
+    /// What was shown, and when: `"10-26T12:00:00 day-25"`.
+    pub fn alerts(&self) -> Vec<String> {
+        self.shown.iter().map(|shown| format!("{} {}", shown.at.strftime("%m-%dT%H:%M:%S"), shown.reason)).collect()
+    }
+
+    /// How many reminders are among them, and all else in order.
+    pub fn thresholds(&self) -> Vec<String> {
+        self.shown.iter().filter(|shown| shown.reason != Reason::Reminder).map(|shown| shown.reason.to_string()).collect()
+    }
+}
