@@ -143,6 +143,6 @@ fn timestamp(seconds: impl TryInto<i64>, nanoseconds: impl TryInto<i32>) -> Time
     Timestamp::new(seconds, nanoseconds).unwrap_or(if seconds < 0 { Timestamp::MIN } else { Timestamp::MAX })
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 #[path = "read_tests.rs"]
 mod tests;
