@@ -64,7 +64,9 @@ fn main() -> ExitCode {
 
 fn play(stage: &mut Stage, wanted: &Wanted) -> Outcome<()> {
     stage.step("find what the demo needs");
+    println!("  Builds credd where that is needed.");
     let program = parts::credd_program()?;
+    stage.start_the_clock();
     let bedrock = BedrockStandIn::start([OLD, NEW]);
     let notifications = Notifications::find(wanted)?;
     let home = notifications.join(Home::new());

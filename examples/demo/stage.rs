@@ -26,6 +26,11 @@ impl Stage {
         Self { begun: Instant::now(), steps: 0, current: "" }
     }
 
+    /// What came before took as long as it took.
+    pub fn start_the_clock(&mut self) {
+        self.begun = Instant::now();
+    }
+
     /// A new step, named by what is done.
     pub fn step(&mut self, what: &'static str) {
         self.steps += 1;
