@@ -65,7 +65,8 @@ impl Daemon {
 
     fn unknown<'n>(what: &str, name: &str, known: impl Iterator<Item = &'n str>) -> Answer {
         let known: Vec<_> = known.take(10).collect();
-        Answer::error(404, &format!("unknown-{what}"), &format!("no {what} is named {name:?}"), &format!("there is: {}", known.join(", ")))
+        let hint = if known.is_empty() { format!("no {what} is configured") } else { format!("there is: {}", known.join(", ")) };
+        Answer::error(404, &format!("unknown-{what}"), &format!("no {what} is named {name:?}"), &hint)
     }
 
     pub(super) fn status(&self) -> Status {
