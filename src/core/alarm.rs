@@ -79,6 +79,9 @@ const FIRST_RETRY: SignedDuration = SignedDuration::from_secs(2);
 /// Channels answer well within this, or something was lost.
 const RESULT_LIMIT: SignedDuration = SignedDuration::from_mins(2);
 
+/// A limit that is noticed so much later than it was set for ran out in a suspend, or the clock was set.
+const LATE: SignedDuration = SignedDuration::from_secs(5);
+
 /// Longest wait between tries.
 ///
 /// The desktop tells when its notification service appears, so its limit is for the rest: no bus at
@@ -101,6 +104,16 @@ impl Delivery {
     /// The channels to send `alert` to now.
     pub fn due(&self, alert: &AlertSent, now: Timestamp) -> Vec<Channel> {
         alert.pending.iter().copied().filter(|channel| self.ready_at(*channel) <= now).collect()
+    }
+
+    /// Gives results that could not come while the machine slept their time. To be called ahead of
+    /// [`Self::due`].
+    pub fn wake(&mut self, now: Timestamp) {
+        for under_way in self.channels.values_mut().filter_map(|sending| sending.under_way.as_mut()) {
+            if under_way.until < now && now.duration_since(under_way.until) > LATE {
+                under_way.until = later(now, RESULT_LIMIT);
+            }
+        }
     }
 
     /// When to ask [`Self::due`] again, if nothing else happens; `None` if all channels took it.

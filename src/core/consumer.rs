@@ -150,6 +150,15 @@ impl Consumer {
         self.record.pending.is_some() && !started_since
     }
 
+    /// Whether a process was started by its last apply. That it is newer than some file then says
+    /// nothing about what the user wants it to have.
+    pub fn started_by_us(&self, process: &ProcessReport) -> bool {
+        self.record.last_apply.as_ref().is_some_and(|last| {
+            let ago = last.at.duration_since(process.started_at).as_secs_f64();
+            (0.0..=last.seconds + 1.0).contains(&ago)
+        })
+    }
+
     /// Its state.
     pub fn state(&self, targets: &Targets) -> ConsumerState {
         if matches!(self.phase, Phase::Applying { .. }) {
@@ -349,6 +358,7 @@ impl Consumer {
 
     /// The alert to be sent now, and the channels to send it by. They are taken to be under way.
     pub fn take_notices(&mut self, now: Timestamp) -> Vec<(Channel, Notice)> {
+        self.delivery.wake(now);
         let (Some(alert), Some(popup)) = (&self.record.alert, &self.record.popup) else { return Vec::new() };
         let due = self.delivery.due(alert, now);
         let detail = match alert.reason {

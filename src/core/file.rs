@@ -14,9 +14,11 @@ pub const HOLD: SignedDuration = SignedDuration::from_secs(5);
 /// How long a value that ends with the file, without a newline or quote, is given. Long enough for a
 /// second `write` of the same editor, short enough for people whose files simply end so.
 const HOLD_CUT_SHORT: SignedDuration = SignedDuration::from_millis(1200);
-/// When to look again at a file that was open for writing. Its closing is a hint that comes sooner;
-/// this is for writers that never close.
+/// When to look again at a file that was open for writing, or couldn't be looked at; doubled each time.
+/// Its closing is a hint that comes sooner; this is for writers that never close.
 const BUSY_RETRY: SignedDuration = SignedDuration::from_secs(2);
+/// Longest wait between such looks.
+const LONGEST_RETRY: SignedDuration = SignedDuration::from_secs(60);
 /// A file that is never quiet for so long is believed all the same, once two looks found the same.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(10);
 
@@ -52,13 +54,13 @@ pub struct FileTrack {
     /// happen.
     pub watched_since: Option<Timestamp>,
     phase: Phase,
-    suspicious_since: Option<Timestamp>,
+    suspected: Option<Suspected>,
     /// Since when it hasn't been quiet.
     restless_since: Option<Timestamp>,
     /// What a look found that a change made void.
     void: Option<FileBody>,
-    /// The last look came to nothing: somebody writes, or it can't be looked at.
-    troubled: bool,
+    /// How many looks in a row came to nothing: somebody writes, or it can't be looked at.
+    troubles: u32,
 }
 
 impl FileTrack {
@@ -70,10 +72,10 @@ impl FileTrack {
             believed: None,
             watched_since: None,
             phase: Phase::Quiet,
-            suspicious_since: None,
+            suspected: None,
             restless_since: None,
             void: None,
-            troubled: false,
+            troubles: 0,
         }
     }
 
@@ -112,7 +114,7 @@ impl FileTrack {
 
     /// Whether a look is to come, and likely to tell something: decisions wait for that.
     pub fn is_awaited(&self) -> bool {
-        self.phase != Phase::Quiet && !self.troubled
+        self.phase != Phase::Quiet && self.troubles == 0
     }
 
     /// When it is to be read.
@@ -137,15 +139,19 @@ impl FileTrack {
         if matches!(self.phase, Phase::Settling(at) if at > later(now, HOLD)) {
             self.phase = Phase::Settling(later(now, QUIET));
         }
-        for since in [&mut self.suspicious_since, &mut self.restless_since, &mut self.watched_since] {
+        for since in [&mut self.restless_since, &mut self.watched_since] {
             *since = since.map(|since| since.min(now));
+        }
+        if let Some(suspected) = &mut self.suspected {
+            suspected.since = suspected.since.min(now);
         }
     }
 
     /// The look came to nothing.
     pub fn look_failed(&mut self, now: Timestamp) {
-        self.troubled = true;
-        self.phase = Phase::Settling(later(now, BUSY_RETRY));
+        self.troubles = self.troubles.saturating_add(1);
+        let wait = BUSY_RETRY * (1 << (self.troubles - 1).min(5));
+        self.phase = Phase::Settling(later(now, wait.min(LONGEST_RETRY)));
     }
 
     /// What to make of a report. `expected` are the variables that held a value when the file was
@@ -161,31 +167,36 @@ impl FileTrack {
         self.restless_since = None;
         self.void = None;
         if report.body == FileBody::Busy {
-            self.troubled = true;
-            self.phase = Phase::Settling(later(now, BUSY_RETRY));
+            self.look_failed(now);
             return Verdict::Wait;
         }
-        self.troubled = false;
+        self.troubles = 0;
         // A file that nothing is known of has nothing to lose; but half a value is no value.
         let nothing_to_lose = self.believed.is_none() && expected.is_empty();
-        let hold = match suspicion(&report.body, expected) {
-            Some(Suspicion::Lost) if !nothing_to_lose => Some(HOLD),
-            Some(Suspicion::Unfinished) => Some(HOLD),
-            Some(Suspicion::CutShort) => Some(HOLD_CUT_SHORT),
-            Some(Suspicion::Lost) | None => None,
-        };
-        if let Some(hold) = hold.filter(|_| self.believed.as_ref() != Some(&report.body)) {
-            let until = later(*self.suspicious_since.get_or_insert(now), hold);
+        let suspicion = suspicion(&report.body, expected).filter(|suspicion| *suspicion != Suspicion::Lost || !nothing_to_lose);
+        if let Some(suspicion) = suspicion.filter(|_| self.believed.as_ref() != Some(&report.body)) {
+            let since = self.suspected_since(suspicion, &report.body).unwrap_or(now);
+            let until = later(since, suspicion.hold());
             if now < until {
+                self.suspected = Some(Suspected { suspicion, since, body: report.body });
                 self.phase = Phase::Settling(until);
                 return Verdict::Wait;
             }
         }
-        self.suspicious_since = None;
+        self.suspected = None;
         self.phase = Phase::Quiet;
         self.watched_since.get_or_insert(now);
         self.believed = Some(report.body.clone());
         Verdict::Believe(report)
+    }
+}
+
+impl FileTrack {
+    /// Since when this was seen. What is lost in one way may be lost in another meanwhile; half of
+    /// something is given its time anew whenever it changes.
+    fn suspected_since(&self, suspicion: Suspicion, body: &FileBody) -> Option<Timestamp> {
+        let before = self.suspected.as_ref().filter(|before| before.suspicion == suspicion)?;
+        (suspicion == Suspicion::Lost || says_the_same(&before.body, body)).then_some(before.since)
     }
 }
 
@@ -206,6 +217,24 @@ enum Suspicion {
     Unfinished,
     /// A value ends where the file does.
     CutShort,
+}
+
+impl Suspicion {
+    /// How long it is given to turn out well.
+    fn hold(self) -> SignedDuration {
+        match self {
+            Self::Lost | Self::Unfinished => HOLD,
+            Self::CutShort => HOLD_CUT_SHORT,
+        }
+    }
+}
+
+/// A report that was not believed yet.
+#[derive(Debug)]
+struct Suspected {
+    suspicion: Suspicion,
+    since: Timestamp,
+    body: FileBody,
 }
 
 fn suspicion(body: &FileBody, expected: &[&str]) -> Option<Suspicion> {

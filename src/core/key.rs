@@ -305,6 +305,7 @@ impl Key {
 
     /// The alert to be sent now, and the channels to send it by. They are taken to be under way.
     pub fn take_notices(&mut self, now: Timestamp) -> Vec<(Channel, Notice)> {
+        self.delivery.wake(now);
         let Some(alert) = self.unsent_alert() else { return Vec::new() };
         if self.held_back_until(alert, now).is_some() {
             return Vec::new();

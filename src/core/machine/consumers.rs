@@ -158,7 +158,8 @@ impl Machine {
             key.replaced_at.or_else(|| Some(self.files.get(&key.spec.env_file)?.contents()?.modified_at))
         };
         consumer.processes.iter().flatten().any(|process| {
-            crate::core::consumer::lacks(process, targets).filter_map(changed_at).any(|changed| process.started_at < changed)
+            let mut changes = crate::core::consumer::lacks(process, targets).filter_map(changed_at);
+            changes.any(|changed| process.started_at < changed || consumer.started_by_us(process))
         })
     }
 

@@ -152,6 +152,8 @@ impl Machine {
             }
             self.dates.insert(present.fingerprint, known.issued);
         }
+        // Its date may be a better one than when it was last here, or its lifetime another.
+        let _ = key.rearm(&self.settings.days, step.now);
         step.save.insert(Subject::Key(name.clone()));
         let (event, message) = if arrival.new {
             ("key-new", format!("a new key is in {}, line {}", key.spec.env_file.display(), present.line))

@@ -1,5 +1,7 @@
 //! Alerts: each threshold once, whatever happens (contract, promise 1).
 
+use jiff::SignedDuration;
+
 use super::world::*;
 use crate::core::key::KeyState;
 use crate::core::*;
@@ -372,4 +374,18 @@ fn a_command_that_fails_is_not_run_every_minute_for_days() {
     world.run(DAY * 25 + HOUR * 20);
     assert!((10..40).contains(&world.commands), "{}", world.commands);
     assert_eq!(world.thresholds(), ["day-25"], "and the popup is shown once");
+}
+
+#[test]
+fn a_suspend_in_the_middle_of_sending_sends_nothing_twice() {
+    let mut settings = usual();
+    settings.channels = vec![Channel::Desktop, Channel::Command];
+    let mut world = World::new(settings);
+    world.set(FILE, "K", 1);
+    world.start();
+    world.until("2026-10-26T11:59:59Z");
+    world.run(SECOND + SignedDuration::from_millis(10));
+    world.jump(HOUR * 3);
+    world.run(MINUTE * 10);
+    assert_eq!(world.thresholds(), ["day-25", "day-25"], "by each way once");
 }

@@ -161,3 +161,24 @@ fn hints_at_nothing_cost_no_restart_and_no_rest() {
     world.run(MINUTE);
     assert_eq!(world.machine.next_deadline(), Some(at("2026-10-26T12:00:00Z")), "then all is quiet");
 }
+
+#[test]
+fn a_restart_of_ours_does_not_pass_for_the_users_choice() {
+    let settings = Settings { keys: vec![key("a", "A", "/a"), key("b", "B", "/b")], ..usual() };
+    let mut world = World::new(settings);
+    world.set("/a", "A", 1);
+    world.set("/b", "B", 1);
+    world.launch("litellm", &[("A", 1), ("B", 1)]);
+    world.run(SECOND);
+    world.set("/b", "B", 2);
+    world.files.get_mut(std::path::Path::new("/b")).unwrap().busy = true;
+    world.start();
+    world.run(MINUTE);
+    // The consumer is restarted for one key while the other file can't be told.
+    world.edit("/a", "A", 2);
+    world.run(MINUTE);
+    assert_eq!(world.holds("litellm", "B"), Some(1));
+    world.files.get_mut(std::path::Path::new("/b")).unwrap().busy = false;
+    world.run(MINUTE * 2);
+    assert_eq!((world.holds("litellm", "B"), world.state("litellm")), (Some(2), ConsumerState::Current));
+}

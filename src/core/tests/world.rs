@@ -108,6 +108,8 @@ pub struct World {
     offset: i64,
     /// Which daemon this is.
     run: u32,
+    /// Events that were handled.
+    pub steps: u64,
     inbox: VecDeque<(i64, Happens)>,
     workers: Vec<Worker>,
     pub files: BTreeMap<PathBuf, EnvFile>,
@@ -133,6 +135,8 @@ pub struct World {
     pub inspections_fail: bool,
     pub reads_fail: bool,
     pub command_fails: bool,
+    /// Results come twice.
+    pub duplicates: bool,
     /// How often the command was run.
     pub commands: usize,
     /// Issue date and end that keys carry.
@@ -185,6 +189,7 @@ impl World {
             real: 0,
             offset: start.as_millisecond(),
             run: 0,
+            steps: 0,
             inbox: VecDeque::new(),
             workers: Vec::new(),
             files: BTreeMap::new(),
@@ -206,6 +211,7 @@ impl World {
             inspections_fail: false,
             reads_fail: false,
             command_fails: false,
+            duplicates: false,
             commands: 0,
             carried: None,
         }
@@ -225,6 +231,11 @@ impl World {
         Timestamp::from_millisecond(self.real + self.offset).unwrap()
     }
 
+    /// Which daemon this is: whoever waited for an earlier one is told by the closed connection.
+    pub fn daemon(&self) -> u32 {
+        self.run
+    }
+
     pub fn real(&self) -> i64 {
         self.real
     }
@@ -242,6 +253,11 @@ impl World {
 
     pub fn hint(&mut self, file: &str) {
         self.step(Event::FileHint(vec![file.into()]));
+    }
+
+    /// A hint that comes late; it survives the daemon, which looks anew when it starts.
+    pub fn hint_later(&mut self, file: &str, after: SignedDuration) {
+        self.soon(after, Happens::Event(Event::FileHint(vec![file.into()])));
     }
 
     /// Puts a value into a file, which the daemon sees.
@@ -387,7 +403,32 @@ impl World {
                 Event::Inspected(name, report)
             }
         };
+        let heard = match &event {
+            Event::Delivered(topic, channel, _) => Some((topic.clone(), *channel)),
+            _ => None,
+        };
         self.step(event);
+        if let Some((topic, channel)) = heard {
+            self.hear(&topic, channel);
+        }
+    }
+
+    /// A result that came when another alert was the latest marks nothing.
+    fn hear(&mut self, topic: &Topic, channel: Channel) {
+        let Topic::Key(name) = topic else { return };
+        let Some(record) = self.machine.key(name).map(|key| &key.record) else { return };
+        for shown in self.shown.iter_mut().filter(|shown| shown.topic == *topic && shown.channel == channel) {
+            let known = record.known.iter().find(|known| Some(known.fingerprint) == shown.print);
+            let last = known.and_then(|known| known.alerts.last());
+            shown.unheard |= last.is_some_and(|alert| alert.reason == shown.reason && alert.pending.contains(&channel));
+        }
+    }
+
+    /// Workers that never end are killed.
+    pub fn kill_stuck(&mut self) {
+        for worker in &mut self.workers {
+            worker.ends = worker.ends.min(self.real + 60_000);
+        }
     }
 
     fn soon(&mut self, after: SignedDuration, happens: Happens) {
@@ -397,10 +438,10 @@ impl World {
     /// Steps the machine and carries its effects out.
     pub fn step(&mut self, event: Event) {
         let now = self.now();
-        let described = format!("{event:?}");
+        self.steps += 1;
         let effects = self.machine.step(now, event, &Daily);
         let next = self.machine.next_deadline();
-        assert!(next.is_none_or(|next| next > now), "busy loop: at {now} the next deadline is {next:?} after {described}");
+        assert!(next.is_none_or(|next| next > now), "busy loop: at {now} the next deadline is {next:?}");
         for effect in effects {
             if let Some(left) = &mut self.crash_after {
                 if *left == 0 {
@@ -546,6 +587,12 @@ impl World {
             }
             None => notice.popup.id,
         };
+        if channel == Channel::Command {
+            self.commands += 1;
+            if self.command_fails {
+                return self.soon(MOMENT, Happens::Event(Event::NotDelivered(notice.topic, channel, "exit code 1".into())));
+            }
+        }
         if matches!(self.notifier, Notifier::Takes | Notifier::Mute) {
             if channel == Channel::Desktop {
                 self.up.insert(id, notice.topic.clone());
@@ -555,17 +602,12 @@ impl World {
             self.shown.push(Shown { at, topic, channel, reason: notice.reason, popup: notice.popup, print: current, unheard });
         }
         let topic = notice.topic;
-        if channel == Channel::Command {
-            self.commands += 1;
-            if self.command_fails {
-                self.shown.retain(|shown| shown.channel != Channel::Command);
-                return self.soon(MOMENT, Happens::Event(Event::NotDelivered(topic, channel, "exit code 1".into())));
-            }
-        }
         match self.notifier {
             Notifier::Takes => {
                 let id = (channel == Channel::Desktop).then_some(id);
-                self.soon(MOMENT, Happens::Event(Event::Delivered(topic, channel, id)));
+                for _ in 0..1 + usize::from(self.duplicates) {
+                    self.soon(MOMENT, Happens::Event(Event::Delivered(topic.clone(), channel, id)));
+                }
             }
             Notifier::Refuses => self.soon(MOMENT, Happens::Event(Event::NotDelivered(topic, channel, "nobody there".into()))),
             Notifier::Hangs => self.soon(SECOND * 5, Happens::Event(Event::NotDelivered(topic, channel, "no answer".into()))),
