@@ -78,6 +78,9 @@ fn in_line(line: &[u8], name: &[u8]) -> Option<Finding> {
     if let Some(text) = other_dialect(before, after) {
         return Some(Finding::Elsewhere(text));
     }
+    if let Some(text) = without_value(trim_end(before), after) {
+        return Some(Finding::Elsewhere(text));
+    }
     let value = after.strip_prefix(b"=")?;
     let starts = matches!(trim_end(before), b"" | b"export");
     Some(
@@ -152,6 +155,11 @@ fn other_dialect(before: &[u8], after: &[u8]) -> Option<&'static str> {
     if value.is_none() && spaced.starts_with(b"=") {
         return Some("a space stands before `=`; a shell takes none around it");
     }
+    None
+}
+
+/// A name that is given no value.
+fn without_value(word: &[u8], after: &[u8]) -> Option<&'static str> {
     if word.is_empty() && after.is_empty() {
         return Some("the name stands alone, without a value");
     }

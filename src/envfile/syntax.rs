@@ -77,7 +77,6 @@ pub(super) enum Piece {
 #[derive(Clone, Debug)]
 pub(super) struct Opaque {
     pub(super) why: &'static str,
-    pub(super) quoted: bool,
     /// Variables that it may assign.
     pub(super) mentions: Vec<Bytes>,
     /// One of the shells may give up on the file here.

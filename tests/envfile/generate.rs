@@ -352,10 +352,10 @@ fn value(random: &mut Random) -> String {
     for _ in 0..=random.below(3) {
         match random.below(7) {
             0 | 1 => text.push_str(random.pick(TEXTS)),
-            2 => text.push_str(&format!("'{}'", random.pick(SINGLE))),
+            2 => text += &format!("'{}'", random.pick(SINGLE)),
             3 | 4 => {
                 let parts: String = (0..=random.below(2)).map(|_| random.pick(DOUBLE)).collect();
-                text.push_str(&format!("\"{parts}\""));
+                text += &format!("\"{parts}\"");
             }
             5 => text.push_str(random.pick(BARE)),
             _ => text.push_str(random.pick(&[
@@ -483,27 +483,19 @@ pub fn file(random: &mut Random) -> Vec<u8> {
     if random.one_in(60) {
         text.push('\u{feff}');
     }
-    for _ in 0..1 + random.below(6) {
+    for _ in 0..=random.below(6) {
         match random.below(24) {
             0 => text.push_str(random.pick(&["# comment", "#KEY=no", "   # it's", "", "  "])),
-            1 => text.push_str(&format!(
-                "{}; {}",
-                statement(random, 0),
-                statement(random, 0)
-            )),
-            2 => text.push_str(&format!("{} # it's a comment", simple(random))),
-            3 => text.push_str(&format!(
-                "  {} \\\n  {}",
-                simple(random),
-                assignment(random)
-            )),
+            1 => text += &format!("{}; {}", statement(random, 0), statement(random, 0)),
+            2 => text += &format!("{} # it's a comment", simple(random)),
+            3 => text += &format!("  {} \\\n  {}", simple(random), assignment(random)),
             4 if random.one_in(4) => text.push_str(random.pick(JUNK)),
             _ => text.push_str(&statement(random, 0)),
         }
         text.push('\n');
     }
     if random.one_in(2) {
-        text.push_str(&format!("export KEY={}\n", plain_value(random)));
+        text += &format!("export KEY={}\n", plain_value(random));
     }
     if random.one_in(12) {
         text = text.replace('\n', "\r\n");

@@ -1,4 +1,13 @@
 //! The env-file reader against real shells: whatever it claims, bash and zsh must both have.
+//!
+//! `CREDD_LONG=1` checks 50,000 generated files instead of 2,000 (`CREDD_FILES` says how many), `CREDD_SEED` chooses
+//! them, and `CREDD_KEEP` names a directory for those that the reader got wrong.
+#![allow(
+    clippy::expect_used,
+    clippy::format_push_string,
+    clippy::format_collect,
+    reason = "a test helper may fail loudly, and is no hot path"
+)]
 
 mod generate;
 mod shells;
@@ -13,8 +22,9 @@ use std::path::PathBuf;
 
 const TRACKED: &str = "AWS_BEARER_TOKEN_BEDROCK";
 
-/// How many of the corpus's files are answered exactly; it only ever grows.
-const EXACT: usize = 173;
+/// How many of the corpus's files are answered exactly; it only ever grows. The others can't be
+/// known without running them, differ between bash and zsh, are broken where the variable stands, or aren't followed.
+const EXACT: usize = 177;
 
 struct Case {
     file: String,

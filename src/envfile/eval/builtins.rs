@@ -269,7 +269,7 @@ impl<'a> Evaluator<'a> {
         };
         if arguments
             .iter()
-            .any(|word| word.pieces.len() > 1 || word.unquoted().any(expands))
+            .any(|word| word.literal().is_none() || word.unquoted().any(expands))
         {
             self.may_stop("zsh expands the arguments of `alias` as those of `export`");
         }

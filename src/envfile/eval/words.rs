@@ -159,11 +159,12 @@ impl<'a> Evaluator<'a> {
                 self.assign(name, value.clone(), None, self.here);
                 value
             }
-            Form::Require { colon, .. } if !usable(*colon) => {
+            Form::Require { colon, word } if !usable(*colon) => {
                 if conditions.is_empty() {
+                    self.word(word);
                     self.stop_file();
                 } else {
-                    self.may_stop("`${…:?}` stops the shell where the variable isn't inherited");
+                    self.inner_word(form);
                 }
                 self.unknown("`${…:?}` stops the shell")
             }
@@ -193,7 +194,6 @@ impl<'a> Evaluator<'a> {
         self.inner_word(form);
         match form {
             Form::Assign { .. } => self.forget(name, "it is assigned where it was unset"),
-            Form::Require { .. } => self.may_stop("`${…:?}` may stop the shell"),
             Form::Plain if self.state.modes.nounset => {
                 self.may_stop("an unset variable under `set -u`");
             }
@@ -212,7 +212,13 @@ impl<'a> Evaluator<'a> {
                     evaluator.word(word);
                 });
             }
-            Form::Require { .. } => self.may_stop("`${…:?}` may stop the shell"),
+            // Its word is only the message, but it is expanded before the shell stops.
+            Form::Require { word, .. } => {
+                self.maybe("it may be assigned inside an expansion", |evaluator| {
+                    evaluator.word(word);
+                    evaluator.may_stop("`${…:?}` may stop the shell");
+                });
+            }
         }
     }
 

@@ -35,10 +35,10 @@ impl Scanner<'_> {
                 self.at += 1;
                 self.double_quotes(word)?;
                 word.ends_quoted = true;
-                push_opaque(word, "$\"…\" differs between bash and zsh", true, false);
+                push_opaque(word, "$\"…\" differs between bash and zsh", false);
                 Ok(())
             }
-            Some(b'(') => self.dollar_parenthesis(word, quoted),
+            Some(b'(') => self.dollar_parenthesis(word),
             Some(b'[') => self.dollar_bracket(word),
             Some(b'{') => self.nested(|scanner| scanner.braced(word, quoted)),
             Some(byte) if byte.is_ascii_alphabetic() || byte == b'_' => {
@@ -51,12 +51,7 @@ impl Scanner<'_> {
                     && self
                         .peek()
                         .is_some_and(|next| is_name_byte(next) || next == b'{');
-                push_opaque(
-                    word,
-                    "a parameter that is only known at run time",
-                    quoted,
-                    odd,
-                );
+                push_opaque(word, "a parameter that is only known at run time", odd);
                 Ok(())
             }
             next => {
@@ -74,7 +69,6 @@ impl Scanner<'_> {
                     push_opaque(
                         word,
                         "a dollar sign that bash and zsh read differently",
-                        quoted,
                         true,
                     );
                 }
@@ -105,7 +99,6 @@ impl Scanner<'_> {
                 let why = "zsh reads a bracket after a variable as a subscript";
                 word.pieces.push(Piece::Opaque(Opaque {
                     why,
-                    quoted,
                     mentions,
                     may_stop: true,
                 }));
@@ -114,7 +107,6 @@ impl Scanner<'_> {
                 push_opaque(
                     word,
                     "zsh reads a colon and a letter after a variable as a modifier",
-                    quoted,
                     true,
                 );
             }
@@ -122,7 +114,6 @@ impl Scanner<'_> {
                 push_opaque(
                     word,
                     "zsh takes letters beyond ASCII for part of a variable's name",
-                    quoted,
                     true,
                 );
             }
@@ -130,7 +121,6 @@ impl Scanner<'_> {
                 push_opaque(
                     word,
                     "a continuation line right after a variable's name",
-                    quoted,
                     true,
                 );
             }
@@ -142,7 +132,7 @@ impl Scanner<'_> {
         }
     }
 
-    fn dollar_parenthesis(&mut self, word: &mut Word, quoted: bool) -> Scan<()> {
+    fn dollar_parenthesis(&mut self, word: &mut Word) -> Scan<()> {
         if self.ahead(2) == Some(b'(')
             && let Expression::Arithmetic { text, end } = self.expression(self.at + 3)?
         {
@@ -152,7 +142,7 @@ impl Scanner<'_> {
         }
         self.at += 2;
         self.commands_inside()?;
-        push_opaque(word, "a command substitution", quoted, false);
+        push_opaque(word, "a command substitution", false);
         Ok(())
     }
 
@@ -218,7 +208,7 @@ impl Scanner<'_> {
         }
         self.at += 1;
         self.check_backticks(&inside)?;
-        push_opaque(word, "a command substitution", quoted, false);
+        push_opaque(word, "a command substitution", false);
         Ok(())
     }
 
@@ -295,7 +285,6 @@ impl Scanner<'_> {
         let why = "an expansion that isn't followed, or that bash and zsh read differently";
         word.pieces.push(Piece::Opaque(Opaque {
             why,
-            quoted,
             mentions,
             may_stop: true,
         }));
@@ -326,7 +315,7 @@ impl Scanner<'_> {
                 b'"' => {
                     self.double_quotes(&mut word)?;
                     if quoted {
-                        push_opaque(&mut word, "quotes inside `\"${…}\"`", true, false);
+                        push_opaque(&mut word, "quotes inside `\"${…}\"`", false);
                     }
                 }
                 b'`' => self.backticks(&mut word, quoted)?,
@@ -361,7 +350,7 @@ impl Scanner<'_> {
             _ => false,
         };
         if odd && !quoted && use_as == BraceWord::Followed {
-            push_opaque(word, "an operator inside `${…}`", false, true);
+            push_opaque(word, "an operator inside `${…}`", true);
             self.may_stop("zsh may not take an operator inside `${…}`");
         } else {
             push(word, &[byte], quoted);

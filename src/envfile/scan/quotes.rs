@@ -102,7 +102,7 @@ impl Scanner<'_> {
             }
         }
         match odd {
-            Some(why) => push_opaque(word, why, true, true),
+            Some(why) => push_opaque(word, why, true),
             None => push(word, &text, true),
         }
         Ok(())

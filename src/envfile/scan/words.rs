@@ -21,10 +21,9 @@ pub(super) fn push(word: &mut Word, bytes: &[u8], quoted: bool) {
 }
 
 /// Adds something that isn't followed and has no effect besides its value.
-pub(super) fn push_opaque(word: &mut Word, why: &'static str, quoted: bool, may_stop: bool) {
+pub(super) fn push_opaque(word: &mut Word, why: &'static str, may_stop: bool) {
     word.pieces.push(Piece::Opaque(Opaque {
         why,
-        quoted,
         mentions: Vec::new(),
         may_stop,
     }));
@@ -177,12 +176,7 @@ impl Scanner<'_> {
         if home {
             word.pieces.push(Piece::Home);
         } else {
-            push_opaque(
-                word,
-                "`~` before a name needs the user database",
-                false,
-                true,
-            );
+            push_opaque(word, "`~` before a name needs the user database", true);
         }
     }
 
@@ -251,7 +245,6 @@ impl Scanner<'_> {
                 push_opaque(
                     word,
                     "zsh expands `~` after a quote or an expansion, bash doesn't",
-                    false,
                     true,
                 );
                 self.at += 1;
@@ -262,7 +255,7 @@ impl Scanner<'_> {
     fn backslash(&mut self, word: &mut Word) {
         match self.ahead(1) {
             None => {
-                push_opaque(word, "a backslash at the very end of the file", true, false);
+                push_opaque(word, "a backslash at the very end of the file", false);
                 self.at += 1;
             }
             Some(b'\n') => self.at += 2,
@@ -276,7 +269,7 @@ impl Scanner<'_> {
     fn process_substitution(&mut self, word: &mut Word) -> Scan<()> {
         self.at += 2;
         self.commands_inside()?;
-        push_opaque(word, "a process substitution", false, true);
+        push_opaque(word, "a process substitution", true);
         Ok(())
     }
 }
