@@ -41,6 +41,7 @@ impl<'a> Evaluator<'a> {
                 self.word(&assignment.value);
                 self.forget(&assignment.name, "an assignment before `export`");
             }
+            self.may_stop("a declaration that bash and zsh treat differently");
             self.forget_arguments(
                 arguments,
                 "a declaration that bash and zsh treat differently",

@@ -149,6 +149,10 @@ impl Scanner<'_> {
             } else if self.keyword("time") {
                 self.at += 4;
                 timed = true;
+                self.skip_blanks();
+                if self.peek() == Some(b'-') {
+                    return self.unsupported("`time` with options, which zsh doesn't have");
+                }
             } else {
                 break;
             }
