@@ -179,9 +179,9 @@ impl<'a> Evaluator<'a> {
                     Halt::File
                 });
             }
-            b"exit" | b"logout" | b"bye" => self.stop_file(),
-            b"break" | b"continue" | b"suspend" => {
-                self.may_stop("bash and zsh differ on leaving a loop");
+            b"exit" => self.stop_file(),
+            b"break" | b"continue" | b"suspend" | b"logout" | b"bye" => {
+                self.may_stop("a command that may end the file or a loop in one of the shells");
             }
             b"kill" | b"fc" | b"r" | b"zle" | b"sched" => {
                 self.may_stop("a command that may run others");

@@ -87,6 +87,9 @@ impl<'a> Evaluator<'a> {
                 }
             }
         }
+        if wanted.aside {
+            return None;
+        }
         if status.is_none() {
             self.forget_arguments(arguments, "the same command has an invalid name");
         }

@@ -47,11 +47,15 @@ impl Scanner<'_> {
             }
             Some(byte) if byte.is_ascii_digit() || b"@*#?-$!".contains(&byte) => {
                 self.at += 2;
-                let odd = byte == b'#'
-                    && self
-                        .peek()
-                        .is_some_and(|next| is_name_byte(next) || next == b'{');
-                push_opaque(word, "a parameter that is only known at run time", odd);
+                // zsh goes on: `$#name` is a length, and a subscript may follow.
+                let length = |next: u8| is_name_byte(next) || b"$#*@?!-{+=~^".contains(&next);
+                if self
+                    .peek()
+                    .is_some_and(|next| next == b'[' || byte == b'#' && length(next))
+                {
+                    self.differs("a parameter that bash and zsh read differently");
+                }
+                push_opaque(word, "a parameter that is only known at run time", false);
                 Ok(())
             }
             next => {
@@ -66,6 +70,9 @@ impl Scanner<'_> {
                 if literal {
                     push(word, b"$", quoted);
                 } else {
+                    if matches!(self.ahead(1), Some(b'$' | b'{' | b'(' | b'`')) {
+                        self.differs("a dollar sign that bash and zsh read differently");
+                    }
                     push_opaque(
                         word,
                         "a dollar sign that bash and zsh read differently",
