@@ -103,8 +103,13 @@ impl<'a> Evaluator<'a> {
     /// `NAME=value command` assigns for the command alone.
     fn check_prefix(&mut self, assignments: &'a [Assignment]) {
         for assignment in assignments {
-            let value = self.assigned_value(assignment, false);
-            drop(value);
+            // zsh expands the value in the process of the command.
+            self.maybe(
+                "it may be assigned in the environment of a command",
+                |evaluator| {
+                    evaluator.assigned_value(assignment, false);
+                },
+            );
             let fragile =
                 self.state.get(&assignment.name).readonly || self.state.get(&assignment.name).typed;
             match owner(&assignment.name) {
@@ -137,10 +142,7 @@ impl<'a> Evaluator<'a> {
         literals: &[Option<Bytes>],
         assignments: &'a [Assignment],
     ) -> Status {
-        if !matches!(name, b":" | b"true" | b"false" | b"echo" | b"test" | b"[")
-            && !arguments.is_empty()
-            && SPECIAL.contains(&name)
-        {
+        if SPECIAL.contains(&name) {
             self.forget_assigned(assignments, "an assignment before a special builtin");
         }
         match name {

@@ -1,6 +1,8 @@
 //! What starts with `$`, and backticks.
 
-use super::super::syntax::{Form, Opaque, Piece, Word, is_name, is_name_byte, names_in};
+use super::super::syntax::{
+    Form, Opaque, Piece, RUN_TIME, SUBSTITUTION, Word, is_name, is_name_byte, names_in,
+};
 use super::tests_and_arithmetic::{Expression, arithmetic};
 use super::words::{push, push_opaque};
 use super::{Scan, Scanner, is_meta};
@@ -55,7 +57,7 @@ impl Scanner<'_> {
                 {
                     self.differs("a parameter that bash and zsh read differently");
                 }
-                push_opaque(word, "a parameter that is only known at run time", false);
+                push_opaque(word, RUN_TIME, false);
                 Ok(())
             }
             next => {
@@ -148,8 +150,10 @@ impl Scanner<'_> {
             return Ok(());
         }
         self.at += 2;
+        let start = self.at;
         self.commands_inside()?;
-        push_opaque(word, "a command substitution", false);
+        let inside = &self.source[start..self.at];
+        push_substitution(word, inside);
         Ok(())
     }
 
@@ -215,7 +219,7 @@ impl Scanner<'_> {
         }
         self.at += 1;
         self.check_backticks(&inside)?;
-        push_opaque(word, "a command substitution", false);
+        push_substitution(word, &inside);
         Ok(())
     }
 
@@ -376,4 +380,19 @@ impl Scanner<'_> {
         self.at += 2;
         Ok(())
     }
+}
+
+/// Adds a command substitution. `$(<file)` isn't run in a subshell, so that the file's name may assign.
+fn push_substitution(word: &mut Word, inside: &[u8]) {
+    let reads_file = inside.trim_ascii_start().first() == Some(&b'<');
+    let mentions = if reads_file {
+        names_in(inside)
+    } else {
+        Vec::new()
+    };
+    word.pieces.push(Piece::Opaque(Opaque {
+        why: SUBSTITUTION,
+        mentions,
+        may_stop: reads_file,
+    }));
 }
