@@ -102,12 +102,14 @@ impl<'a> Evaluator<'a> {
 
     /// `NAME=value command` assigns for the command alone.
     fn check_prefix(&mut self, assignments: &'a [Assignment]) {
+        let mut certain = true;
         for assignment in assignments {
             // zsh expands the value in the process of the command.
             self.maybe(
                 "it may be assigned in the environment of a command",
                 |evaluator| {
-                    evaluator.assigned_value(assignment, false);
+                    let value = evaluator.assigned_value(assignment, false);
+                    certain &= matches!(value, Value::Known { .. });
                 },
             );
             let fragile =
@@ -124,6 +126,12 @@ impl<'a> Evaluator<'a> {
                     self.forget(&assignment.name, "an assignment before a command");
                 }
                 _ => {}
+            }
+        }
+        if !certain {
+            // Where an expansion fails, bash keeps those before it.
+            for assignment in assignments {
+                self.forget(&assignment.name, "an expansion before a command may fail");
             }
         }
     }
