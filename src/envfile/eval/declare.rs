@@ -48,6 +48,7 @@ impl<'a> Evaluator<'a> {
             );
             return None;
         }
+        let stops = self.state.stop_count();
         let values = self.declared_values(caller, arguments)?;
         let mut wanted = Wanted {
             readonly: command == b"readonly",
@@ -61,6 +62,10 @@ impl<'a> Evaluator<'a> {
         for (word, value) in arguments.iter().zip(values) {
             if self.halted() {
                 return None;
+            }
+            if self.state.stop_count() > stops {
+                // Where zsh refuses one argument, it may have taken those before it.
+                self.may_stop("zsh may stop in the middle of a declaration");
             }
             if let Some(assignment) = &word.assignment {
                 options = false;
@@ -86,6 +91,9 @@ impl<'a> Evaluator<'a> {
                     status = None;
                 }
             }
+        }
+        if self.state.stop_count() > stops {
+            self.may_stop("zsh may stop in the middle of a declaration");
         }
         if wanted.aside {
             return None;
