@@ -229,8 +229,11 @@ impl<'a> Evaluator<'a> {
 
     /// Aliases: zsh expands them in files, bash only where it is interactive.
     fn alias(&mut self, arguments: &'a [Word], literals: &[Option<Bytes>]) {
-        let expands = |text: &[u8]| text.windows(2).any(|pair| matches!(pair, b"==" | b"=~" | b":=" | b":~"));
-        if arguments.iter().any(|word| word.literal().is_none() || word.unquoted().any(expands)) {
+        let expands = |word: &Word| {
+            let equals = word.unquoted().flatten().filter(|byte| **byte == b'=').count();
+            equals > 1 || word.unquoted().flatten().any(|byte| *byte == b'~') || word.literal().is_none()
+        };
+        if arguments.iter().any(expands) {
             self.may_stop("zsh expands the arguments of `alias` as those of `export`");
         }
         for argument in literals {

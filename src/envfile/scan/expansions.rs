@@ -9,7 +9,7 @@ use super::{Scan, Scanner, is_meta};
 const BACKTICK_DEPTH: usize = 15;
 
 /// How far a subscript is looked at that only zsh sees.
-const MAX_SUBSCRIPT: usize = 1000;
+const MAX_SUBSCRIPT: usize = 200;
 
 /// Where a word stands that belongs to `${name:-word}`.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -84,12 +84,13 @@ impl Scanner<'_> {
         let modifier = |next: Option<u8>| next.is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'&');
         match self.peek() {
             Some(b'[') => {
-                let near = &self.rest()[..self.rest().len().min(MAX_SUBSCRIPT)];
-                let line = near.split(|byte| *byte == b'\n').next().unwrap_or_default();
-                let mentions = names_in(line);
-                if line.len() == MAX_SUBSCRIPT {
+                let near = &self.rest()[1..self.rest().len().min(MAX_SUBSCRIPT)];
+                let end = near.iter().position(|byte| matches!(byte, b'[' | b']' | b'\n'));
+                let subscript = end.filter(|end| near[*end] == b']').map(|end| names_in(&near[..end]));
+                if subscript.is_none() {
                     self.differs("zsh reads a bracket after a variable as a subscript");
                 }
+                let mentions = subscript.unwrap_or_default();
                 let why = "zsh reads a bracket after a variable as a subscript";
                 word.pieces.push(Piece::Opaque(Opaque { why, mentions, may_stop: true }));
             }
