@@ -76,7 +76,8 @@ pub fn status(machine: &Machine, at: Viewpoint) -> Status {
     let mut problems = at.problems;
     problems.extend(clock_problem(machine, at.now));
     problems.extend(file_problems(machine, at.home));
-    problems.extend(machine.keys().filter_map(notification_problem).take(1));
+    let deliveries = machine.keys().map(|key| &key.delivery).chain(machine.consumers().map(|consumer| &consumer.delivery));
+    problems.extend(deliveries.filter_map(|delivery| delivery.desktop_failure.as_deref()).map(notification_problem).take(1));
     problems.extend(shared_key_problems(machine, at.home));
     problems.extend(consumers.iter().filter_map(consumer_problem));
     problems.sort_by_key(|problem| std::cmp::Reverse(problem.severity));
@@ -266,10 +267,9 @@ fn file_problems(machine: &Machine, home: &Path) -> Vec<Problem> {
     problems
 }
 
-fn notification_problem(key: &Key) -> Option<Problem> {
-    let why = key.delivery.desktop_failure.as_ref()?;
+fn notification_problem(why: &str) -> Problem {
     let message = format!("a desktop notification couldn't be shown ({why}); it is tried again until it can");
-    Some(problem("notifications-unavailable", Severity::Warning, message, "log in to a desktop session with a notification service".into()))
+    problem("notifications-unavailable", Severity::Warning, message, "log in to a desktop session with a notification service".into())
 }
 
 fn shared_key_problems(machine: &Machine, home: &Path) -> Vec<Problem> {

@@ -153,6 +153,15 @@ impl Delivery {
         true
     }
 
+    /// As [`Self::succeeded`], where the alert may be gone.
+    pub fn ended(&mut self, alert: Option<&mut AlertSent>, channel: Channel, now: Timestamp) -> bool {
+        if let Some(alert) = alert {
+            return self.succeeded(alert, channel, now);
+        }
+        self.channels.remove(&channel);
+        false
+    }
+
     /// A channel didn't take it.
     pub fn failed(&mut self, channel: Channel, why: &str, now: Timestamp) {
         let sending = self.channels.entry(channel).or_default();
@@ -167,13 +176,6 @@ impl Delivery {
         let wait = FIRST_RETRY.checked_mul(factor).unwrap_or(limit).min(limit);
         sending.failures = sending.failures.saturating_add(1);
         sending.retry_at = Some(later(now, wait));
-    }
-
-    /// A try by this channel ended that nobody cares about any more.
-    pub fn settled(&mut self, channel: Channel) {
-        if let Some(sending) = self.channels.get_mut(&channel) {
-            sending.under_way = None;
-        }
     }
 
     /// Something changed for the better: the next try by this channel need not wait.

@@ -300,6 +300,9 @@ impl Consumer {
         self.record.last_apply =
             Some(LastApply { at: now, outcome: report.outcome, seconds: report.took.as_secs_f64(), detail: report.detail.clone() });
         match report.outcome {
+            Outcome::Applied if self.record.pending.as_ref().is_some_and(|pending| !covers(&targets, &pending.targets)) => {
+                self.put_off(now);
+            }
             Outcome::Applied => self.record.pending = None,
             _ => self.postpone(report.detail.clone(), &targets, None, now),
         }
@@ -321,13 +324,17 @@ impl Consumer {
 
     /// Puts what waits off once more, unchanged, if it is due. Returns whether it was.
     pub fn wait_on(&mut self, now: Timestamp) -> bool {
-        if !self.retry_due(now) {
-            return false;
+        let due = self.retry_due(now);
+        if due {
+            self.put_off(now);
         }
+        due
+    }
+
+    fn put_off(&mut self, now: Timestamp) {
         if let Some(Pending { reason, targets, .. }) = self.record.pending.clone() {
             self.postpone(reason, &targets, None, now);
         }
-        true
     }
 
     /// When a put-off apply is to be tried, if nothing else decides about it before.
@@ -381,13 +388,7 @@ impl Consumer {
 
     /// A channel took an alert. Returns whether it was the latest, and a popup that came up too late.
     pub fn delivered(&mut self, channel: Channel, id: Option<u32>, now: Timestamp) -> (bool, Option<PopupRecord>) {
-        let ours = match &mut self.record.alert {
-            Some(alert) => self.delivery.succeeded(alert, channel, now),
-            None => {
-                self.delivery.settled(channel);
-                false
-            }
-        };
+        let ours = self.delivery.ended(self.record.alert.as_mut(), channel, now);
         match (id, &mut self.record.popup) {
             (Some(id), Some(popup)) => popup.id = id,
             (Some(id), None) => return (ours, Some(PopupRecord { id, tag: tag_of(&self.spec) })),
@@ -402,6 +403,11 @@ impl Consumer {
         let delivery = self.record.alert.as_ref().filter(|_| self.record.popup.is_some()).and_then(|alert| self.delivery.deadline(alert));
         [self.retry_at(), look, delivery].into_iter().flatten().min()
     }
+}
+
+/// Whether `targets` speak of all keys of `others`.
+fn covers(targets: &Targets, others: &Targets) -> bool {
+    others.keys().all(|key| targets.contains_key(key))
 }
 
 fn tag_of(spec: &ConsumerSpec) -> String {

@@ -121,25 +121,22 @@ impl Key {
         self.record.snoozed_until = None;
         self.delivery.forget();
         self.remind_from = None;
-        let new = match self.record.known_now_mut() {
-            Some(known) => {
-                known.last_seen = now;
-                known.anatomy = key.anatomy.clone();
-                known.issued = known.issued.better(issued);
-                false
-            }
-            None => {
-                self.record.known.push(KnownKey {
-                    fingerprint: key.fingerprint,
-                    first_seen: now,
-                    last_seen: now,
-                    issued,
-                    anatomy: key.anatomy.clone(),
-                    alerts: Vec::new(),
-                });
-                true
-            }
-        };
+        let known = self.record.known_now_mut();
+        let new = known.is_none();
+        if let Some(known) = known {
+            known.last_seen = now;
+            known.anatomy = key.anatomy.clone();
+            known.issued = known.issued.better(issued);
+        } else {
+            self.record.known.push(KnownKey {
+                fingerprint: key.fingerprint,
+                first_seen: now,
+                last_seen: now,
+                issued,
+                anatomy: key.anatomy.clone(),
+                alerts: Vec::new(),
+            });
+        }
         self.record.trim();
         Arrival { new, popup: self.record.popup.take() }
     }
@@ -351,13 +348,7 @@ impl Key {
     /// the latest, and a popup that came up too late: what it says is no longer true.
     pub fn delivered(&mut self, channel: Channel, id: Option<u32>, now: Timestamp) -> (bool, Option<PopupRecord>) {
         let mut delivery = std::mem::take(&mut self.delivery);
-        let ours = match self.latest_alert_mut() {
-            Some(alert) => delivery.succeeded(alert, channel, now),
-            None => {
-                delivery.settled(channel);
-                false
-            }
-        };
+        let ours = delivery.ended(self.latest_alert_mut(), channel, now);
         self.delivery = delivery;
         if ours {
             self.remind_from = None;

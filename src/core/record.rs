@@ -173,6 +173,7 @@ pub struct ConsumerRecord {
 /// One entry of the state: each replaces the earlier one of its name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[allow(clippy::large_enum_variant)] // made to be saved and dropped
 pub enum Record {
     /// Of a key.
     Key(KeyName, KeyRecord),

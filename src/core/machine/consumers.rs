@@ -24,6 +24,16 @@ impl Machine {
         self.keys_of(consumer).any(|key| self.files.get(&key.spec.env_file).is_some_and(super::FileTrack::is_awaited))
     }
 
+    /// What it should run with, as far as that is certain: one file that somebody keeps open holds up
+    /// the keys in it, not those in others.
+    fn sure_targets(&self, consumer: &Consumer) -> Targets {
+        let is_sure = |key: &KeyName| {
+            let file = self.keys.get(key).and_then(|key| self.files.get(&key.spec.env_file));
+            file.is_some_and(|file| !file.is_troubled())
+        };
+        self.targets(consumer).into_iter().filter(|(key, _)| is_sure(key)).collect()
+    }
+
     /// A look that `ticket` waits for has ended. Returns whether it was the last.
     pub(super) fn look_answers(&mut self, ticket: Ticket) -> bool {
         let Some(left) = self.looks_awaited.get_mut(&ticket) else { return true };
@@ -76,7 +86,7 @@ impl Machine {
             }
             return;
         }
-        let targets = self.targets(consumer);
+        let targets = self.sure_targets(consumer);
         let holds = consumer.holds(&targets);
         let outdated = why == Why::Start && self.is_outdated(consumer, &targets);
         let covered: BTreeSet<KeyName> = self.gone_or_covered(consumer, &targets);
@@ -106,12 +116,7 @@ impl Machine {
             Why::Change => pending.is_none(),
             Why::Asked | Why::Force => true,
         };
-        if !wanted && !(retrying && pending.is_some()) {
-            if retrying {
-                // It was for keys that the files no longer hold.
-                consumer.record.pending = None;
-                step.save.insert(Subject::Consumer(name.clone()));
-            }
+        if !wanted && !retrying {
             answer_put_off(consumer, &targets, step);
             return;
         }
@@ -172,7 +177,7 @@ impl Machine {
         match report {
             // Its end wasn't seen: look at the world instead.
             None => {
-                step.tell("apply-ended-unseen", None, Some(name), None, format!("an apply of {name} ended unseen; looking at how it runs"))
+                step.tell("apply-ended-unseen", None, Some(name), None, format!("an apply of {name} ended unseen; looking at how it runs"));
             }
             Some(ApplyReport { outcome: Outcome::Superseded, .. }) => {
                 let files: BTreeSet<_> = tried.iter().filter_map(|key| self.keys.get(key)).map(|key| key.spec.env_file.clone()).collect();

@@ -60,12 +60,13 @@ impl Machine {
             Verdict::Believe(report) => {
                 let dates = file.contents().map(|contents| (contents.modified_at, contents.changed_at));
                 let names = file.keys.clone();
+                let recovered = file.take_recovered();
                 let mut looks = BTreeSet::new();
                 for name in names {
                     let why = match self.key_looked_at(&name, &report, dates, watched_since, step) {
                         // A rewrite of the same value concerns nobody.
-                        Change::Nothing => continue,
-                        Change::FirstLook => Why::Start,
+                        Change::Nothing if !recovered => continue,
+                        Change::Nothing | Change::FirstLook => Why::Start,
                         Change::Value => Why::Change,
                     };
                     looks.extend(self.users_of_key(&name).map(|user| (user.clone(), why)));

@@ -70,9 +70,9 @@ fn half_a_value_is_never_seen() {
         world.set(FILE, "K", 99);
         world.files.get_mut(std::path::Path::new(FILE)).unwrap().cut_short = true;
         if first {
-            world.start()
+            world.start();
         } else {
-            world.hint(FILE)
+            world.hint(FILE);
         }
         world.run(SECOND);
         world.edit(FILE, "K", 2 + u8::from(first));
@@ -94,6 +94,32 @@ fn one_file_that_is_held_open_freezes_nobody_else() {
     world.edit("/a", "A", 2);
     world.run(MINUTE);
     assert_eq!((world.holds("litellm", "A"), world.state("litellm")), (Some(2), ConsumerState::Current));
+    // Nor one that was known before.
+    world.files.get_mut(std::path::Path::new("/b")).unwrap().busy = false;
+    world.run(MINUTE * 2);
+    world.set("/b", "B", 9);
+    world.files.get_mut(std::path::Path::new("/b")).unwrap().busy = true;
+    world.hint("/b");
+    world.run(MINUTE);
+    world.edit("/a", "A", 3);
+    world.run(MINUTE);
+    assert_eq!((world.holds("litellm", "A"), world.holds("litellm", "B")), (Some(3), Some(1)));
+    world.files.get_mut(std::path::Path::new("/b")).unwrap().busy = false;
+    world.run(MINUTE * 2);
+    assert_eq!((world.holds("litellm", "B"), world.state("litellm")), (Some(9), ConsumerState::Current));
+    // Nor is a change lost that was believed and could not be carried out before.
+    world.run(MINUTE * 10);
+    world.plans = [Plan::Dies].into();
+    world.edit("/b", "B", 10);
+    world.run(SECOND * 2);
+    world.files.get_mut(std::path::Path::new("/b")).unwrap().busy = true;
+    world.hint("/b");
+    world.edit("/a", "A", 4);
+    world.run(MINUTE);
+    assert_eq!((world.holds("litellm", "A"), world.holds("litellm", "B")), (Some(4), Some(9)));
+    world.files.get_mut(std::path::Path::new("/b")).unwrap().busy = false;
+    world.run(MINUTE * 2);
+    assert_eq!(world.holds("litellm", "B"), Some(10));
 }
 
 #[test]

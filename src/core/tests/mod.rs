@@ -2,6 +2,7 @@
 
 mod alerts;
 mod consumers;
+mod file_track;
 mod files;
 mod setup;
 mod simulation;
