@@ -27,6 +27,9 @@ pub fn current(paths: &Paths, why: Failure) -> Result<Current, Failure> {
         &machine,
         Viewpoint { now: clock::now(), calendar: &calendar, config: &config, home: &paths.home, daemon: None, problems: Vec::new() },
     );
+    for consumer in &mut status.consumers {
+        consumer.detail = Some("nobody looks at its processes without a daemon".into());
+    }
     if !known {
         (status.keys, status.consumers, status.problems) = Default::default();
     }

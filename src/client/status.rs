@@ -284,11 +284,13 @@ impl Page {
             ConsumerStanding::Absent => ("absent", DIM),
         };
         let what = match consumer.state {
-            ConsumerStanding::Absent => "no such process runs".to_owned(),
+            ConsumerStanding::Absent if consumer.detail.is_none() => "no such process runs".to_owned(),
             _ => consumer.pid.map(|pid| format!("process {pid}")).unwrap_or_default(),
         };
         self.head(&consumer.name, word, colour, &what);
-        if let Some(detail) = &consumer.detail {
+        // What the last apply says is said below.
+        let said = |detail: &&String| consumer.last_apply.as_ref().is_some_and(|last| last.detail == **detail);
+        if let Some(detail) = consumer.detail.as_ref().filter(|detail| !said(detail)) {
             self.facts(&[clean(detail)]);
         }
         if let Some(at) = consumer.retry_at {
