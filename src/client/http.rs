@@ -59,6 +59,10 @@ fn unreachable(socket: &Path, error: &io::Error) -> Failure {
     if let Some(message) = too_long_for_a_socket(socket) {
         return Failure { code: 3, message, hint: None };
     }
+    if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) {
+        let message = format!("the daemon at {} doesn't answer this user: {error}", socket.display());
+        return Failure { code: 3, message, hint: Some("ask as the user whose daemon it is, or look at its log".into()) };
+    }
     let message = match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => format!("no daemon answers at {}", socket.display()),
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => format!("the daemon at {} doesn't answer", socket.display()),
