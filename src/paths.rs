@@ -55,6 +55,18 @@ impl Paths {
     }
 }
 
+/// Why this path can't be a socket's, if so: the kernel has room for so many bytes (unix(7)).
+pub fn too_long_for_a_socket(path: &Path) -> Option<String> {
+    const MOST: usize = if cfg!(target_os = "macos") { 103 } else { 107 };
+    let length = path.as_os_str().len();
+    (length > MOST).then(|| {
+        format!(
+            "the path of the socket {} is {length} bytes long, and the system takes {MOST}; name a shorter one with --socket",
+            path.display()
+        )
+    })
+}
+
 /// Makes a directory for this user alone, or checks that an existing one is ours.
 ///
 /// The last component is never a symlink that somebody planted: a symlink there is refused unless it

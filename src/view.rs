@@ -124,7 +124,8 @@ pub fn key_status(machine: &Machine, key: &Key, now: Timestamp, calendar: &dyn C
 
 /// Fractions of a day to about a second: more digits would pretend to be known.
 fn round(days: f64) -> f64 {
-    (days * 1e5).round() / 1e5
+    // Plus nothing, so that a negative nothing isn't shown.
+    (days * 1e5).round() / 1e5 + 0.0
 }
 
 fn standing(key: &Key, state: KeyState) -> (KeyStanding, Option<String>) {

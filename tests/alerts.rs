@@ -1,5 +1,8 @@
 //! Alerts from the whole daemon, on a real bus with a real notification server.
 
+#![allow(clippy::unwrap_used, reason = "in a test, a panic that says what went wrong is the error handling")]
+#![allow(clippy::disallowed_methods, reason = "these time real programs, not credd's own decisions")]
+
 mod support;
 
 use std::fs;
@@ -124,6 +127,6 @@ fn waits_for_a_notification_service_and_never_for_a_hung_one() {
         assert!(start.elapsed() < Duration::from_secs(3), "status waits for the notification server");
     }
     desktop.thaw_server();
-    daemon.until("the delivery", Duration::from_secs(60), |status| alerts(status).contains(&("expired", true)));
+    daemon.until("the delivery", Duration::from_mins(1), |status| alerts(status).contains(&("expired", true)));
     assert_eq!(daemon.stop(), Some(0));
 }

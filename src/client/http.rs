@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Failure;
+use crate::paths::too_long_for_a_socket;
 use crate::protocol::ErrorBody;
 
 /// The daemon answers from memory; only an apply takes its time.
@@ -55,6 +56,13 @@ fn exchange(socket: &Path, method: &str, path: &str, body: &[u8], limit: Option<
 
 /// Nobody answers: exit code 3.
 fn unreachable(socket: &Path, error: &io::Error) -> Failure {
+    if let Some(message) = too_long_for_a_socket(socket) {
+        return Failure { code: 3, message, hint: None };
+    }
+    if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) {
+        let message = format!("the daemon at {} doesn't answer this user: {error}", socket.display());
+        return Failure { code: 3, message, hint: Some("ask as the user whose daemon it is, or look at its log".into()) };
+    }
     let message = match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => format!("no daemon answers at {}", socket.display()),
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => format!("the daemon at {} doesn't answer", socket.display()),

@@ -1,6 +1,7 @@
 //! `credd status`.
 
 use std::io::Write as _;
+use std::path::Path;
 
 use jiff::Zoned;
 
@@ -9,7 +10,7 @@ use super::{Failure, http, offline, words};
 use crate::clock;
 use crate::core::{IssuedSource, Outcome};
 use crate::paths::{Paths, tilde};
-use crate::protocol::{ConsumerStanding, ConsumerStatus, KeyStanding, KeyStatus, Problem, Severity, Status};
+use crate::protocol::{ConsumerStanding, ConsumerStatus, KeyStanding, KeyStatus, Problem, Severity, Status, those_there_are};
 
 /// Arguments of `credd status`.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -26,10 +27,11 @@ pub struct StatusArgs {
 
 /// Shows the status; without a daemon the last saved one.
 pub fn run(paths: &Paths, args: &StatusArgs) -> Result<u8, Failure> {
-    let (mut status, offline) = current(paths)?;
+    let mut current = current(paths)?;
     if let Some(name) = &args.name {
-        select(&mut status, name)?;
+        select(&mut current, name, &paths.home)?;
     }
+    let Current { status, offline, .. } = current;
     let terminal = Terminal::of_stdout();
     let now = words::local(clock::now());
     let mut text = if args.json {
@@ -48,36 +50,47 @@ pub fn run(paths: &Paths, args: &StatusArgs) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// The status from the daemon, else the last saved one and why.
-pub fn current(paths: &Paths) -> Result<(Status, Option<Failure>), Failure> {
-    match http::get(&paths.socket, "/v1/status") {
-        Ok(status) => Ok((status, None)),
-        Err(failure) if failure.code == 3 => {
-            let saved = offline::status(paths)?;
-            let status = saved.unwrap_or(Status {
-                schema: 1,
-                live: false,
-                daemon: None,
-                keys: Vec::new(),
-                consumers: Vec::new(),
-                problems: Vec::new(),
-            });
-            Ok((status, Some(failure)))
-        }
+/// The status from the daemon, else the last saved one.
+pub struct Current {
+    /// What is known.
+    pub status: Status,
+    /// Why the daemon wasn't asked.
+    pub offline: Option<Failure>,
+    /// The names of all keys there are, known or not.
+    pub keys: Vec<String>,
+    /// The same of consumers.
+    pub consumers: Vec<String>,
+}
+
+/// Asks the daemon, else reads the state.
+pub fn current(paths: &Paths) -> Result<Current, Failure> {
+    match http::get::<Status>(&paths.socket, "/v1/status") {
+        Ok(status) => Ok(Current {
+            keys: status.keys.iter().map(|key| key.name.clone()).collect(),
+            consumers: status.consumers.iter().map(|consumer| consumer.name.clone()).collect(),
+            offline: None,
+            status,
+        }),
+        Err(failure) if failure.code == 3 => offline::current(paths, failure),
         Err(failure) => Err(failure),
     }
 }
 
-fn select(status: &mut Status, name: &str) -> Result<(), Failure> {
-    let names: Vec<String> =
-        status.keys.iter().map(|key| &key.name).chain(status.consumers.iter().map(|consumer| &consumer.name)).cloned().collect();
-    if !names.iter().any(|known| known == name) {
-        let known = if names.is_empty() { "nothing is known yet".into() } else { format!("there is: {}", names.join(", ")) };
-        return Err(Failure::usage(format!("no key or consumer is named {:?}", clean(name))).hint(known));
+fn select(current: &mut Current, name: &str, home: &Path) -> Result<(), Failure> {
+    let names = || current.keys.iter().chain(&current.consumers).map(String::as_str);
+    if !names().any(|known| known == name) {
+        return Err(Failure::usage(format!("no key or consumer is named {:?}", clean(name))).hint(those_there_are(names())));
     }
+    let status = &mut current.status;
     status.keys.retain(|key| key.name == name);
     status.consumers.retain(|consumer| consumer.name == name);
-    status.problems.retain(|problem| problem.message.contains(name));
+    // Problems are of names and of files.
+    let files: Vec<String> = status.keys.iter().map(|key| tilde(Path::new(&key.env_file), home)).collect();
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+    let speaks_of = |text: &str, what: &str| {
+        text.match_indices(what).any(|(at, _)| !text[..at].ends_with(is_part) && !text[at + what.len()..].starts_with(is_part))
+    };
+    status.problems.retain(|problem| files.iter().map(String::as_str).chain([name]).any(|what| speaks_of(&problem.message, what)));
     Ok(())
 }
 
@@ -215,7 +228,7 @@ impl Page {
             .map(|bar| format!("{}  ", self.terminal.paint(colour, &bar)))
             .unwrap_or_default();
         self.head(&key.name, standing_word(key.state), colour, &format!("{bar}{left}"));
-        let place = tilde(std::path::Path::new(&key.env_file), &paths.home);
+        let place = tilde(Path::new(&key.env_file), &paths.home);
         self.facts(&[format!("{} in {}", clean(&key.variable), clean(&place))]);
         if let Some(detail) = &key.detail {
             self.facts(&[clean(detail)]);
@@ -271,11 +284,13 @@ impl Page {
             ConsumerStanding::Absent => ("absent", DIM),
         };
         let what = match consumer.state {
-            ConsumerStanding::Absent => "no such process runs".to_owned(),
+            ConsumerStanding::Absent if consumer.detail.is_none() => "no such process runs".to_owned(),
             _ => consumer.pid.map(|pid| format!("process {pid}")).unwrap_or_default(),
         };
         self.head(&consumer.name, word, colour, &what);
-        if let Some(detail) = &consumer.detail {
+        // What the last apply says is said below.
+        let said = |detail: &&String| consumer.last_apply.as_ref().is_some_and(|last| last.detail == **detail);
+        if let Some(detail) = consumer.detail.as_ref().filter(|detail| !said(detail)) {
             self.facts(&[clean(detail)]);
         }
         if let Some(at) = consumer.retry_at {

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::ops::Range;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -77,12 +80,12 @@ impl Config {
 
     /// Reads `path`; a file that isn't there means the defaults, unless it was `named` by the user.
     pub fn load(path: &Path, named: bool, surroundings: &Surroundings) -> Result<Self, ConfigError> {
-        let text = match std::fs::read_to_string(path) {
+        let text = match read_text(path) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !named => return Ok(Self::defaults(surroundings)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !named => return Ok(Self::defaults(surroundings)),
             Err(error) => {
-                let message = format!("can't be read ({error}); check the path given by --config or CREDD_CONFIG");
-                return Err(ConfigError { path: path.into(), place: None, message });
+                let next = if named { "check the path given by --config or CREDD_CONFIG" } else { "mend the file, or remove it" };
+                return Err(ConfigError { path: path.into(), place: None, message: format!("can't be read ({error}); {next}") });
             }
         };
         Self::parse(path, &text, surroundings)
@@ -94,6 +97,25 @@ impl Config {
         let raw: Raw = toml::from_str(text).map_err(|error| reader.error(error.span(), one_line(error.message())))?;
         reader.config(raw)
     }
+}
+
+/// More than any configuration: tens of thousands of keys.
+const MOST_BYTES: u64 = 16 << 20;
+
+/// The text of a regular file. The daemon reads it in its loop, which a named pipe or a device in its
+/// place must not hold up.
+fn read_text(path: &Path) -> io::Result<String> {
+    let no_wait = i32::try_from((rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY).bits()).unwrap_or_default();
+    let file = File::options().read(true).custom_flags(no_wait).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MOST_BYTES {
+        return Err(io::Error::other("it is larger than 16 MiB"));
+    }
+    String::from_utf8(bytes).map_err(|_| io::Error::other("it is not UTF-8 text"))
 }
 
 /// Lengths of time as people write them: `30d`, `12h`, `1d 12h`, `30s`. Days are 24 hours.
@@ -373,7 +395,7 @@ impl Reader<'_> {
     fn timeout(&self, raw: Option<Spanned<String>>, default: Duration) -> Result<Duration> {
         let Some(text) = raw else { return Ok(default) };
         let duration = self.duration(&text)?;
-        Duration::try_from(duration).map_err(|_| self.error(Some(text.span()), "is too long"))
+        Duration::try_from(duration).map_err(|_| self.error(Some(text.span()), "this is too long"))
     }
 
     fn file(&self, path: &Spanned<String>) -> Result<PathBuf> {
@@ -387,22 +409,22 @@ impl Reader<'_> {
         if full.is_absolute() && !text.contains('\0') {
             Ok(full)
         } else {
-            Err(self.error(Some(path.span()), "is not an absolute path; start it with / or ~/"))
+            Err(self.error(Some(path.span()), "this is not an absolute path; start it with / or ~/"))
         }
     }
 
     fn url(&self, url: &Spanned<String>) -> Result<String> {
         let text = url.get_ref().trim_end_matches('/');
         let wrong = |why: &str| Err(self.error(Some(url.span()), why));
-        let Some((scheme, rest)) = text.split_once("://") else { return wrong("is not a URL; write it like \"https://host:port\"") };
+        let Some((scheme, rest)) = text.split_once("://") else { return wrong("this is not a URL; write it like \"https://host:port\"") };
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         let host = authority.rsplit_once(':').map_or(authority, |(host, port)| if port.parse::<u16>().is_ok() { host } else { authority });
         match scheme {
-            _ if host.is_empty() || host.contains('@') => wrong("has no host name; write it like \"https://host:port\""),
+            _ if host.is_empty() || host.contains('@') => wrong("this has no host name; write it like \"https://host:port\""),
             "https" => Ok(text.into()),
             "http" if matches!(host, "127.0.0.1" | "localhost" | "[::1]") => Ok(text.into()),
-            "http" => wrong("would send the key unencrypted: http is for loopback alone, use https"),
-            _ => wrong("is neither http:// nor https://"),
+            "http" => wrong("this would send the key unencrypted: http is for loopback alone, use https"),
+            _ => wrong("this is neither http:// nor https://"),
         }
     }
 

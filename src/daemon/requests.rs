@@ -4,7 +4,7 @@ use super::run::{Daemon, Then, Waiter};
 use super::server::{Answer, Ask, Call};
 use crate::clock;
 use crate::core::{Calendar as _, Denial, Event, Reply, Request, Ticket};
-use crate::protocol::{ApplyAnswer, DaemonStatus, Problem, Severity, SnoozeUntil, Status};
+use crate::protocol::{ApplyAnswer, DaemonStatus, Problem, Severity, SnoozeUntil, Status, those_there_are};
 use crate::view::{self, Viewpoint, problem};
 
 impl Daemon {
@@ -64,9 +64,7 @@ impl Daemon {
     }
 
     fn unknown<'n>(what: &str, name: &str, known: impl Iterator<Item = &'n str>) -> Answer {
-        let known: Vec<_> = known.take(10).collect();
-        let hint = if known.is_empty() { format!("no {what} is configured") } else { format!("there is: {}", known.join(", ")) };
-        Answer::error(404, &format!("unknown-{what}"), &format!("no {what} is named {name:?}"), &hint)
+        Answer::error(404, &format!("unknown-{what}"), &format!("no {what} is named {name:?}"), &those_there_are(known))
     }
 
     pub(super) fn status(&self) -> Status {

@@ -122,12 +122,12 @@ impl Daemon {
     async fn start(options: Options, config: Config, surroundings: Surroundings) -> anyhow::Result<Self> {
         let now = clock::now();
         let paths = &options.paths;
-        private_dir(&paths.state_dir).with_context(|| format!("the state directory {} can't be used", paths.state_dir.display()))?;
-        let lock = Lock::take(&paths.state_dir).context("the lock can't be taken")?;
+        let unusable = || format!("the state directory {} can't be used", paths.state_dir.display());
+        private_dir(&paths.state_dir).with_context(unusable)?;
+        let lock = Lock::take(&paths.state_dir).with_context(unusable)?;
         let lock = lock.ok_or_else(|| anyhow::anyhow!("another credd is running with {}; see: credd status", paths.state_dir.display()))?;
-        Salt::load_or_create(&paths.state_dir).context("the salt can't be read")?;
-        let (journal, ledger, damage) =
-            Journal::open(&paths.state_dir, now).with_context(|| format!("the state in {} can't be opened", paths.state_dir.display()))?;
+        Salt::load_or_create(&paths.state_dir).with_context(unusable)?;
+        let (journal, ledger, damage) = Journal::open(&paths.state_dir, now).with_context(unusable)?;
         if let Some(dir) = paths.socket.parent() {
             make_socket_dir(dir).with_context(|| format!("the socket's directory {} can't be made", dir.display()))?;
         }

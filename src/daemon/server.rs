@@ -20,6 +20,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::core::{ConsumerName, KeyName};
+use crate::paths::too_long_for_a_socket;
 use crate::protocol::{ApplyRequest, ErrorBody, ErrorDetail, IssuedRequest, SnoozeRequest, SnoozeUntil};
 
 /// Connections served at once; more wait in the kernel's queue.
@@ -83,6 +84,9 @@ impl Answer {
 /// that is there and answers belongs to a daemon with another state directory; one that doesn't is
 /// left over.
 pub fn bind(path: &Path) -> Result<UnixListener, String> {
+    if let Some(why) = too_long_for_a_socket(path) {
+        return Err(why);
+    }
     let said = |error: io::Error| format!("the socket {} can't be made: {error}", path.display());
     match std::fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}

@@ -143,6 +143,7 @@ fn timestamp(seconds: impl TryInto<i64>, nanoseconds: impl TryInto<i32>) -> Time
     Timestamp::new(seconds, nanoseconds).unwrap_or(if seconds < 0 { Timestamp::MIN } else { Timestamp::MAX })
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 #[path = "read_tests.rs"]
 mod tests;
