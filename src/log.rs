@@ -23,8 +23,12 @@ pub fn start(verbose: u8, quiet: bool, colour: bool) {
     };
     // The libraries' own lines are of no use to the user unless asked for: the scheduler logs each job.
     let ours = format!("warn,credd={level}");
+    let mut wrong = None;
     let filter = match std::env::var("CREDD_LOG") {
-        Ok(filter) if !filter.is_empty() => EnvFilter::try_new(&filter).unwrap_or_else(|_| EnvFilter::new(&ours)),
+        Ok(filter) if !filter.is_empty() => EnvFilter::try_new(&filter).unwrap_or_else(|error| {
+            wrong = Some(error);
+            EnvFilter::new(&ours)
+        }),
         _ if verbose > 1 => EnvFilter::new(level),
         _ => EnvFilter::new(&ours),
     };
@@ -37,6 +41,9 @@ pub fn start(verbose: u8, quiet: bool, colour: bool) {
         .event_format(Line { journal });
     // A second start in one process (tests) keeps the first.
     let _ = subscriber.try_init();
+    if let Some(error) = wrong {
+        tracing::warn!(%error, "CREDD_LOG is not a tracing filter, such as credd=debug; it doesn't count");
+    }
 }
 
 /// What a line on standard error that tells of an error starts with.

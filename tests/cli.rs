@@ -282,6 +282,16 @@ fn what_only_the_shell_could_tell_is_reported() {
     daemon.until("the directory", SOON, |status| status["keys"][0]["state"] == "unreadable");
 }
 
+#[test]
+fn a_socket_of_somebody_else_is_left() {
+    let home = home();
+    let mut daemon = Daemon::start(CREDD, &home);
+    fs::remove_file(home.socket()).unwrap();
+    fs::write(home.socket(), "another's").unwrap();
+    assert_eq!(daemon.stop(), Some(0));
+    assert_eq!(fs::read_to_string(home.socket()).unwrap(), "another's");
+}
+
 /// One request as bytes, and all that comes back.
 fn raw(home: &Home, request: &[u8]) -> String {
     let mut stream = UnixStream::connect(home.socket()).unwrap();

@@ -29,6 +29,10 @@ pub fn post<T: DeserializeOwned>(socket: &Path, path: &str, body: &impl Serializ
 fn call<T: DeserializeOwned>(socket: &Path, method: &str, path: &str, body: &[u8], limit: Option<Duration>) -> Result<T, Failure> {
     let answer = exchange(socket, method, path, body, limit).map_err(|error| unreachable(socket, &error))?;
     let strange = || Failure { code: 3, message: format!("what answers at {} is not credd", socket.display()), hint: None };
+    if answer.is_empty() {
+        let message = format!("the daemon at {} ended before it answered", socket.display());
+        return Err(Failure { code: 3, message, hint: Some("see what became of it with: credd status".into()) });
+    }
     let mut headers = [httparse::EMPTY_HEADER; 16];
     let mut head = httparse::Response::new(&mut headers);
     let Ok(httparse::Status::Complete(length)) = head.parse(&answer) else { return Err(strange()) };

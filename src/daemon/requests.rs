@@ -95,7 +95,8 @@ impl Daemon {
             let fix = format!("make room for, or allow writing to, {}", self.options.paths.state_dir.display());
             problems.push(problem("state-not-saved", Severity::Error, message, fix));
         }
-        if let Some(damage) = &self.damage {
+        // Until the user has removed what was kept.
+        if let Some(damage) = self.damage.as_ref().filter(|damage| damage.kept.as_ref().is_none_or(|kept| kept.exists())) {
             let kept = damage.kept.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
             let fix = format!("check the dates shown here, then remove {kept}");
             problems.push(problem("state-recovered", Severity::Warning, damage.message.clone(), fix));
