@@ -1,5 +1,7 @@
 //! The direction of the arrows (ARCHITECTURE.md): who may know whom.
 
+#![allow(clippy::unwrap_used, reason = "in a test, a panic that says what went wrong is the error handling")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

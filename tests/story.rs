@@ -1,5 +1,7 @@
 //! The main job, on real parts: LiteLLM, a notification server on D-Bus, and a stand-in for Bedrock.
 
+#![allow(clippy::unwrap_used, reason = "in a test, a panic that says what went wrong is the error handling")]
+
 mod support;
 
 use std::time::Duration;
