@@ -137,10 +137,9 @@ fn run(paths: Paths, global: &Global) -> Result<u8, Failure> {
         Err(daemon::StartError::Other(error)) => {
             let failure = Failure::failed(format!("{error:#}"));
             // What the system refused has a reason to be looked for; all else says what to do.
-            Err(match error.chain().any(|cause| cause.is::<std::io::Error>()) {
-                true => failure.hint("check owner, mode and room there, or name other places with --state-dir and --socket"),
-                false => failure,
-            })
+            let refused = error.chain().any(<dyn std::error::Error>::is::<std::io::Error>);
+            let next = "check owner, mode and room there, or name other places with --state-dir and --socket";
+            Err(if refused { failure.hint(next) } else { failure })
         }
     }
 }
