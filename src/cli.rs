@@ -138,8 +138,8 @@ fn run(paths: Paths, global: &Global) -> Result<u8, Failure> {
             let failure = Failure::failed(format!("{error:#}"));
             // What the system refused has a reason to be looked for; all else says what to do.
             let refused = error.chain().any(<dyn std::error::Error>::is::<std::io::Error>);
-            let hint = "check owner, mode and room there, or name other places with --state-dir and --socket";
-            Err(if refused { failure.hint(hint) } else { failure })
+            let next = "check owner, mode and room there, or name other places with --state-dir and --socket";
+            Err(if refused { failure.hint(next) } else { failure })
         }
     }
 }

@@ -172,7 +172,7 @@ fn full(status: &Status, offline: Option<&Failure>, paths: &Paths, terminal: Ter
     }
     if status.keys.is_empty() && status.consumers.is_empty() {
         page.line("Nothing is known yet.");
-        return page.text;
+        page.line("");
     }
     let mut keys: Vec<&KeyStatus> = status.keys.iter().collect();
     keys.sort_by(|a, b| urgency(a).total_cmp(&urgency(b)));

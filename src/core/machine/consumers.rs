@@ -125,7 +125,7 @@ impl Machine {
                 step.save.insert(Subject::Consumer(name.clone()));
             }
             let fix = format!("restart {name} yourself");
-            refuse_all(consumer, "its configuration says restart = \"none\"".into(), &fix, step);
+            refuse_all(consumer, format!("{name} is configured with restart = \"none\""), &fix, step);
             return;
         }
         step.save.insert(Subject::Consumer(name.clone()));
