@@ -125,7 +125,8 @@ impl Machine {
                 Found::Unknown | Found::Value(_) => {}
             }
         }
-        let unchanged = if before == Found::Unknown { Change::FirstLook } else { Change::Nothing };
+        // What was decided while nobody could tell its value may not have been carried out.
+        let unchanged = if matches!(before, Found::Value(_)) { Change::Nothing } else { Change::FirstLook };
         let Some(present) = present else { return unchanged };
         if key.record.current == Some(present.fingerprint) {
             if matches!(before, Found::Missing(_) | Found::Dynamic(_) | Found::Unreadable(_)) {

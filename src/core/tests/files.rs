@@ -35,6 +35,19 @@ fn a_file_that_is_gone_for_ten_seconds_is_missing() {
 }
 
 #[test]
+fn what_was_not_carried_out_is_when_the_file_is_back() {
+    let mut world = World::running();
+    world.plans = [Plan::Dies].into();
+    world.edit(FILE, "K", 2);
+    world.run(SECOND);
+    world.remove(FILE);
+    world.run(MINUTE);
+    world.edit(FILE, "K", 2);
+    world.run(MINUTE);
+    assert_eq!((world.state("litellm"), world.holds("litellm", "K")), (ConsumerState::Current, Some(2)));
+}
+
+#[test]
 fn what_waits_is_not_forgotten_while_the_file_is_gone() {
     let mut world = World::running();
     world.plans = [Plan::Ends(Outcome::RolledBack)].into();

@@ -88,7 +88,8 @@ impl Life {
             tickets: Vec::new(),
         };
         for (_, file, variable) in FILES {
-            life.world.set(file, variable, 1);
+            let value = life.value(variable);
+            life.world.set(file, variable, value);
         }
         for name in CONSUMERS {
             life.launch(name);
@@ -104,7 +105,7 @@ impl Life {
         for (_, file, variable) in FILES {
             let values = self.world.files.get(std::path::Path::new(file)).and_then(|file| file.values.as_ref());
             let held = values.and_then(|values| values.get(variable)).copied();
-            if let Some(value) = if old { Some(self.random.small(9)) } else { held } {
+            if let Some(value) = if old { Some(self.value(variable)) } else { held } {
                 env.push((variable, value));
             }
         }
@@ -115,6 +116,12 @@ impl Life {
     fn file(&mut self) -> (&'static str, &'static str) {
         let (_, file, variable) = self.random.of(&FILES);
         (file, variable)
+    }
+
+    /// A value of a variable. No two have one in common: a date declared for one would count for both.
+    fn value(&mut self, variable: &str) -> u8 {
+        let first = FILES.iter().position(|file| file.2 == variable).unwrap() * 20;
+        u8::try_from(first).unwrap() + self.random.small(12)
     }
 
     /// A change is told of, or overlooked and told of within a minute.
@@ -131,7 +138,7 @@ impl Life {
         match self.random.below(100) {
             0..20 => {
                 let (file, variable) = self.file();
-                let value = 1 + self.random.small(12);
+                let value = self.value(variable);
                 self.world.set(file, variable, value);
                 self.hint(file);
             }
@@ -208,7 +215,7 @@ impl Life {
         self.world.hint(file);
         let pause = SignedDuration::from_millis(i64::try_from(self.random.below(900)).unwrap());
         self.world.run(pause);
-        let value = 1 + self.random.small(12);
+        let value = self.value(variable);
         self.world.set(file, variable, value);
         self.world.hint(file);
     }
