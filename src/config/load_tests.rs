@@ -25,7 +25,10 @@ fn without_a_file_the_bedrock_key_and_litellm_are_looked_after() {
 
 #[test]
 fn keys_and_consumers_replace_the_defaults_each_on_its_own() {
-    let config = parse("[[keys]]\nname = \"a\"\nenv_file = \"~/a.env\"\nlifetime = \"never\"\n[[keys]]\nname = \"b\"\nvariable = \"B\"\nprobe = \"off\"").unwrap();
+    let config = parse(
+        "[[keys]]\nname = \"a\"\nenv_file = \"~/a.env\"\nlifetime = \"never\"\n[[keys]]\nname = \"b\"\nvariable = \"B\"\nprobe = \"off\"",
+    )
+    .unwrap();
     assert_eq!(config.keys.len(), 2);
     assert_eq!(config.keys[0].env_file, Path::new("/home/u/a.env"));
     assert_eq!(config.keys[0].lifetime, None);
