@@ -92,14 +92,17 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
         // These two talk over pipes and know nothing of places.
-        Some(Command::Worker) => return worker::run(),
+        Some(Command::Worker) => return worker::run(log::error_prefix()),
         Some(Command::Launch) => consumers::launch::launch(),
+        // Packagers call these where there is no home.
+        Some(Command::Completions { shell }) => client::generate::completions(shell, &mut Cli::command()),
+        Some(Command::Man { dir }) => client::generate::man(&dir, Cli::command()),
         command => dispatch(command, &cli.global),
     };
     match done {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            failure.report();
+            failure.report(log::error_prefix());
             ExitCode::from(failure.code)
         }
     }
@@ -120,9 +123,9 @@ fn dispatch(command: Option<Command>, global: &Global) -> Result<u8, Failure> {
         Some(Command::Config(args)) => client::config::run(&paths, &args),
         Some(Command::Install(args)) => client::service::install(&paths, &args, &service_args(global)),
         Some(Command::Uninstall(args)) => client::service::uninstall(&paths, &args),
-        Some(Command::Completions { shell }) => client::generate::completions(shell, &mut Cli::command()),
-        Some(Command::Man { dir }) => client::generate::man(&dir, Cli::command()),
-        Some(Command::Worker | Command::Launch) => Err(Failure::usage("internal commands are called by credd itself")),
+        Some(Command::Worker | Command::Launch | Command::Completions { .. } | Command::Man { .. }) => {
+            Err(Failure::usage("this command is called without places"))
+        }
     }
 }
 
@@ -131,7 +134,13 @@ fn run(paths: Paths, global: &Global) -> Result<u8, Failure> {
     match daemon::run(daemon::Options { paths }) {
         Ok(()) => Ok(0),
         Err(daemon::StartError::Config(error)) => Err(Failure { code: 2, message: error.to_string(), hint: None }),
-        Err(error) => Err(Failure { code: 1, message: error.to_string(), hint: None }),
+        Err(daemon::StartError::Other(error)) => {
+            let failure = Failure::failed(format!("{error:#}"));
+            // What the system refused has a reason to be looked for; all else says what to do.
+            let refused = error.chain().any(<dyn std::error::Error>::is::<std::io::Error>);
+            let next = "check owner, mode and room there, or name other places with --state-dir and --socket";
+            Err(if refused { failure.hint(next) } else { failure })
+        }
     }
 }
 

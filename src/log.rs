@@ -23,13 +23,16 @@ pub fn start(verbose: u8, quiet: bool, colour: bool) {
     };
     // The libraries' own lines are of no use to the user unless asked for: the scheduler logs each job.
     let ours = format!("warn,credd={level}");
+    let mut wrong = None;
     let filter = match std::env::var("CREDD_LOG") {
-        Ok(filter) if !filter.is_empty() => EnvFilter::try_new(&filter).unwrap_or_else(|_| EnvFilter::new(&ours)),
+        Ok(filter) if !filter.is_empty() => EnvFilter::try_new(&filter).unwrap_or_else(|error| {
+            wrong = Some(error);
+            EnvFilter::new(&ours)
+        }),
         _ if verbose > 1 => EnvFilter::new(level),
         _ => EnvFilter::new(&ours),
     };
-    // systemd sets it for units whose output goes to the journal (systemd.exec(5)).
-    let journal = std::env::var_os("JOURNAL_STREAM").is_some() && !colour;
+    let journal = goes_to_journal();
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -38,6 +41,21 @@ pub fn start(verbose: u8, quiet: bool, colour: bool) {
         .event_format(Line { journal });
     // A second start in one process (tests) keeps the first.
     let _ = subscriber.try_init();
+    if let Some(error) = wrong {
+        tracing::warn!(%error, "CREDD_LOG is not a tracing filter, such as credd=debug; it doesn't count");
+    }
+}
+
+/// What a line on standard error that tells of an error starts with.
+pub fn error_prefix() -> &'static str {
+    if goes_to_journal() { "<3>" } else { "" }
+}
+
+/// Whether standard error is the journal. systemd names device and inode of its stream in the
+/// environment (systemd.exec(5)), which a shell in a unit's terminal inherits as well.
+fn goes_to_journal() -> bool {
+    let Ok(named) = std::env::var("JOURNAL_STREAM") else { return false };
+    rustix::fs::fstat(rustix::stdio::stderr()).is_ok_and(|stat| named == format!("{}:{}", stat.st_dev, stat.st_ino))
 }
 
 struct Line {

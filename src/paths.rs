@@ -55,6 +55,18 @@ impl Paths {
     }
 }
 
+/// Why this path can't be a socket's, if so: the kernel has room for so many bytes (unix(7)).
+pub fn too_long_for_a_socket(path: &Path) -> Option<String> {
+    const MOST: usize = if cfg!(target_os = "macos") { 103 } else { 107 };
+    let length = path.as_os_str().len();
+    (length > MOST).then(|| {
+        format!(
+            "the path of the socket {} is {length} bytes long, and the system takes {MOST}; name a shorter one with --socket",
+            path.display()
+        )
+    })
+}
+
 /// Makes a directory for this user alone, or checks that an existing one is ours.
 ///
 /// The last component is never a symlink that somebody planted: a symlink there is refused unless it
@@ -91,6 +103,17 @@ pub fn tilde(path: &Path, home: &Path) -> String {
     }
 }
 
+/// A path as a shell reads it: `~` where nothing in it means more to the shell.
+pub fn shell_word(path: &Path, home: &Path) -> String {
+    let short = tilde(path, home);
+    let plain = |c: char| c.is_alphanumeric() || "/._-+,@%".contains(c);
+    if short.strip_prefix('~').unwrap_or(&short).chars().all(plain) {
+        short
+    } else {
+        format!("'{}'", path.display().to_string().replace('\'', "'\\''"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,6 +134,19 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         fs::write(base.path().join("file"), "").unwrap();
         assert!(private_dir(&base.path().join("file")).is_err());
+    }
+
+    #[test]
+    fn a_shell_reads_what_is_meant() {
+        let home = Path::new("/home/u");
+        for (path, word) in [
+            ("/home/u/.backlog-toolkit-env", "~/.backlog-toolkit-env"),
+            ("/home/u/my keys/$x", "'/home/u/my keys/$x'"),
+            ("/srv/it's", "'/srv/it'\\''s'"),
+            ("/srv/~x", "'/srv/~x'"),
+        ] {
+            assert_eq!(shell_word(Path::new(path), home), word);
+        }
     }
 
     #[test]

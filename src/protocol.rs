@@ -274,6 +274,17 @@ mod tomorrow {
     }
 }
 
+/// What to say to somebody who asked for a name that there isn't.
+pub fn those_there_are<'n>(names: impl Iterator<Item = &'n str>) -> String {
+    const SHOWN: usize = 10;
+    let names: Vec<_> = names.collect();
+    match names.len() {
+        0 => "there is none; see: credd config".into(),
+        1..=SHOWN => format!("there is: {}", names.join(", ")),
+        many => format!("there is: {} and {} more", names[..SHOWN].join(", "), many - SHOWN),
+    }
+}
+
 /// `POST /v1/consumers/{name}/apply`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

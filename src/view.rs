@@ -9,7 +9,7 @@ use crate::config::{Config, ConsumerConfig, Restart};
 use crate::core::consumer::{Consumer, ConsumerState, Phase};
 use crate::core::key::{Found, Key, KeyState};
 use crate::core::{Calendar, FileBody, Fingerprint, Machine, RunBy, Settings};
-use crate::paths::tilde;
+use crate::paths::{shell_word, tilde};
 use crate::protocol::{
     AlertStatus, ApplyStatus, ConsumerStanding, ConsumerStatus, DaemonStatus, KeyStanding, KeyStatus, Problem, Severity, Status,
 };
@@ -124,7 +124,8 @@ pub fn key_status(machine: &Machine, key: &Key, now: Timestamp, calendar: &dyn C
 
 /// Fractions of a day to about a second: more digits would pretend to be known.
 fn round(days: f64) -> f64 {
-    (days * 1e5).round() / 1e5
+    // Plus nothing, so that a negative nothing isn't shown.
+    (days * 1e5).round() / 1e5 + 0.0
 }
 
 fn standing(key: &Key, state: KeyState) -> (KeyStanding, Option<String>) {
@@ -209,7 +210,7 @@ fn file_problems(machine: &Machine, home: &Path) -> Vec<Problem> {
         let Some(contents) = file.contents() else { continue };
         if contents.mode & 0o077 != 0 {
             let message = format!("{path} can be read by others (mode {:04o})", contents.mode & 0o7777);
-            problems.push(problem("env-file-mode", Severity::Warning, message, format!("chmod 600 {path}")));
+            problems.push(problem("env-file-mode", Severity::Warning, message, format!("chmod 600 {}", shell_word(&file.path, home))));
         }
         if contents.static_aws_keys {
             let message = format!("{path} also sets static AWS keys: they outlive the bearer key and can do more");
@@ -248,7 +249,12 @@ fn file_problems(machine: &Machine, home: &Path) -> Vec<Problem> {
                             "{path}:{} has a control character in {variable} (a Windows line ending?): no issuer accepts that",
                             key.line
                         );
-                        problems.push(problem("control-character", Severity::Error, message, format!("sed -i 's/\\r$//' {path}")));
+                        problems.push(problem(
+                            "control-character",
+                            Severity::Error,
+                            message,
+                            format!("sed -i 's/\\r$//' {}", shell_word(&file.path, home)),
+                        ));
                     }
                     if !key.exported && contents.exports_others {
                         let message = format!("{path}:{} sets {variable} without export, so programs don't get it", key.line);
@@ -292,18 +298,16 @@ fn shared_key_problems(machine: &Machine, home: &Path) -> Vec<Problem> {
 
 fn consumer_problem(consumer: &ConsumerStatus) -> Option<Problem> {
     let name = &consumer.name;
+    let apply = if consumer.restart == Restart::None.as_str() { format!("restart {name} yourself") } else { format!("credd apply {name}") };
     match consumer.state {
-        ConsumerStanding::Stale => Some(problem(
-            "stale-consumer",
-            Severity::Warning,
-            format!("{name} runs with another key than the env file holds"),
-            format!("credd apply {name}"),
-        )),
+        ConsumerStanding::Stale => {
+            Some(problem("stale-consumer", Severity::Warning, format!("{name} runs with another key than the env file holds"), apply))
+        }
         ConsumerStanding::Pending => Some(problem(
             "pending-consumer",
             Severity::Warning,
             format!("{name} has not taken up the new key: {}", consumer.detail.as_deref().unwrap_or("it waits")),
-            format!("credd apply {name}"),
+            apply,
         )),
         ConsumerStanding::Failed => Some(problem(
             "failed-consumer",

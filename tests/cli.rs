@@ -1,11 +1,15 @@
 //! The commands and the socket, with a real daemon in a home of its own.
 
+#![allow(clippy::unwrap_used, reason = "in a test, a panic that says what went wrong is the error handling")]
+#![allow(clippy::disallowed_methods, reason = "these time real programs, not credd's own decisions")]
+
 mod support;
 
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -18,7 +22,7 @@ const CREDD: &str = env!("CARGO_BIN_EXE_credd");
 const KEY: &str = "ABSKQmVkcm9ja0FQSUtleS1vbmUtYXQtMTIzNDU2Nzg5MDEyOm9uZS1zZWNyZXQ=";
 const OTHER: &str = "ABSKQmVkcm9ja0FQSUtleS10d28tYXQtMTIzNDU2Nzg5MDEyOnR3by1zZWNyZXQ=";
 
-/// A home whose daemon lets the LiteLLMs of other tests alone, and shows nothing on any desktop.
+/// A home whose daemon lets the proxies of other tests alone, and shows nothing on any desktop.
 fn home() -> Home {
     let home = Home::new();
     home.write_config(QUIET);
@@ -60,6 +64,51 @@ fn without_anything_it_says_so() {
     }
     let json: Value = serde_json::from_slice(&credd(&["status", "--json"]).stdout).unwrap();
     assert_eq!((&json["live"], &json["schema"]), (&json!(false), &json!(1)));
+    // Names are those of the configuration.
+    for (args, expected) in [
+        (["check", "bedrock"], 3),
+        (["check", "nobody"], 2),
+        (["status", "bedrock"], 0),
+        (["status", "nobody"], 2),
+        (["--socket", &format!("/{}/x.sock", "long".repeat(30))], 0),
+    ] {
+        let output = credd(&args);
+        assert_eq!(code(&output), expected, "{args:?}: {}", said(&output));
+        assert!(!said(&output).contains("SUN_LEN"), "{}", said(&output));
+    }
+}
+
+#[test]
+fn a_key_that_no_daemon_ever_saw_is_unknown_rather_than_missing() {
+    let home = home();
+    home.set_key(KEY);
+    let mut daemon = Daemon::start(CREDD, &home);
+    daemon.until("the key", SOON, |status| status["keys"][0]["state"] == "ok");
+    daemon.kill();
+    home.write_config(&format!("{QUIET}[[keys]]\n[[keys]]\nname = \"other\"\nenv_file = \"~/other.env\"\n"));
+    for (args, expected) in [(&["check"][..], 3), (&["check", "other"], 3), (&["check", "bedrock"], 0), (&["check", "--within", "31d"], 3)]
+    {
+        assert_eq!(code(&daemon.credd(args)), expected, "{args:?}");
+    }
+}
+
+#[test]
+fn a_configuration_that_is_no_file_holds_nobody_up() {
+    let home = home();
+    let fifo = home.path().join("fifo");
+    run(Command::new("mkfifo").arg(&fifo));
+    for path in [fifo.as_path(), Path::new("/dev/zero"), home.path()] {
+        for command in [&["run"][..], &["status"], &["config", "--check"]] {
+            let output = home.command(CREDD).arg("--config").arg(path).args(command).output().unwrap();
+            assert_eq!(code(&output), 2, "{command:?} {}", said(&output));
+            assert!(stderr(&output).contains("not a regular file"), "{}", said(&output));
+        }
+    }
+    // Nor in the place of a running daemon's.
+    let daemon = Daemon::start(CREDD, &home);
+    fs::rename(&fifo, home.config_dir().join("credd/config.toml")).unwrap();
+    let status = daemon.until("the pipe to be seen", SOON, |status| status["problems"].to_string().contains("config-invalid"));
+    assert!(status["problems"].to_string().contains("not a regular file"), "{status}");
 }
 
 #[test]
@@ -233,6 +282,16 @@ fn what_only_the_shell_could_tell_is_reported() {
     daemon.until("the directory", SOON, |status| status["keys"][0]["state"] == "unreadable");
 }
 
+#[test]
+fn a_socket_of_somebody_else_is_left() {
+    let home = home();
+    let mut daemon = Daemon::start(CREDD, &home);
+    fs::remove_file(home.socket()).unwrap();
+    fs::write(home.socket(), "another's").unwrap();
+    assert_eq!(daemon.stop(), Some(0));
+    assert_eq!(fs::read_to_string(home.socket()).unwrap(), "another's");
+}
+
 /// One request as bytes, and all that comes back.
 fn raw(home: &Home, request: &[u8]) -> String {
     let mut stream = UnixStream::connect(home.socket()).unwrap();
@@ -374,13 +433,12 @@ fn an_idle_daemon_does_not_wake_up() {
         let mut tasks: Vec<_> = fs::read_dir(format!("/proc/{}/task", daemon.pid())).unwrap().map(|task| task.unwrap().path()).collect();
         assert_eq!(tasks.len(), 1, "one thread");
         let status = fs::read_to_string(tasks.pop().unwrap().join("status")).unwrap();
-        let line = status.lines().find(|line| line.starts_with("voluntary_ctxt_switches")).unwrap().to_owned();
-        line
+        status.lines().find(|line| line.starts_with("voluntary_ctxt_switches")).unwrap().to_owned()
     };
     // Quiet once what was asked is answered; then nothing for ten seconds, in which a half-second tick
     // would show twenty times.
     let mut before = switches();
-    wait::until("ten quiet seconds", Duration::from_secs(60), || {
+    wait::until("ten quiet seconds", Duration::from_mins(1), || {
         let start = std::time::Instant::now();
         wait::try_until(Duration::from_secs(10), || (switches() != before).then_some(()));
         let quiet = switches() == before && start.elapsed() >= Duration::from_secs(10);

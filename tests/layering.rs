@@ -1,5 +1,7 @@
 //! The direction of the arrows (ARCHITECTURE.md): who may know whom.
 
+#![allow(clippy::unwrap_used, reason = "in a test, a panic that says what went wrong is the error handling")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,9 +26,9 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("watcher", &["clock", "filesystem"]),
     ("view", &["config", "core", "paths", "protocol"]),
     ("consumers", &["clock", "config", "core", "envfile", "salt", "secret", "worker"]),
-    ("worker", &["config", "consumers", "core", "envfile", "filesystem", "keys", "salt", "secret"]),
+    ("worker", &["config", "consumers", "core", "envfile", "filesystem", "keys", "log", "salt", "secret"]),
     ("daemon", &["clock", "config", "core", "cron", "desktop", "paths", "protocol", "salt", "store", "view", "watcher", "worker"]),
-    ("client", &["clock", "config", "core", "cron", "paths", "protocol", "service", "store", "view"]),
+    ("client", &["clock", "config", "core", "cron", "log", "paths", "protocol", "service", "store", "view"]),
     ("cli", &["client", "consumers", "daemon", "log", "paths", "worker"]),
 ];
 

@@ -1,5 +1,7 @@
 //! The main job, on real parts: LiteLLM, a notification server on D-Bus, and a stand-in for Bedrock.
 
+#![allow(clippy::unwrap_used, reason = "in a test, a panic that says what went wrong is the error handling")]
+
 mod support;
 
 use std::time::Duration;
@@ -18,7 +20,8 @@ const NEW: &str = "ABSKQmVkcm9ja0FQSUtleS1uZXctYXQtMTIzNDU2Nzg5MDEyOm5ldy1zZWNyZ
 /// Only the LiteLLM of this test: others may run for other tests at the same time.
 fn config_for(proxy: &LiteLlm) -> String {
     let config = proxy.dir().join("config.yaml");
-    format!("[[consumers]]\nname = \"litellm\"\nmatch = [\"litellm\", \"--config\", {config:?}]\nhandover = false\n")
+    let config = config.display();
+    format!("[[consumers]]\nname = \"litellm\"\nmatch = [\"litellm\", \"--config\", \"{config}\"]\nhandover = false\n")
 }
 
 #[test]
@@ -59,5 +62,4 @@ fn a_key_of_25_days_is_told_of_and_its_successor_taken_up() {
     desktop.wait_until_closed(popup.id.unwrap(), SOON);
     assert_eq!(desktop.notifications().len(), 1, "one alert, once");
     assert_eq!(daemon.credd(&["check"]).status.code(), Some(0));
-    println!("{}\n{}", daemon.ok(&["status"]), daemon.ok(&["history"]));
 }

@@ -29,7 +29,7 @@ pub fn run(paths: &Paths, args: &ApplyArgs) -> Result<u8, Failure> {
     };
     if names.is_empty() {
         return Err(Failure::failed("no consumer runs, so there is none to take up a key")
-            .hint("start it; it will have the key of its environment"));
+            .hint("start it; it will have the key from the env file if your shell sources that"));
     }
     let mut code = 0;
     let mut out = std::io::stdout().lock();

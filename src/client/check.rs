@@ -5,7 +5,7 @@ use std::io::Write as _;
 use super::terminal::clean;
 use super::{Failure, status, words};
 use crate::paths::Paths;
-use crate::protocol::{KeyStanding, KeyStatus};
+use crate::protocol::{KeyStanding, KeyStatus, those_there_are};
 
 /// Arguments of `credd check`.
 #[derive(Clone, Debug, clap::Args)]
@@ -20,27 +20,26 @@ pub struct CheckArgs {
 /// Silent when nothing is due (0); else a line for each key that is due (1), dead (2) or unknown (3).
 pub fn run(paths: &Paths, args: &CheckArgs) -> Result<u8, Failure> {
     let within = args.within.as_deref().map(words::parse_length).transpose()?;
-    let (status, _) = status::current(paths)?;
-    let keys: Vec<&KeyStatus> = status.keys.iter().filter(|key| args.name.as_ref().is_none_or(|name| key.name == *name)).collect();
-    match &args.name {
-        Some(name) if keys.is_empty() && !status.keys.is_empty() => {
-            let known: Vec<_> = status.keys.iter().map(|key| key.name.as_str()).collect();
-            return Err(Failure::usage(format!("no key is named {:?}", clean(name))).hint(format!("there is: {}", known.join(", "))));
-        }
-        _ if keys.is_empty() => {
-            return Err(Failure {
-                code: 3,
-                message: "nothing is known of any key".into(),
-                hint: Some("start the daemon with: credd install".into()),
-            });
-        }
-        _ => {}
+    let current = status::current(paths)?;
+    if let Some(name) = &args.name
+        && !current.keys.contains(name)
+    {
+        let names = those_there_are(current.keys.iter().map(String::as_str));
+        return Err(Failure::usage(format!("no key is named {:?}", clean(name))).hint(names));
+    }
+    let keys: Vec<&KeyStatus> = current.status.keys.iter().filter(|key| args.name.as_ref().is_none_or(|name| key.name == *name)).collect();
+    if keys.is_empty() {
+        return Err(Failure {
+            code: 3,
+            message: "nothing is known of any key".into(),
+            hint: Some("start the daemon with: credd install".into()),
+        });
     }
     let within_days = within.map(|within| within.as_secs_f64() / 86_400.0);
     let mut worst = 0;
     let mut out = std::io::stdout().lock();
     for key in keys {
-        let (code, what) = verdict(key, within_days);
+        let (code, what) = verdict(key, current.status.live, within_days);
         worst = worse(worst, code);
         if code != 0 {
             writeln!(out, "{}: {what}", clean(&key.name))?;
@@ -59,12 +58,14 @@ fn worse(a: u8, b: u8) -> u8 {
     if weight(a) >= weight(b) { a } else { b }
 }
 
-fn verdict(key: &KeyStatus, within_days: Option<f64>) -> (u8, String) {
+fn verdict(key: &KeyStatus, live: bool, within_days: Option<f64>) -> (u8, String) {
     let detail = || key.detail.as_deref().map(clean).unwrap_or_default();
     let left = key.days_left.map(words::days).unwrap_or_default();
     match key.state {
         KeyStanding::Expired => (2, "it has expired".into()),
         KeyStanding::Rejected => (2, "its issuer rejects it".into()),
+        // No daemon ever looked.
+        KeyStanding::Missing if !live => (3, "nothing is known of it".into()),
         KeyStanding::Missing => (2, format!("it is missing: {}", detail())),
         KeyStanding::Dynamic => (3, format!("only running the file could tell: {}", detail())),
         KeyStanding::Unreadable => (3, format!("its file can't be read: {}", detail())),

@@ -30,6 +30,9 @@ pub fn run(paths: &Paths, args: &HistoryArgs) -> Result<u8, Failure> {
         writeln!(out)?;
         return Ok(0);
     }
+    if entries.is_empty() && args.n > 0 {
+        writeln!(out, "Nothing has happened yet.")?;
+    }
     let zone = words::local(clock::now()).time_zone().clone();
     for entry in entries {
         let at = entry.at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string();

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Failure;
+use crate::paths::too_long_for_a_socket;
 use crate::protocol::ErrorBody;
 
 /// The daemon answers from memory; only an apply takes its time.
@@ -28,6 +29,10 @@ pub fn post<T: DeserializeOwned>(socket: &Path, path: &str, body: &impl Serializ
 fn call<T: DeserializeOwned>(socket: &Path, method: &str, path: &str, body: &[u8], limit: Option<Duration>) -> Result<T, Failure> {
     let answer = exchange(socket, method, path, body, limit).map_err(|error| unreachable(socket, &error))?;
     let strange = || Failure { code: 3, message: format!("what answers at {} is not credd", socket.display()), hint: None };
+    if answer.is_empty() {
+        let message = format!("the daemon at {} ended before it answered", socket.display());
+        return Err(Failure { code: 3, message, hint: Some("see what became of it with: credd status".into()) });
+    }
     let mut headers = [httparse::EMPTY_HEADER; 16];
     let mut head = httparse::Response::new(&mut headers);
     let Ok(httparse::Status::Complete(length)) = head.parse(&answer) else { return Err(strange()) };
@@ -55,6 +60,13 @@ fn exchange(socket: &Path, method: &str, path: &str, body: &[u8], limit: Option<
 
 /// Nobody answers: exit code 3.
 fn unreachable(socket: &Path, error: &io::Error) -> Failure {
+    if let Some(message) = too_long_for_a_socket(socket) {
+        return Failure { code: 3, message, hint: None };
+    }
+    if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) {
+        let message = format!("the daemon at {} doesn't answer this user: {error}", socket.display());
+        return Failure { code: 3, message, hint: Some("ask as the user whose daemon it is, or look at its log".into()) };
+    }
     let message = match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => format!("no daemon answers at {}", socket.display()),
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => format!("the daemon at {} doesn't answer", socket.display()),

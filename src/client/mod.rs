@@ -44,12 +44,16 @@ impl Failure {
         Self { hint: Some(hint.into()), ..self }
     }
 
-    /// Tells it on standard error.
-    pub fn report(&self) {
-        let mut err = io::stderr().lock();
-        let _ = writeln!(err, "credd: {}", terminal::clean_lines(&self.message));
+    /// Tells it on standard error, each line after `prefix`.
+    pub fn report(&self, prefix: &str) {
+        let mut text = format!("credd: {}", terminal::clean_lines(&self.message));
         if let Some(hint) = &self.hint {
-            let _ = writeln!(err, "  {}", terminal::clean_lines(hint));
+            text.push_str("\n  ");
+            text.push_str(&terminal::clean_lines(hint));
+        }
+        let mut err = io::stderr().lock();
+        for line in text.lines() {
+            let _ = writeln!(err, "{prefix}{line}");
         }
     }
 }

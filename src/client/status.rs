@@ -1,7 +1,7 @@
 //! `credd status`.
 
-use std::fmt::Write as _;
 use std::io::Write as _;
+use std::path::Path;
 
 use jiff::Zoned;
 
@@ -10,7 +10,7 @@ use super::{Failure, http, offline, words};
 use crate::clock;
 use crate::core::{IssuedSource, Outcome};
 use crate::paths::{Paths, tilde};
-use crate::protocol::{ConsumerStanding, ConsumerStatus, KeyStanding, KeyStatus, Problem, Severity, Status};
+use crate::protocol::{ConsumerStanding, ConsumerStatus, KeyStanding, KeyStatus, Problem, Severity, Status, those_there_are};
 
 /// Arguments of `credd status`.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -27,10 +27,11 @@ pub struct StatusArgs {
 
 /// Shows the status; without a daemon the last saved one.
 pub fn run(paths: &Paths, args: &StatusArgs) -> Result<u8, Failure> {
-    let (mut status, offline) = current(paths)?;
+    let mut current = current(paths)?;
     if let Some(name) = &args.name {
-        select(&mut status, name)?;
+        select(&mut current, name, &paths.home)?;
     }
+    let Current { status, offline, .. } = current;
     let terminal = Terminal::of_stdout();
     let now = words::local(clock::now());
     let mut text = if args.json {
@@ -49,36 +50,47 @@ pub fn run(paths: &Paths, args: &StatusArgs) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// The status from the daemon, else the last saved one and why.
-pub fn current(paths: &Paths) -> Result<(Status, Option<Failure>), Failure> {
-    match http::get(&paths.socket, "/v1/status") {
-        Ok(status) => Ok((status, None)),
-        Err(failure) if failure.code == 3 => {
-            let saved = offline::status(paths)?;
-            let status = saved.unwrap_or(Status {
-                schema: 1,
-                live: false,
-                daemon: None,
-                keys: Vec::new(),
-                consumers: Vec::new(),
-                problems: Vec::new(),
-            });
-            Ok((status, Some(failure)))
-        }
+/// The status from the daemon, else the last saved one.
+pub struct Current {
+    /// What is known.
+    pub status: Status,
+    /// Why the daemon wasn't asked.
+    pub offline: Option<Failure>,
+    /// The names of all keys there are, known or not.
+    pub keys: Vec<String>,
+    /// The same of consumers.
+    pub consumers: Vec<String>,
+}
+
+/// Asks the daemon, else reads the state.
+pub fn current(paths: &Paths) -> Result<Current, Failure> {
+    match http::get::<Status>(&paths.socket, "/v1/status") {
+        Ok(status) => Ok(Current {
+            keys: status.keys.iter().map(|key| key.name.clone()).collect(),
+            consumers: status.consumers.iter().map(|consumer| consumer.name.clone()).collect(),
+            offline: None,
+            status,
+        }),
+        Err(failure) if failure.code == 3 => offline::current(paths, failure),
         Err(failure) => Err(failure),
     }
 }
 
-fn select(status: &mut Status, name: &str) -> Result<(), Failure> {
-    let names: Vec<String> =
-        status.keys.iter().map(|key| &key.name).chain(status.consumers.iter().map(|consumer| &consumer.name)).cloned().collect();
-    if !names.iter().any(|known| known == name) {
-        let known = if names.is_empty() { "nothing is known yet".into() } else { format!("there is: {}", names.join(", ")) };
-        return Err(Failure::usage(format!("no key or consumer is named {:?}", clean(name))).hint(known));
+fn select(current: &mut Current, name: &str, home: &Path) -> Result<(), Failure> {
+    let names = || current.keys.iter().chain(&current.consumers).map(String::as_str);
+    if !names().any(|known| known == name) {
+        return Err(Failure::usage(format!("no key or consumer is named {:?}", clean(name))).hint(those_there_are(names())));
     }
+    let status = &mut current.status;
     status.keys.retain(|key| key.name == name);
     status.consumers.retain(|consumer| consumer.name == name);
-    status.problems.retain(|problem| problem.message.contains(name));
+    // Problems are of names and of files.
+    let files: Vec<String> = status.keys.iter().map(|key| tilde(Path::new(&key.env_file), home)).collect();
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+    let speaks_of = |text: &str, what: &str| {
+        text.match_indices(what).any(|(at, _)| !text[..at].ends_with(is_part) && !text[at + what.len()..].starts_with(is_part))
+    };
+    status.problems.retain(|problem| files.iter().map(String::as_str).chain([name]).any(|what| speaks_of(&problem.message, what)));
     Ok(())
 }
 
@@ -125,114 +137,259 @@ const GREEN: &str = "32";
 const DIM: &str = "2";
 const BOLD: &str = "1";
 
-/// Left column of names.
-const INDENT: usize = 12;
 /// Cells of a bar.
 const BAR: usize = 30;
+/// Cells of a standing.
+const STANDING: usize = 10;
+/// Below this width there is no room for a column of names.
+const NARROW: usize = 60;
+
+/// A page that is being written.
+struct Page {
+    text: String,
+    terminal: Terminal,
+    now: Zoned,
+    /// Width of the left column, which has the names.
+    column: usize,
+    /// Where lines begin that say more of what is named to the left.
+    indent: usize,
+}
 
 fn full(status: &Status, offline: Option<&Failure>, paths: &Paths, terminal: Terminal, now: &Zoned) -> String {
-    let mut out = String::new();
+    let names = status.keys.iter().map(|key| &key.name).chain(status.consumers.iter().map(|consumer| &consumer.name));
+    let longest = names.map(|name| name.chars().count()).max().unwrap_or(0);
+    let column = (longest + 2).clamp(12, 26);
+    let indent = if terminal.width < NARROW { 2 } else { column };
+    let mut page = Page { text: String::new(), terminal, now: now.clone(), column, indent };
     if let Some(failure) = offline {
-        let _ = writeln!(out, "{}", terminal.paint(YELLOW, &format!("{}: this is the last saved state", clean(&failure.message))));
-        if let Some(hint) = &failure.hint {
-            let _ = writeln!(out, "  {}", clean(hint));
+        for part in fold(&format!("{}: this is the last saved state", clean(&failure.message)), terminal.width) {
+            page.line(&terminal.paint(YELLOW, &part));
         }
-        out.push('\n');
+        if let Some(hint) = &failure.hint {
+            page.step(&clean(hint), 0);
+        }
+        page.line("");
     }
     if status.keys.is_empty() && status.consumers.is_empty() {
-        out.push_str("Nothing is known yet.\n");
-        return out;
+        page.line("Nothing is known yet.");
+        page.line("");
     }
     let mut keys: Vec<&KeyStatus> = status.keys.iter().collect();
     keys.sort_by(|a, b| urgency(a).total_cmp(&urgency(b)));
     for key in keys {
-        key_lines(&mut out, key, paths, terminal, now);
+        page.key(key, paths);
+        page.line("");
     }
-    if !status.keys.is_empty() && !status.consumers.is_empty() {
-        out.push('\n');
+    let mut consumers: Vec<&ConsumerStatus> = status.consumers.iter().collect();
+    consumers.sort_by_key(|consumer| trouble(consumer.state));
+    for consumer in consumers {
+        page.consumer(consumer);
     }
-    for consumer in &status.consumers {
-        consumer_lines(&mut out, consumer, terminal, now);
-    }
-    if !status.problems.is_empty() {
-        out.push('\n');
+    if !status.consumers.is_empty() {
+        page.line("");
     }
     for problem in &status.problems {
-        problem_lines(&mut out, problem, terminal);
+        page.problem(problem);
     }
-    out
+    // Between paragraphs, not after the last.
+    let end = page.text.trim_end().len();
+    page.text.truncate(end);
+    page.line("");
+    page.text
 }
 
-fn key_lines(out: &mut String, key: &KeyStatus, paths: &Paths, terminal: Terminal, now: &Zoned) {
-    let colour = match key.state {
-        KeyStanding::Ok => GREEN,
-        KeyStanding::Due => YELLOW,
-        _ => RED,
-    };
-    let left = match (key.state, key.days_left) {
-        (KeyStanding::Expired, Some(left)) => format!("expired {} ago", words::days(-left)),
-        (KeyStanding::Ok | KeyStanding::Due, Some(left)) => format!("{} left", words::days(left)),
-        (KeyStanding::Ok, None) => "doesn't expire".into(),
-        _ => String::new(),
-    };
-    let word = format!("{:<10}", standing_word(key.state));
-    let bar = bar(key, terminal)
-        .filter(|_| terminal.width >= INDENT + 10 + BAR + 20)
-        .map(|bar| format!("{}  ", terminal.paint(colour, &bar)))
-        .unwrap_or_default();
-    let name = terminal.paint(BOLD, &format!("{:<INDENT$}", clean(&key.name)));
-    line(out, &format!("{name}{}{bar}{left}", terminal.paint(colour, &word)));
-    let mut more = |text: &str| wrapped(out, text, terminal);
-    let place = tilde(std::path::Path::new(&key.env_file), &paths.home);
-    if let Some(detail) = &key.detail {
-        more(&clean(detail));
-    } else {
-        more(&format!("{} in {}", clean(&key.variable), clean(&place)));
+/// Lower is worse.
+fn trouble(state: ConsumerStanding) -> u8 {
+    match state {
+        ConsumerStanding::Failed => 0,
+        ConsumerStanding::Stale => 1,
+        ConsumerStanding::Pending => 2,
+        ConsumerStanding::Applying => 3,
+        ConsumerStanding::Current => 4,
+        ConsumerStanding::Absent => 5,
     }
-    if let Some(issued) = key.issued_at {
-        let source = match key.issued_source {
-            Some(IssuedSource::File) => " at the latest (the file's date)",
-            Some(IssuedSource::Observed) => " (seen to arrive)",
-            Some(IssuedSource::Renewed) => " (renewed by credd)",
-            Some(IssuedSource::Declared) => " (as you said)",
-            Some(IssuedSource::Iam) => " (IAM says so)",
-            Some(IssuedSource::Key) => " (the key says so)",
-            None => "",
+}
+
+impl Page {
+    fn key(&mut self, key: &KeyStatus, paths: &Paths) {
+        let colour = match key.state {
+            KeyStanding::Ok => GREEN,
+            KeyStanding::Due => YELLOW,
+            _ => RED,
         };
-        let ends = match key.expires_at {
-            Some(at) if key.state == KeyStanding::Expired => format!(", expired {}", words::moment(at, now)),
-            Some(at) => format!(", expires {}", words::moment(at, now)),
-            None => String::new(),
+        let left = match (key.state, key.days_left) {
+            (KeyStanding::Expired, Some(left)) => format!("{} ago", words::days(-left)),
+            (KeyStanding::Ok | KeyStanding::Due, Some(left)) => format!("{} left", words::days(left)),
+            (KeyStanding::Ok, None) => "doesn't expire".into(),
+            _ => String::new(),
         };
-        more(&format!("issued {}{source}{ends}", words::day(issued, now)));
-    }
-    let told = key.alerts_sent.iter().any(|alert| alert.delivered);
-    match (key.snoozed_until, key.next_alert_at) {
-        (Some(until), _) => more(&format!("quiet until {}", words::moment(until, now))),
-        (None, Some(at)) if at > now.timestamp() => {
-            let what = if told { "next reminder" } else { "first alert" };
-            more(&format!("{what} {}", words::moment(at, now)));
+        let bar = bar(key, self.terminal)
+            .filter(|_| self.terminal.width >= self.column + STANDING + BAR + 20)
+            .map(|bar| format!("{}  ", self.terminal.paint(colour, &bar)))
+            .unwrap_or_default();
+        self.head(&key.name, standing_word(key.state), colour, &format!("{bar}{left}"));
+        let place = tilde(Path::new(&key.env_file), &paths.home);
+        self.facts(&[format!("{} in {}", clean(&key.variable), clean(&place))]);
+        if let Some(detail) = &key.detail {
+            self.facts(&[clean(detail)]);
         }
-        _ => {}
+        let facts = self.dates(key);
+        self.facts(&facts);
+        match key.state {
+            KeyStanding::Due | KeyStanding::Expired | KeyStanding::Rejected => {
+                self.step(&format!("put a new key into {}: credd does the rest", clean(&place)), self.indent);
+            }
+            KeyStanding::Ok | KeyStanding::Missing | KeyStanding::Dynamic | KeyStanding::Unreadable => {}
+        }
+    }
+
+    fn dates(&self, key: &KeyStatus) -> Vec<String> {
+        let now = &self.now;
+        let told = key.alerts_sent.iter().any(|alert| alert.delivered);
+        let expires = key.expires_at.map(|at| {
+            let word = if key.state == KeyStanding::Expired { "expired" } else { "expires" };
+            format!("{word} {}", words::moment_short(at, now))
+        });
+        let next = match (key.snoozed_until, key.next_alert_at) {
+            (None, _) if !told && !key.alerts_sent.is_empty() => Some("an alert waits until it can be shown".into()),
+            (Some(until), _) => Some(format!("quiet until {}", words::moment_short(until, now))),
+            (None, Some(at)) if at > now.timestamp() => {
+                let what = if told { "next reminder" } else { "first alert" };
+                Some(format!("{what} {}", words::moment_short(at, now)))
+            }
+            (None, _) => None,
+        };
+        let issued = key.issued_at.map(|at| {
+            let day = words::day(at, now);
+            match key.issued_source {
+                Some(IssuedSource::File) => format!("issued {day} or earlier (the file's date)"),
+                Some(IssuedSource::Observed) => format!("issued {day} (seen to arrive)"),
+                Some(IssuedSource::Renewed) => format!("issued {day} (renewed by credd)"),
+                Some(IssuedSource::Declared) => format!("issued {day} (as you said)"),
+                Some(IssuedSource::Iam) => format!("issued {day} (IAM says so)"),
+                Some(IssuedSource::Key) => format!("issued {day} (the key says so)"),
+                None => format!("issued {day}"),
+            }
+        });
+        [expires, next, issued].into_iter().flatten().collect()
+    }
+
+    fn consumer(&mut self, consumer: &ConsumerStatus) {
+        let (word, colour) = match consumer.state {
+            ConsumerStanding::Current => ("current", GREEN),
+            ConsumerStanding::Stale => ("stale", YELLOW),
+            ConsumerStanding::Applying => ("applying", YELLOW),
+            ConsumerStanding::Pending => ("pending", YELLOW),
+            ConsumerStanding::Failed => ("failed", RED),
+            ConsumerStanding::Absent => ("absent", DIM),
+        };
+        let what = match consumer.state {
+            ConsumerStanding::Absent if consumer.detail.is_none() => "no such process runs".to_owned(),
+            _ => consumer.pid.map(|pid| format!("process {pid}")).unwrap_or_default(),
+        };
+        self.head(&consumer.name, word, colour, &what);
+        // What the last apply says is said below.
+        let said = |detail: &&String| consumer.last_apply.as_ref().is_some_and(|last| last.detail == **detail);
+        if let Some(detail) = consumer.detail.as_ref().filter(|detail| !said(detail)) {
+            self.facts(&[clean(detail)]);
+        }
+        if let Some(at) = consumer.retry_at {
+            self.facts(&[format!("next try {}", words::moment_short(at, &self.now))]);
+        }
+        if let Some(last) = &consumer.last_apply {
+            let ago = words::ago(last.at, self.now.timestamp());
+            let why = if last.detail.is_empty() { String::new() } else { format!(": {}", clean(&last.detail)) };
+            let how = match last.outcome {
+                Outcome::Applied => format!("took up the key {ago}, in {} s", last.seconds),
+                Outcome::RolledBack => format!("put back to its old key {ago}{why}"),
+                Outcome::Failed => format!("its restart failed {ago}{why}"),
+                Outcome::Refused | Outcome::Superseded => format!("left as it was {ago}{why}"),
+            };
+            self.facts(&[how]);
+        }
+    }
+
+    fn problem(&mut self, problem: &Problem) {
+        let (word, colour) = match problem.severity {
+            Severity::Error => ("error", RED),
+            Severity::Warning => ("warning", YELLOW),
+            Severity::Info => ("note", DIM),
+        };
+        let text = format!("{} ({})", clean(&problem.message), clean(&problem.code));
+        let word = self.terminal.paint(colour, word) + &" ".repeat(self.column.saturating_sub(word.len()));
+        if self.indent < self.column {
+            self.line(&word);
+            self.facts(&[text]);
+        } else {
+            for (number, part) in fold(&text, self.terminal.width - self.indent).into_iter().enumerate() {
+                let left = if number == 0 { word.clone() } else { " ".repeat(self.indent) };
+                self.line(&format!("{left}{part}"));
+            }
+        }
+        self.step(&clean(&problem.fix), self.indent);
+    }
+
+    /// A name, a standing and the rest of a line.
+    fn head(&mut self, name: &str, standing: &str, colour: &str, rest: &str) {
+        let name = clean(name);
+        let gap = " ".repeat(self.column.saturating_sub(name.chars().count()).max(2));
+        let name = self.terminal.paint(BOLD, &name);
+        let standing = self.terminal.paint(colour, standing) + &" ".repeat(STANDING.saturating_sub(standing.len()));
+        self.line(&format!("{name}{gap}{standing}{rest}"));
+    }
+
+    /// Facts one after the other, where a line has room for the whole of the next.
+    fn facts(&mut self, facts: &[String]) {
+        let width = self.terminal.width - self.indent;
+        let mut lines: Vec<String> = Vec::new();
+        for fact in facts {
+            match lines.last_mut() {
+                Some(last) if last.chars().count() + 2 + fact.chars().count() <= width => {
+                    last.push_str(", ");
+                    last.push_str(fact);
+                }
+                _ => lines.push(fact.clone()),
+            }
+        }
+        for part in lines.iter().flat_map(|line| fold(line, width)) {
+            self.line(&format!("{:1$}{part}", "", self.indent));
+        }
+    }
+
+    /// What to do next.
+    fn step(&mut self, text: &str, indent: usize) {
+        let arrow = if self.terminal.unicode { "→ " } else { "> " };
+        for (number, part) in fold(text, self.terminal.width - indent - 2).into_iter().enumerate() {
+            let arrow = if number == 0 { arrow } else { "  " };
+            let part = self.terminal.paint(BOLD, &part);
+            self.line(&format!("{:indent$}{arrow}{part}", ""));
+        }
+    }
+
+    fn line(&mut self, text: &str) {
+        self.text.push_str(text.trim_end());
+        self.text.push('\n');
     }
 }
 
-/// The key's life as a bar, with a mark where the first alert is (day 25 of 30).
+/// The key's life as a bar, with a mark where the first alert will be.
 fn bar(key: &KeyStatus, terminal: Terminal) -> Option<String> {
     let (age, left) = (key.age_days?, key.days_left?);
     let life = age + left;
     if life <= 0.0 || !matches!(key.state, KeyStanding::Ok | KeyStanding::Due | KeyStanding::Expired) {
         return None;
     }
+    let first_alert = key.next_alert_at.filter(|_| key.state == KeyStanding::Ok && key.alerts_sent.is_empty());
+    let mark = first_alert.zip(key.issued_at).map(|(at, issued)| at.duration_since(issued).as_secs_f64() / 86_400.0);
     #[expect(clippy::cast_precision_loss, reason = "thirty")]
     let cells = BAR as f64;
-    let done = (age / life).clamp(0.0, 1.0) * cells;
-    let mark = (25.0 / 30.0) * cells;
+    let place = |days: f64| (days / life).clamp(0.0, 1.0) * cells;
+    let (done, mark) = (place(age), mark.map(place));
     let (full, rest, tick) = if terminal.unicode { ('━', '─', '┃') } else { ('=', '-', '|') };
     let mut bar = String::new();
     let mut cell = 0.0;
     while cell < cells {
-        bar.push(if (cell - mark).abs() < 0.5 {
+        bar.push(if mark.is_some_and(|mark| cell <= mark && mark < cell + 1.0) {
             tick
         } else if cell + 0.5 <= done {
             full
@@ -242,65 +399,6 @@ fn bar(key: &KeyStatus, terminal: Terminal) -> Option<String> {
         cell += 1.0;
     }
     Some(bar)
-}
-
-fn consumer_lines(out: &mut String, consumer: &ConsumerStatus, terminal: Terminal, now: &Zoned) {
-    let (word, colour) = match consumer.state {
-        ConsumerStanding::Current => ("current", GREEN),
-        ConsumerStanding::Stale => ("stale", YELLOW),
-        ConsumerStanding::Applying => ("applying", YELLOW),
-        ConsumerStanding::Pending => ("pending", YELLOW),
-        ConsumerStanding::Failed => ("failed", RED),
-        ConsumerStanding::Absent => ("absent", DIM),
-    };
-    let what = match consumer.state {
-        ConsumerStanding::Absent => "no such process runs".to_owned(),
-        _ => consumer.pid.map(|pid| format!("process {pid}")).unwrap_or_default(),
-    };
-    let name = terminal.paint(BOLD, &format!("{:<INDENT$}", clean(&consumer.name)));
-    line(out, &format!("{name}{}{what}", terminal.paint(colour, &format!("{word:<10}"))));
-    if let Some(detail) = &consumer.detail {
-        wrapped(out, &clean(detail), terminal);
-    }
-    if let Some(at) = consumer.retry_at {
-        wrapped(out, &format!("next try {}", words::moment(at, now)), terminal);
-    }
-    if let Some(last) = &consumer.last_apply {
-        let how = match last.outcome {
-            Outcome::Applied => format!("took up the key {}, in {} s", words::ago(last.at, now.timestamp()), last.seconds),
-            Outcome::RolledBack => format!("put back to its old key {}", words::ago(last.at, now.timestamp())),
-            Outcome::Failed => format!("its restart failed {}", words::ago(last.at, now.timestamp())),
-            Outcome::Refused | Outcome::Superseded => format!("left as it was {}", words::ago(last.at, now.timestamp())),
-        };
-        wrapped(out, &how, terminal);
-    }
-}
-
-fn problem_lines(out: &mut String, problem: &Problem, terminal: Terminal) {
-    let (word, colour) = match problem.severity {
-        Severity::Error => ("error", RED),
-        Severity::Warning => ("warning", YELLOW),
-        Severity::Info => ("note", DIM),
-    };
-    let text = format!("{} ({})", clean(&problem.message), clean(&problem.code));
-    let mut lines = fold(&text, terminal.width.saturating_sub(INDENT)).into_iter();
-    let first = lines.next().unwrap_or_default();
-    line(out, &format!("{}{first}", terminal.paint(colour, &format!("{word:<INDENT$}"))));
-    for rest in lines {
-        line(out, &format!("{:INDENT$}{rest}", ""));
-    }
-    line(out, &format!("{:INDENT$}{}", "", terminal.paint(BOLD, &clean(&problem.fix))));
-}
-
-fn line(out: &mut String, text: &str) {
-    out.push_str(text.trim_end());
-    out.push('\n');
-}
-
-fn wrapped(out: &mut String, text: &str, terminal: Terminal) {
-    for part in fold(text, terminal.width.saturating_sub(INDENT)) {
-        line(out, &format!("{:INDENT$}{part}", ""));
-    }
 }
 
 /// Breaks at spaces; a word that is too long stands alone.
@@ -328,3 +426,7 @@ fn ascii(text: &str) -> String {
         })
         .collect()
 }
+
+#[cfg(test)]
+#[path = "status_tests.rs"]
+mod tests;

@@ -37,6 +37,13 @@ pub fn moment(time: Timestamp, now: &Zoned) -> String {
     }
 }
 
+/// The same for a narrow place: "Fri 27 Nov 10:12".
+pub fn moment_short(time: Timestamp, now: &Zoned) -> String {
+    let there = time.to_zoned(now.time_zone().clone());
+    let is_near = (2..=60).contains(&(there.date().duration_since(now.date()).as_hours() / 24));
+    if is_near { there.strftime("%a %-d %b %H:%M").to_string() } else { moment(time, now) }
+}
+
 /// A day, as seen from `now`.
 pub fn day(time: Timestamp, now: &Zoned) -> String {
     let time = time.to_zoned(now.time_zone().clone());

@@ -1,8 +1,10 @@
 //! Reading the configuration file: one error, with file, line and a caret.
 
 use std::collections::BTreeSet;
-use std::fmt;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::ops::Range;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,50 +12,13 @@ use jiff::SignedDuration;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::error::{ConfigError, place};
 use super::{
     Alerts, Config, ConsumerConfig, DEFAULT_ENV_FILE, DEFAULT_LIFETIME, DEFAULT_VARIABLE, Iam, KeyConfig, KindChoice, Metrics, Restart,
     Verify,
 };
 use crate::core::{ConsumerName, KeyName};
 use crate::cron;
-
-/// What is wrong with a configuration, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigError {
-    /// The file.
-    pub path: PathBuf,
-    /// The place in it, if the file could be read.
-    pub place: Option<Place>,
-    /// What is wrong and what would be right, in one sentence.
-    pub message: String,
-}
-
-/// A place in a configuration file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// From 1.
-    pub line: usize,
-    /// From 1, in characters.
-    pub column: usize,
-    /// How many characters are meant.
-    pub width: usize,
-    /// The line's text.
-    pub text: String,
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(place) = &self.place else { return write!(f, "{}: {}", self.path.display(), self.message) };
-        let Place { line, column, width, text } = place;
-        let margin = " ".repeat(line.to_string().len());
-        writeln!(f, "{}:{line}:{column}: {}", self.path.display(), self.message)?;
-        writeln!(f, "{margin} |")?;
-        writeln!(f, "{line} | {text}")?;
-        write!(f, "{margin} | {}{}", " ".repeat(column - 1), "^".repeat(*width))
-    }
-}
-
-impl std::error::Error for ConfigError {}
 
 /// The surroundings that a configuration refers to.
 #[derive(Clone, Debug)]
@@ -77,12 +42,12 @@ impl Config {
 
     /// Reads `path`; a file that isn't there means the defaults, unless it was `named` by the user.
     pub fn load(path: &Path, named: bool, surroundings: &Surroundings) -> Result<Self, ConfigError> {
-        let text = match std::fs::read_to_string(path) {
+        let text = match read_text(path) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !named => return Ok(Self::defaults(surroundings)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !named => return Ok(Self::defaults(surroundings)),
             Err(error) => {
-                let message = format!("can't be read ({error}); check the path given by --config or CREDD_CONFIG");
-                return Err(ConfigError { path: path.into(), place: None, message });
+                let next = if named { "check the path given by --config or CREDD_CONFIG" } else { "mend the file, or remove it" };
+                return Err(ConfigError { path: path.into(), place: None, message: format!("can't be read ({error}); {next}") });
             }
         };
         Self::parse(path, &text, surroundings)
@@ -94,6 +59,25 @@ impl Config {
         let raw: Raw = toml::from_str(text).map_err(|error| reader.error(error.span(), one_line(error.message())))?;
         reader.config(raw)
     }
+}
+
+/// More than any configuration: tens of thousands of keys.
+const MOST_BYTES: u64 = 16 << 20;
+
+/// The text of a regular file. The daemon reads it in its loop, which a named pipe or a device in its
+/// place must not hold up.
+fn read_text(path: &Path) -> io::Result<String> {
+    let no_wait = i32::try_from((rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY).bits()).unwrap_or_default();
+    let file = File::options().read(true).custom_flags(no_wait).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MOST_BYTES {
+        return Err(io::Error::other("it is larger than 16 MiB"));
+    }
+    String::from_utf8(bytes).map_err(|_| io::Error::other("it is not UTF-8 text"))
 }
 
 /// Lengths of time as people write them: `30d`, `12h`, `1d 12h`, `30s`. Days are 24 hours.
@@ -373,7 +357,7 @@ impl Reader<'_> {
     fn timeout(&self, raw: Option<Spanned<String>>, default: Duration) -> Result<Duration> {
         let Some(text) = raw else { return Ok(default) };
         let duration = self.duration(&text)?;
-        Duration::try_from(duration).map_err(|_| self.error(Some(text.span()), "is too long"))
+        Duration::try_from(duration).map_err(|_| self.error(Some(text.span()), "this is too long"))
     }
 
     fn file(&self, path: &Spanned<String>) -> Result<PathBuf> {
@@ -387,22 +371,22 @@ impl Reader<'_> {
         if full.is_absolute() && !text.contains('\0') {
             Ok(full)
         } else {
-            Err(self.error(Some(path.span()), "is not an absolute path; start it with / or ~/"))
+            Err(self.error(Some(path.span()), "this is not an absolute path; start it with / or ~/"))
         }
     }
 
     fn url(&self, url: &Spanned<String>) -> Result<String> {
         let text = url.get_ref().trim_end_matches('/');
         let wrong = |why: &str| Err(self.error(Some(url.span()), why));
-        let Some((scheme, rest)) = text.split_once("://") else { return wrong("is not a URL; write it like \"https://host:port\"") };
+        let Some((scheme, rest)) = text.split_once("://") else { return wrong("this is not a URL; write it like \"https://host:port\"") };
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         let host = authority.rsplit_once(':').map_or(authority, |(host, port)| if port.parse::<u16>().is_ok() { host } else { authority });
         match scheme {
-            _ if host.is_empty() || host.contains('@') => wrong("has no host name; write it like \"https://host:port\""),
+            _ if host.is_empty() || host.contains('@') => wrong("this has no host name; write it like \"https://host:port\""),
             "https" => Ok(text.into()),
             "http" if matches!(host, "127.0.0.1" | "localhost" | "[::1]") => Ok(text.into()),
-            "http" => wrong("would send the key unencrypted: http is for loopback alone, use https"),
-            _ => wrong("is neither http:// nor https://"),
+            "http" => wrong("this would send the key unencrypted: http is for loopback alone, use https"),
+            _ => wrong("this is neither http:// nor https://"),
         }
     }
 
@@ -446,100 +430,6 @@ fn one_line(message: &str) -> &str {
     message.lines().next().unwrap_or_default()
 }
 
-fn place(text: &str, span: Range<usize>) -> Place {
-    let start = floor_boundary(text, span.start);
-    let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
-    let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
-    let end = floor_boundary(text, span.end).clamp(start, line_end);
-    Place {
-        line: text[..start].matches('\n').count() + 1,
-        column: text[line_start..start].chars().count() + 1,
-        width: text[start..end].chars().count().max(1),
-        text: text[line_start..line_end].trim_end_matches('\r').replace('\t', " "),
-    }
-}
-
-fn floor_boundary(text: &str, at: usize) -> usize {
-    (0..=at.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn surroundings() -> Surroundings {
-        Surroundings { home: "/home/u".into() }
-    }
-
-    fn parse(text: &str) -> Result<Config> {
-        Config::parse(Path::new("/c.toml"), text, &surroundings())
-    }
-
-    fn complaint(text: &str) -> String {
-        parse(text).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn without_a_file_the_bedrock_key_and_litellm_are_looked_after() {
-        let config = Config::defaults(&surroundings());
-        assert_eq!(config, parse("").unwrap());
-        assert_eq!(config.keys.len(), 1);
-        assert_eq!(config.keys[0].env_file, Path::new("/home/u/.backlog-toolkit-env"));
-        assert_eq!(config.keys[0].lifetime, Some(SignedDuration::from_hours(720)));
-        assert_eq!(config.consumers[0].matches, ["litellm", "--config"]);
-        assert_eq!(config.alerts.days, [25]);
-    }
-
-    #[test]
-    fn keys_and_consumers_replace_the_defaults_each_on_its_own() {
-        let config = parse("[[keys]]\nname = \"a\"\nenv_file = \"~/a.env\"\nlifetime = \"never\"\n[[keys]]\nname = \"b\"\nvariable = \"B\"\nprobe = \"off\"").unwrap();
-        assert_eq!(config.keys.len(), 2);
-        assert_eq!(config.keys[0].env_file, Path::new("/home/u/a.env"));
-        assert_eq!(config.keys[0].lifetime, None);
-        assert_eq!(config.keys[1].probe, None);
-        assert_eq!(config.consumers[0].name.as_str(), "litellm");
-        assert!(parse("consumers = []").unwrap().consumers.is_empty());
-    }
-
-    #[test]
-    fn errors_have_file_line_and_caret() {
-        assert_eq!(
-            complaint("[alerts]\ndays = [25]\nremid = \"x\"\n"),
-            "/c.toml:3:1: unknown field `remid`, expected one of `days`, `remind`, `desktop`, `command`\n  |\n3 | remid = \"x\"\n  | ^^^^^"
-        );
-        assert_eq!(
-            complaint("[alerts]\nremind = \"never\""),
-            "/c.toml:2:10: \"never\" is not a cron expression; a cron expression here is \"second minute hour day month weekday\"\n  |\n2 | remind = \"never\"\n  |          ^^^^^^^"
-        );
-        assert!(complaint("[[keys]]\nname = \"a\"\n[[keys]]\nname = \"a\"").contains("/c.toml:4:8: a second key is named \"a\""));
-        assert!(complaint("[[keys]]\n[[keys]]").contains("a second key is named \"bedrock\""));
-        assert!(complaint("[[consumers]]\nkeys = [\"x\"]").contains("/c.toml:2:9: no key is named \"x\"; there is bedrock"));
-        assert!(complaint("[[consumers]]\nrestart = \"command\"").contains("/c.toml:2:11: restart = \"command\" needs command"));
-        assert!(complaint("[[keys]]\nkind = \"short-term\"").contains("needs aws_profile"));
-        assert!(complaint("[[keys]]\nlifetime = \"30\"").contains("is not a length of time"));
-        assert!(complaint("[[keys]]\nenv_file = \"x.env\"").contains("is not an absolute path"));
-        assert!(complaint("[[keys]]\nendpoint = \"http://example.com\"").contains("http is for loopback alone"));
-        assert!(complaint("[alerts]\ndays = [25, 31]").contains("/c.toml:2:13: a day of a 30-day key's life"));
-        assert!(complaint("= 3").contains("/c.toml:1:"));
-    }
-
-    #[test]
-    fn lengths_of_time() {
-        assert_eq!(parse_duration("30d").unwrap(), SignedDuration::from_hours(720));
-        assert_eq!(parse_duration("1d 12h").unwrap(), SignedDuration::from_hours(36));
-        assert_eq!(parse_duration("90s").unwrap(), SignedDuration::from_secs(90));
-        for wrong in ["", "30", "d", "-3d", "0s", "2 fortnights", "1 month"] {
-            assert!(parse_duration(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn endpoints() {
-        for fine in ["http://127.0.0.1:4000", "http://localhost", "http://[::1]:80", "https://bedrock.example/x"] {
-            assert!(parse(&format!("[[keys]]\nendpoint = {fine:?}")).is_ok(), "{fine}");
-        }
-        for wrong in ["ftp://x", "127.0.0.1", "https://", "http://127.0.0.1.evil.example", "http://localhost@evil.example"] {
-            assert!(parse(&format!("[[keys]]\nendpoint = {wrong:?}")).is_err(), "{wrong}");
-        }
-    }
-}
+#[path = "load_tests.rs"]
+mod tests;

@@ -3,6 +3,7 @@
 //! No file is needed: [`Config::defaults`] tracks the Bedrock key of `~/.backlog-toolkit-env` and the
 //! user's `litellm --config …` process. Loading and its errors are in `load`.
 
+mod error;
 mod load;
 mod show;
 
@@ -14,7 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::{ConsumerName, KeyName};
 
-pub use load::{ConfigError, Place, Surroundings, parse_duration};
+pub use error::{ConfigError, Place};
+pub use load::{Surroundings, parse_duration};
 pub use show::show;
 
 /// Everything the user can set, validated: names are unique, cron expressions parse, consumers refer

@@ -13,6 +13,12 @@ pub fn show(config: &Config, path: &Path, text: &str) -> String {
     // It was read before, so it parses; if the file is changing just now, all is shown as default.
     let table = DeTable::parse(text).map(toml::Spanned::into_inner).unwrap_or_default();
     let mut page = Page { out: String::new(), text, path };
+    // None at all is not the default, and has no section to be seen by.
+    for (name, none) in [("keys", config.keys.is_empty()), ("consumers", config.consumers.is_empty())] {
+        if none {
+            page.list(Some(&table), name, &[]);
+        }
+    }
     let alerts = page.section("[alerts]", section(&table, "alerts"));
     page.value(alerts, "days", &format!("{:?}", config.alerts.days));
     page.string(alerts, "remind", &config.alerts.remind);
@@ -143,6 +149,16 @@ impl Page<'_> {
 mod tests {
     use super::super::Surroundings;
     use super::*;
+
+    #[test]
+    fn none_at_all_is_shown() {
+        let surroundings = Surroundings { home: "/home/u".into() };
+        let (path, text) = (Path::new("/c.toml"), "keys = []\nconsumers = []\n");
+        let config = Config::parse(path, text, &surroundings).unwrap();
+        let shown = show(&config, path, text);
+        assert!(shown.contains("consumers = []                               # /c.toml:2\n"), "{shown}");
+        assert_eq!(Config::parse(path, &shown, &surroundings).unwrap(), config);
+    }
 
     #[test]
     fn what_is_shown_reads_back_as_the_same_configuration() {

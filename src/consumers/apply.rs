@@ -61,14 +61,21 @@ pub fn apply(order: &ApplyOrder, progress: &mut dyn FnMut(&str)) -> ApplyReport 
     }
 }
 
+/// Takes the consumer's lock, after a worker of an earlier daemon is done, if there is one.
+fn wait_for_turn(order: &ApplyOrder, progress: &mut dyn FnMut(&str)) -> std::io::Result<std::fs::File> {
+    loop {
+        if let Some(lock) = lock::lock(&order.state_dir, &order.consumer.name)? {
+            return Ok(lock);
+        }
+        progress("waiting for another worker");
+        lock::await_idle(&order.state_dir, &order.consumer.name)?;
+    }
+}
+
 fn attempt(order: &ApplyOrder, progress: &mut dyn FnMut(&str)) -> End {
     let name = &order.consumer.name;
-    let _lock = match lock::lock(&order.state_dir, name) {
-        Ok(Some(lock)) => lock,
-        Ok(None) => {
-            let detail = "another worker is at work on it: look again when that is done";
-            return End::new(Outcome::Superseded, detail, None);
-        }
+    let _lock = match wait_for_turn(order, progress) {
+        Ok(lock) => lock,
         Err(error) => {
             let path = lock::lock_path(&order.state_dir, name);
             let detail = format!("{} can't be locked ({error}): nothing was touched", path.display());

@@ -160,20 +160,22 @@ impl Key {
         }
         let is_ahead = |reason: Reason| !thresholds.iter().any(|threshold| threshold.reason == reason && threshold.at <= now);
         let is_well = thresholds.iter().all(|threshold| threshold.at > now);
+        let mut untrue = false;
         known.alerts.retain_mut(|alert| {
+            let before = alert.reason;
             let keep = match alert.reason {
                 Reason::Reminder => alert.delivered || !is_well,
                 _ => !moved(alert) || alert.take_back(is_ahead),
             };
             alert.expires_at = expires_at;
+            untrue |= alert.reason != before;
             keep
         });
         self.delivery.start_over();
         if is_well {
             self.delivery.forget();
-            return self.record.popup.take();
         }
-        None
+        if is_well || untrue { self.record.popup.take() } else { None }
     }
 
     /// The dates of the value that counts.

@@ -91,7 +91,8 @@ impl Daemon {
             let key = entry.key.as_ref().map(tracing::field::display);
             let consumer = entry.consumer.as_ref().map(tracing::field::display);
             match entry.event.as_str() {
-                "apply-failed" | "rolled-back" | "clock-went-back" | "state-recovered" | "watch-degraded" | "config-invalid" => {
+                "apply-failed" | "rolled-back" | "clock-went-back" | "state-recovered" | "watch-degraded" | "config-invalid"
+                | "key-missing" | "key-dynamic" | "file-unreadable" => {
                     tracing::warn!(event = entry.event, key, consumer, "{}", entry.message);
                 }
                 event => tracing::info!(event, key, consumer, "{}", entry.message),

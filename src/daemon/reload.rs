@@ -54,7 +54,8 @@ impl Daemon {
         let config = match Config::load(&paths.config, paths.config_named, &self.surroundings) {
             Ok(config) => config,
             Err(error) => {
-                let text = error.to_string();
+                // Where it is and what; `credd config --check` shows the line as well.
+                let text = error.to_string().lines().next().unwrap_or_default().to_owned();
                 if self.config_error.as_ref() != Some(&text) {
                     self.tell("config-invalid", format!("the configuration is wrong, the one before stays in force: {text}"));
                     self.config_error = Some(text);
@@ -66,6 +67,8 @@ impl Daemon {
         if config == self.config {
             if mended {
                 self.tell("config-read", "the configuration is right again".into());
+            } else {
+                tracing::info!("the configuration is as it was ({why})");
             }
             return Ok(());
         }

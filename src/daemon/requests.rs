@@ -4,7 +4,7 @@ use super::run::{Daemon, Then, Waiter};
 use super::server::{Answer, Ask, Call};
 use crate::clock;
 use crate::core::{Calendar as _, Denial, Event, Reply, Request, Ticket};
-use crate::protocol::{ApplyAnswer, DaemonStatus, Problem, Severity, SnoozeUntil, Status};
+use crate::protocol::{ApplyAnswer, DaemonStatus, Problem, Severity, SnoozeUntil, Status, those_there_are};
 use crate::view::{self, Viewpoint, problem};
 
 impl Daemon {
@@ -64,8 +64,7 @@ impl Daemon {
     }
 
     fn unknown<'n>(what: &str, name: &str, known: impl Iterator<Item = &'n str>) -> Answer {
-        let known: Vec<_> = known.take(10).collect();
-        Answer::error(404, &format!("unknown-{what}"), &format!("no {what} is named {name:?}"), &format!("there is: {}", known.join(", ")))
+        Answer::error(404, &format!("unknown-{what}"), &format!("no {what} is named {name:?}"), &those_there_are(known))
     }
 
     pub(super) fn status(&self) -> Status {
@@ -96,7 +95,8 @@ impl Daemon {
             let fix = format!("make room for, or allow writing to, {}", self.options.paths.state_dir.display());
             problems.push(problem("state-not-saved", Severity::Error, message, fix));
         }
-        if let Some(damage) = &self.damage {
+        // Until the user has removed what was kept.
+        if let Some(damage) = self.damage.as_ref().filter(|damage| damage.kept.as_ref().is_none_or(|kept| kept.exists())) {
             let kept = damage.kept.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
             let fix = format!("check the dates shown here, then remove {kept}");
             problems.push(problem("state-recovered", Severity::Warning, damage.message.clone(), fix));

@@ -3,7 +3,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::future::pending;
 use std::io;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -115,6 +116,7 @@ pub(super) struct Daemon {
     pub(super) started_at: Timestamp,
     pub(super) watchdog: Option<(SignedDuration, Timestamp)>,
     pub(super) from_service: bool,
+    socket_id: Option<(u64, u64)>,
     _lock: Lock,
 }
 
@@ -122,16 +124,17 @@ impl Daemon {
     async fn start(options: Options, config: Config, surroundings: Surroundings) -> anyhow::Result<Self> {
         let now = clock::now();
         let paths = &options.paths;
-        private_dir(&paths.state_dir).with_context(|| format!("the state directory {} can't be used", paths.state_dir.display()))?;
-        let lock = Lock::take(&paths.state_dir).context("the lock can't be taken")?;
+        let unusable = || format!("the state directory {} can't be used", paths.state_dir.display());
+        private_dir(&paths.state_dir).with_context(unusable)?;
+        let lock = Lock::take(&paths.state_dir).with_context(unusable)?;
         let lock = lock.ok_or_else(|| anyhow::anyhow!("another credd is running with {}; see: credd status", paths.state_dir.display()))?;
-        Salt::load_or_create(&paths.state_dir).context("the salt can't be read")?;
-        let (journal, ledger, damage) =
-            Journal::open(&paths.state_dir, now).with_context(|| format!("the state in {} can't be opened", paths.state_dir.display()))?;
+        Salt::load_or_create(&paths.state_dir).with_context(unusable)?;
+        let (journal, ledger, damage) = Journal::open(&paths.state_dir, now).with_context(unusable)?;
         if let Some(dir) = paths.socket.parent() {
             make_socket_dir(dir).with_context(|| format!("the socket's directory {} can't be made", dir.display()))?;
         }
         let listener = server::bind(&paths.socket).map_err(anyhow::Error::msg)?;
+        let socket_id = file_id(&paths.socket);
         let (calls_in, calls) = mpsc::unbounded_channel();
         tokio::task::spawn_local(server::serve(listener, calls_in));
         let (events, inbox) = mpsc::unbounded_channel();
@@ -164,6 +167,7 @@ impl Daemon {
             started_at: now,
             watchdog: watchdog_interval().map(|interval| (interval, now)),
             from_service,
+            socket_id,
             config_error: None,
             config_settling: None,
             config,
@@ -203,8 +207,12 @@ impl Daemon {
         }
         notify_service_manager("STOPPING=1");
         tracing::info!("ended");
-        // A socket that nobody listens on would have to be told from a live one.
-        let _ = std::fs::remove_file(&self.options.paths.socket);
+        // A socket that nobody listens on would have to be told from a live one. One that was put in place
+        // of ours is another daemon's.
+        let socket = &self.options.paths.socket;
+        if file_id(socket).is_some_and(|found| self.socket_id == Some(found)) {
+            let _ = std::fs::remove_file(socket);
+        }
         Ok(())
     }
 
@@ -252,7 +260,7 @@ impl Daemon {
     fn hint(&mut self, hint: Hint) {
         match hint {
             Hint::Files(mut paths) => {
-                let config_touched = paths.iter().any(|path| *path == self.options.paths.config);
+                let config_touched = paths.contains(&self.options.paths.config);
                 paths.retain(|path| *path != self.options.paths.config || self.machine.file(path).is_some());
                 if !paths.is_empty() {
                     self.step(Event::FileHint(paths));
@@ -282,6 +290,12 @@ impl Daemon {
     }
 }
 
+/// What names a file for as long as it is there: its device and inode.
+fn file_id(path: &Path) -> Option<(u64, u64)> {
+    let found = std::fs::symlink_metadata(path).ok()?;
+    Some((found.dev(), found.ino()))
+}
+
 enum Happening {
     Timer(Wake),
     Call(Call),
@@ -298,7 +312,7 @@ async fn received(signal: &mut Signal) {
 }
 
 /// The socket's directory: ours alone where it is credd's own, untouched where the user named one.
-fn make_socket_dir(dir: &std::path::Path) -> io::Result<()> {
+fn make_socket_dir(dir: &Path) -> io::Result<()> {
     if dir.file_name().is_some_and(|name| name == "credd") || !dir.exists() { private_dir(dir) } else { Ok(()) }
 }
 

@@ -3,7 +3,6 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
@@ -20,6 +19,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::core::{ConsumerName, KeyName};
+use crate::paths::too_long_for_a_socket;
 use crate::protocol::{ApplyRequest, ErrorBody, ErrorDetail, IssuedRequest, SnoozeRequest, SnoozeUntil};
 
 /// Connections served at once; more wait in the kernel's queue.
@@ -28,8 +28,9 @@ const MOST_CONNECTIONS: usize = 64;
 const LONGEST_BODY: usize = 64 * 1024;
 /// Bytes of a request's head.
 const LONGEST_HEAD: usize = 16 * 1024;
-/// From a connection to a whole request.
-const SLOWEST_REQUEST: Duration = Duration::from_secs(10);
+/// From a connection to a whole head, and from there to a whole body. Clients are on this machine, and
+/// one that dawdles takes a place from others.
+const SLOWEST_REQUEST: Duration = Duration::from_secs(3);
 
 /// What a client asks, once its request was found well-formed.
 #[derive(Debug)]
@@ -83,6 +84,9 @@ impl Answer {
 /// that is there and answers belongs to a daemon with another state directory; one that doesn't is
 /// left over.
 pub fn bind(path: &Path) -> Result<UnixListener, String> {
+    if let Some(why) = too_long_for_a_socket(path) {
+        return Err(why);
+    }
     let said = |error: io::Error| format!("the socket {} can't be made: {error}", path.display());
     match std::fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -98,9 +102,11 @@ pub fn bind(path: &Path) -> Result<UnixListener, String> {
             std::fs::remove_file(path).map_err(said)?;
         }
     }
-    let listener = UnixListener::bind(path).map_err(said)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(said)?;
-    Ok(listener)
+    // By the umask rather than by a chmod afterwards, which would follow what somebody put in its place.
+    let umask = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
+    let listener = UnixListener::bind(path);
+    rustix::process::umask(umask);
+    listener.map_err(said)
 }
 
 /// Serves clients until the runtime ends.

@@ -122,7 +122,8 @@ fn describe(popup: &Popup) -> Notification {
     }
     for (action, label) in &popup.actions {
         if *action == ActionId::Renew {
-            what.action("default", &text::line(label));
+            // A click on the popup itself. Unnamed, because xfce4-notifyd makes a second button of a name.
+            what.action("default", "");
         }
         what.action(action.as_str(), &text::line(label));
     }

@@ -42,12 +42,12 @@ const TEXT: &str = " CDPATH FPATH IFS MAILPATH MANPATH NULLCMD PROMPT PROMPT2 PR
 const NUMBER: &str = " HISTFILESIZE HISTSIZE KEYTIMEOUT LISTMAX REPORTTIME SAVEHIST TMOUT ";
 
 /// Whether a variable of the shell takes any text.
-pub(super) fn is_text(name: &[u8]) -> bool {
+pub(super) fn takes_text(name: &[u8]) -> bool {
     listed(TEXT, name)
 }
 
 /// Whether a variable of the shell takes any number.
-pub(super) fn is_number(name: &[u8]) -> bool {
+pub(super) fn takes_number(name: &[u8]) -> bool {
     listed(NUMBER, name)
 }
 

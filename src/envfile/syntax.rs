@@ -5,6 +5,12 @@ use std::ops::Range;
 /// Bytes of a name or value; shell text has no encoding.
 pub(super) type Bytes = Vec<u8>;
 
+/// Why the value of a command substitution isn't known.
+pub(super) const SUBSTITUTION: &str = "a command substitution";
+
+/// Why the value of `$1`, `$?` and their like isn't known.
+pub(super) const RUN_TIME: &str = "a parameter that is only known at run time";
+
 /// One word, in the pieces that expansion treats differently.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Word {

@@ -60,7 +60,7 @@ type Result<T> = std::result::Result<T, ServiceError>;
 /// Writes the service's file, has it started and waits until it runs.
 ///
 /// Doing it again changes nothing, unless the program, its options or credd's idea of the service have
-/// changed: then the file is written anew and the service restarted. A different `PATH` alone is no
+/// changed: then the service is restarted, from a new file where that differs. A different `PATH` alone is no
 /// change, since every terminal has its own; `force` has it written all the same.
 pub fn install(options: &InstallOptions, out: &mut dyn Write) -> Result<()> {
     warn(options, out)?;
@@ -72,18 +72,23 @@ pub fn install(options: &InstallOptions, out: &mut dyn Write) -> Result<()> {
     }
     let same = |old: &str| old == text || (!options.force && without_path(old) == without_path(&text));
     let current = matches!(&found, Found::Ours(old) if same(old));
+    let runs = current && options.runs();
+    let outdated = runs && options.is_outdated();
     if options.dry_run {
-        return rehearse(options, current, &path, &text, out);
+        return rehearse(options, current, runs && !outdated, &path, &text, out);
     }
-    if current && options.runs() {
+    if runs && !outdated {
         writeln!(out, "Already installed as {}: nothing to do.", path.display())?;
         return Ok(());
+    }
+    if outdated {
+        writeln!(out, "{} is another program by now: the service is restarted.", options.exe.display())?;
     }
     if !current {
         file::write(&path, &text)?;
         writeln!(out, "Wrote {}", path.display())?;
     }
-    options.start(&path, current)?;
+    options.start(&path, current && !outdated)?;
     writeln!(out, "credd runs, and will from every login on. To look after it:")?;
     for command in options.advice() {
         writeln!(out, "  {command}")?;
@@ -125,13 +130,17 @@ pub fn uninstall(options: &InstallOptions, out: &mut dyn Write) -> Result<()> {
     Ok(())
 }
 
-fn rehearse(options: &InstallOptions, current: bool, path: &Path, text: &str, out: &mut dyn Write) -> Result<()> {
+fn rehearse(options: &InstallOptions, current: bool, done: bool, path: &Path, text: &str, out: &mut dyn Write) -> Result<()> {
     if current {
         writeln!(out, "{} is as it should be.", path.display())?;
     } else {
         writeln!(out, "Would write {}:\n\n{text}", path.display())?;
     }
-    for words in options.starting(path, current) {
+    if done {
+        writeln!(out, "It runs: there is nothing to do.")?;
+        return Ok(());
+    }
+    for words in options.starting(path, current && !options.is_outdated()) {
         writeln!(out, "Would run: {}", words.join(" "))?;
     }
     Ok(())
@@ -196,6 +205,12 @@ impl InstallOptions {
             Manager::Systemd => systemd::runs(self),
             Manager::Launchd => launchd::runs(self),
         }
+    }
+
+    /// Whether the program was replaced since the service started. launchd tells no such time; there the
+    /// agent takes up a new program at the next login.
+    fn is_outdated(&self) -> bool {
+        self.manager == Manager::Systemd && systemd::is_outdated(self)
     }
 
     fn start(&self, path: &Path, current: bool) -> Result<()> {

@@ -1,6 +1,7 @@
 //! The service as a unit of the user's systemd.
 
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::{InstallOptions, Result, ServiceError, file, has_control, words, words_of};
@@ -39,6 +40,9 @@ pub(super) fn render(exe: &str, arguments: &[String], search_path: &str) -> Resu
             text.push_str("\nEnvironment=\"PATH=");
             text.push_str(&escape(search_path));
             text.push('"');
+        } else if line.starts_with("Documentation=man:") {
+            // Packages bring the page along; this command doesn't, and systemd-analyze would miss it.
+            continue;
         } else {
             text.push_str(line);
         }
@@ -74,6 +78,20 @@ pub(super) fn runs(options: &InstallOptions) -> bool {
     [systemctl(["is-enabled", UNIT]), systemctl(["is-active", UNIT])]
         .iter()
         .all(|command| options.run(command).is_ok_and(|output| output.status.success()))
+}
+
+/// Whether what runs is another program than the one that stands there now: its file was changed after
+/// the start. (That the daemon's `/proc/PID/exe` could tell is denied: it keeps out debuggers.)
+pub(super) fn is_outdated(options: &InstallOptions) -> bool {
+    let mut show = systemctl(["show", "--timestamp=us+utc", "-P", "ExecMainStartTimestamp"]);
+    show.push(UNIT.to_owned());
+    let Ok(output) = options.run(&show) else { return false };
+    let text = String::from_utf8_lossy(&output.stdout);
+    // `Sun 2026-11-22 15:51:35.721017 UTC`
+    let started = jiff::civil::DateTime::strptime("%a %Y-%m-%d %H:%M:%S%.f UTC", text.trim()).and_then(|at| at.in_tz("UTC"));
+    let changed = std::fs::metadata(&options.exe)
+        .and_then(|data| jiff::Timestamp::new(data.ctime(), i32::try_from(data.ctime_nsec()).unwrap_or(0)).map_err(std::io::Error::other));
+    matches!((started, changed), (Ok(started), Ok(changed)) if changed > started.timestamp())
 }
 
 pub(super) fn start(options: &InstallOptions, path: &Path, current: bool) -> Result<()> {
@@ -149,6 +167,7 @@ mod tests {
         assert!(lines.contains(&r#"ExecStart="/opt/a $b%%c é/credd" "--config" "/x$$HOME/y%%z/q\"w/back\\slash" run"#));
         assert!(lines.contains(&r#"Environment="PATH=/x$HOME/y%%z/q\"w:/bin""#));
         assert_eq!(unit.matches("ExecStart=").count(), 1);
+        assert!(!unit.contains("man:"), "{unit}");
         assert!(unit.contains("\n[Install]\n") && unit.ends_with('\n'));
     }
 

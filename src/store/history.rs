@@ -37,7 +37,9 @@ impl History {
             lines.push(b'\n');
         }
         let mut file: File = private_options().create(true).append(true).open(path)?;
-        file.write_all(&lines)
+        let length = file.metadata()?.len();
+        // Half a line would take the next one with it.
+        file.write_all(&lines).inspect_err(|_| _ = file.set_len(length))
     }
 
     /// The last `n` entries, oldest first. A line that can't be read is passed over.

@@ -60,11 +60,26 @@ struct Scan {
 }
 
 /// Reads the state without touching it: for commands that run without a daemon.
-pub fn read_ledger(state_dir: &Path) -> io::Result<Ledger> {
+pub fn read_ledger(state_dir: &Path) -> io::Result<(Ledger, Option<Damage>)> {
     match fs::read(state_dir.join(FILE)) {
-        Ok(bytes) => Ok(scan(&bytes).ledger),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Ledger::default()),
+        Ok(bytes) => {
+            let found = scan(&bytes);
+            let damage = found.damage().map(|message| Damage { message, kept: None });
+            Ok((found.ledger, damage))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((Ledger::default(), None)),
         Err(error) => Err(error),
+    }
+}
+
+impl Scan {
+    /// What is wrong with it, in one sentence, where more is than a torn end.
+    fn damage(&self) -> Option<String> {
+        if self.newer {
+            Some("the state was written by a newer credd; what this one understands of it counts".into())
+        } else {
+            (self.bad_lines > 0).then(|| format!("the state was damaged in {} place(s); everything else in it counts", self.bad_lines))
+        }
     }
 }
 
@@ -84,7 +99,7 @@ impl Journal {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         let found = scan(&bytes);
-        if found.bad_lines == 0 && !found.newer {
+        let Some(message) = found.damage() else {
             if found.torn {
                 file.set_len(found.good)?;
                 file.sync_data()?;
@@ -93,18 +108,13 @@ impl Journal {
             journal.file = Some(file);
             journal.compact_at = WORTH_COMPACTING.max(GROWTH * found.good);
             return Ok((journal, found.ledger, None));
-        }
+        };
         let stamp = now.strftime("%Y%m%dT%H%M%SZ");
         let kept = state_dir.join(format!("{FILE}.{}-{stamp}", if found.newer { "newer" } else { "damaged" }));
         let mut copy = private_options().create_new(true).write(true).open(&kept)?;
         copy.write_all(&bytes)?;
         copy.sync_all()?;
         journal.rewrite(&found.ledger)?;
-        let message = if found.newer {
-            "the state was written by a newer credd; what this one understands of it counts".to_owned()
-        } else {
-            format!("the state was damaged in {} place(s); everything else in it counts", found.bad_lines)
-        };
         Ok((journal, found.ledger, Some(Damage { message, kept: Some(kept) })))
     }
 
@@ -236,7 +246,7 @@ mod tests {
         let ledger = filled(dir.path(), 30);
         let (_, read, damage) = Journal::open(dir.path(), now()).unwrap();
         assert_eq!((read, damage), (ledger.clone(), None));
-        assert_eq!(read_ledger(dir.path()).unwrap(), ledger);
+        assert_eq!(read_ledger(dir.path()).unwrap(), (ledger, None));
         assert_eq!(fs::metadata(dir.path().join(FILE)).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
@@ -269,7 +279,9 @@ mod tests {
             let mut bytes = whole.clone();
             bytes[at] ^= 1 << (at % 8);
             fs::write(flipped.path().join(FILE), &bytes).unwrap();
+            let unopened = read_ledger(flipped.path()).unwrap();
             let (_, read, damage) = Journal::open(flipped.path(), now()).unwrap();
+            assert_eq!((&unopened.0, unopened.1.is_some()), (&read, damage.is_some()), "the same without a daemon");
             // Harmless: a checksum's digit in the other case. Torn: the last newline is gone.
             assert!(damage.is_some() || read == ledger || at == whole.len() - 1, "at {at}");
             // A newline that is flipped away takes its neighbour along.
@@ -315,7 +327,7 @@ mod tests {
             .max()
             .unwrap();
         assert!(longest < WORTH_COMPACTING + 4096, "{longest}");
-        assert_eq!(read_ledger(dir.path()).unwrap(), ledger);
+        assert_eq!(read_ledger(dir.path()).unwrap(), (ledger, None));
     }
 
     #[test]

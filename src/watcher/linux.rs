@@ -47,6 +47,9 @@ pub struct Source {
     /// The table of mounts: a file system mounted over a directory brings no event in it.
     mounts: Option<Receiver>,
     table: Table,
+    /// The home directory, free of symlinks. What is above it isn't watched, since other users' doings
+    /// there (in `/tmp`, say) would wake us all the time: a home that is moved or deleted tells itself.
+    home: Option<PathBuf>,
     buffer: Box<[MaybeUninit<u8>]>,
 }
 
@@ -58,7 +61,15 @@ impl Source {
         // Without /proc, mounts go unseen: rarer than anything worth giving up for.
         let mounts = std::fs::File::open("/proc/self/mountinfo").ok();
         let mounts = mounts.and_then(|file| Receiver::from_owned_fd_unchecked(file.into()).ok());
-        Ok(Self { descriptor, ready, mounts, table: Table::default(), buffer: vec![MaybeUninit::uninit(); 16 * 1024].into_boxed_slice() })
+        let home = std::env::var_os("HOME").and_then(|home| std::fs::canonicalize(home).ok());
+        Ok(Self {
+            descriptor,
+            ready,
+            mounts,
+            table: Table::default(),
+            home,
+            buffer: vec![MaybeUninit::uninit(); 16 * 1024].into_boxed_slice(),
+        })
     }
 
     /// Watches a file's way instead of what was watched for it. Tells whether every change of it
@@ -68,18 +79,22 @@ impl Source {
         let mut covered = true;
         // The directory that the step before could not be watched for.
         let mut owed: Option<PathBuf> = None;
-        for step in &route.steps {
-            let watch = self.watch(&step.directory, DIRECTORY)?;
+        for (at, step) in route.steps.iter().enumerate() {
+            let child = step.directory.join(&step.name);
+            let next = route.steps.get(at + 1).is_some_and(|next| next.directory == child);
+            let above_home = self.home.as_ref().is_some_and(|home| home.starts_with(&child));
+            let left_out = next && above_home;
+            let watch = if left_out { None } else { self.watch(&step.directory, DIRECTORY)? };
             // A name in a directory that can't be watched: nobody tells when it is given to
             // another. A directory of that name tells itself when it is moved or deleted.
-            covered &= owed.is_none_or(|owed| watch.is_some() && owed == step.directory);
+            covered &= owed.is_none_or(|owed| (watch.is_some() || left_out) && owed == step.directory);
             owed = match watch {
                 Some(watch) => {
                     let name = Some(step.name.clone());
                     ties.push(Tie { watch, name });
                     None
                 }
-                None => Some(step.directory.join(&step.name)),
+                None => Some(child),
             };
         }
         covered &= owed.is_none();

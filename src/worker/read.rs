@@ -144,5 +144,6 @@ fn timestamp(seconds: impl TryInto<i64>, nanoseconds: impl TryInto<i32>) -> Time
 }
 
 #[cfg(test)]
+#[cfg(target_os = "linux")]
 #[path = "read_tests.rs"]
 mod tests;

@@ -17,15 +17,18 @@ const LARGEST: u64 = 64 << 20;
 ///
 /// Whoever gave the job may be gone before it is done: an apply that was begun is brought to its end, and
 /// answers that nobody takes are dropped. Fails (and says why on standard error) only for a job that can't
-/// be understood or begun.
-pub fn run() -> ExitCode {
+/// be understood or begun; what it says starts with `error_prefix`.
+pub fn run(error_prefix: &str) -> ExitCode {
     consumers::sys::hide_memory();
+    // It was executed by way of /proc/self/exe, and would be `exe` in `ps` and systemd's messages.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::thread::set_name(c"credd-worker");
     // A hang-up or a Ctrl-C that is meant for the daemon must not cut a restart in half.
     let _ = rustix::process::setsid();
     match work() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "credd worker: {error}");
+            let _ = writeln!(io::stderr(), "{error_prefix}credd worker: {error}");
             ExitCode::FAILURE
         }
     }

@@ -151,7 +151,7 @@ fn a_supervisors_own_restart_is_left_alone() {
     rig.config.ready_timeout = Duration::from_secs(3);
     rig.behave(&[(NEW, &["never-ready"])]);
     // A loop that starts it again whenever it ends, with the environment that it always had.
-    let mut command = rig.command("exec > log 2>&1; while [ -d . ]; do (", "); done");
+    let mut command = rig.command("exec > log 2>&1; while [ -e config.yaml ]; do (", "); done");
     let mut supervisor = rig.start_by(&mut command);
     let (_, report) = rig.apply();
     assert_eq!(report.outcome, Outcome::RolledBack, "{}", report.detail);

@@ -48,7 +48,7 @@ fn a_popup_is_shown_as_the_core_wants_it() {
     assert_eq!(seen.body, "x &lt; y &amp; z");
     assert_eq!(seen.urgency, Some(2));
     assert_eq!(seen.timeout, 0);
-    let actions = [("default", "Renew"), ("renew", "Renew"), ("tomorrow", "Remind me tomorrow")];
+    let actions = [("default", ""), ("renew", "Renew"), ("tomorrow", "Remind me tomorrow")];
     let actions = actions.map(|(key, label)| (key.to_owned(), label.to_owned()));
     assert_eq!(seen.actions, actions);
     for hint in ["x-dunst-stack-tag", "x-canonical-private-synchronous"] {

@@ -9,6 +9,7 @@
     reason = "a test helper may fail loudly, and is no hot path"
 )]
 
+mod fragments;
 mod generate;
 mod shells;
 

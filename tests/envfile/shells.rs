@@ -52,7 +52,7 @@ case ${{BASH_SUBSHELL-}}${{ZSH_SUBSHELL-}} in 1) ;; *) return ;; esac
 }}
 while IFS= read -r __credd_file; do
 __credd_out=\"$__credd_file.$1\"
-( trap __credd_dump EXIT; shift; ulimit -t 5; ulimit -f 4096; . \"$__credd_file\" ) </dev/null >/dev/null 2>&1
+( trap __credd_dump EXIT; shift; ulimit -t 2; ulimit -c 0; ulimit -f 4096; . \"$__credd_file\" ) </dev/null >/dev/null 2>&1
 done <list
 "
     )
@@ -91,14 +91,18 @@ fn wait(mut child: Child) {
     panic!("a shell hangs");
 }
 
-fn parse(dump: &[u8]) -> Option<Outcome> {
+/// Reads a dump; `None` where a value with a NUL byte makes it ambiguous.
+fn parse(dump: &[u8], names: &[&str]) -> Option<Outcome> {
     let mut outcome = Outcome { variables: HashMap::new(), environment: HashMap::new() };
     let mut fields = dump.split(|byte| *byte == 0);
-    for field in fields.by_ref().take_while(|field| !field.is_empty()) {
-        let equals = field.iter().position(|byte| *byte == b'=')?;
-        if let Some(value) = field[equals + 1..].strip_prefix(b"=") {
-            outcome.variables.insert(String::from_utf8(field[..equals].to_vec()).ok()?, value.to_vec());
+    for name in names {
+        let value = fields.next()?.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+        if let Some(value) = value.strip_prefix(b"=") {
+            outcome.variables.insert((*name).to_owned(), value.to_vec());
         }
+    }
+    if !fields.next()?.is_empty() {
+        return None;
     }
     for field in fields.filter(|field| !field.is_empty()) {
         let equals = field.iter().position(|byte| *byte == b'=')?;
@@ -121,7 +125,7 @@ pub fn source_all(files: &[Vec<u8>], names: &[&str]) -> Vec<[Option<Outcome>; 2]
     children.into_iter().for_each(wait);
     let outcome = |index: usize, shell: &str| {
         let dump = fs::read(directory.path().join(format!("{index}.{shell}"))).ok()?;
-        parse(&dump)
+        parse(&dump, names)
     };
     (0..files.len()).map(|index| [outcome(index, "bash"), outcome(index, "zsh")]).collect()
 }

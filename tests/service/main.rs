@@ -19,6 +19,7 @@ use support::{run, said, wait};
 const RELOAD: &str = "systemctl --user daemon-reload";
 const ENABLE: &str = "systemctl --user enable credd.service";
 const ACTIVE: &str = "systemctl --user is-active credd.service";
+const SINCE: &str = "systemctl --user show --timestamp=us+utc -P ExecMainStartTimestamp credd.service";
 const RESTART: &str = "systemctl --user restart credd.service";
 
 #[test]
@@ -58,7 +59,7 @@ fn installing_twice_does_nothing_even_from_another_terminal() {
     place.options.path_env.push(":/another/dir");
     let out = place.install().unwrap();
     assert!(out.contains("nothing to do"), "{out}");
-    let asked = ["systemctl --user is-enabled credd.service", ACTIVE];
+    let asked = ["systemctl --user is-enabled credd.service", ACTIVE, SINCE];
     assert_eq!(place.commands(), asked);
     assert_eq!(fs::metadata(place.options.path()).unwrap().modified().unwrap(), before);
 
@@ -83,6 +84,27 @@ fn a_service_that_was_stopped_is_started_and_a_changed_one_restarted() {
     assert_eq!(place.commands(), [RELOAD, ENABLE, RESTART, ACTIVE]);
     let unit = fs::read_to_string(place.options.path()).unwrap();
     assert!(unit.contains("\" \"--config\" \"/etc/x y.toml\" run\n"), "{unit}");
+}
+
+#[test]
+fn a_service_whose_program_was_replaced_is_restarted() {
+    let mut place = Place::new(Manager::Systemd);
+    place.install().unwrap();
+    let started = |place: &Place, at: &str| place.manager_says(&format!("case $* in *show*) echo '{at}' ;; esac"));
+
+    started(&place, "Fri 2100-01-01 00:00:00.000001 UTC");
+    assert!(place.install().unwrap().contains("nothing to do"));
+    started(&place, "n/a");
+    assert!(place.install().unwrap().contains("nothing to do"));
+
+    started(&place, "Mon 2001-01-01 00:00:00.721017 UTC");
+    place.options.dry_run = true;
+    assert!(place.install().unwrap().contains(&format!("Would run: {RESTART}")));
+    place.options.dry_run = false;
+    place.forget();
+    let out = place.install().unwrap();
+    assert!(out.contains("is another program by now"), "{out}");
+    assert_eq!(place.commands()[3..], [RELOAD, ENABLE, RESTART, ACTIVE]);
 }
 
 #[test]

@@ -23,8 +23,16 @@ pub struct Daemon<'h> {
 impl<'h> Daemon<'h> {
     /// Starts the daemon and waits until it answers. `program` is `env!("CARGO_BIN_EXE_credd")`.
     pub fn start(program: &'static str, home: &'h Home) -> Self {
+        Self::start_with(program, home, |_| {})
+    }
+
+    /// The same with something else about how it is run.
+    pub fn start_with(program: &'static str, home: &'h Home, change: impl FnOnce(&mut Command)) -> Self {
         let log = File::options().create(true).append(true).open(home.path().join("credd.log")).unwrap();
-        let child = home.command(program).args(["-v", "run"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let mut command = home.command(program);
+        command.args(["-v", "run"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        change(&mut command);
+        let child = command.spawn().unwrap();
         let mut daemon = Self { program, home, child };
         wait::until("the daemon to answer", SOON, || {
             assert!(daemon.child.try_wait().unwrap().is_none(), "the daemon ended: {}", daemon.log());

@@ -50,34 +50,41 @@ pub struct Desktop {
     monitor: Child,
     seen: Arc<Mutex<Seen>>,
     display: String,
+    bus: String,
     dir: TempDir,
 }
 
 impl Desktop {
     /// With a notification server.
     pub fn start() -> Self {
-        Self::start_with(&[])
+        Self::start_with(&[], None)
+    }
+
+    /// With a notification server, on a bus that is there.
+    pub fn start_on(bus: &str) -> Self {
+        Self::start_with(&["--bus", bus], Some(bus))
     }
 
     /// Without one, and none comes up by itself.
     pub fn start_without_server() -> Self {
-        Self::start_with(&["--no-server"])
+        Self::start_with(&["--no-server"], None)
     }
 
-    fn start_with(options: &[&str]) -> Self {
+    fn start_with(options: &[&str], bus: Option<&str>) -> Self {
         let dir = tempfile::Builder::new().prefix("credd-desktop-").tempdir().unwrap();
         let owner = std::process::id().to_string();
         let mut start = rig_program("desktop.sh");
         run(start.arg("start").arg(dir.path()).args(["--owner", &owner]).args(options));
         let number = fs::read_to_string(dir.path().join("display")).unwrap();
         let seen = Arc::new(Mutex::new(Seen::default()));
-        let monitor = watch(dir.path(), &seen);
-        Self { monitor, seen, display: format!(":{}", number.trim()), dir }
+        let bus = bus.map_or_else(|| bus_address(dir.path()), str::to_owned);
+        let monitor = watch(dir.path(), &bus, &seen);
+        Self { monitor, seen, display: format!(":{}", number.trim()), bus, dir }
     }
 
     /// `DBUS_SESSION_BUS_ADDRESS`.
     pub fn bus(&self) -> String {
-        bus_address(self.dir.path())
+        self.bus.clone()
     }
 
     /// `DISPLAY`.
@@ -182,9 +189,9 @@ fn bus_address(dir: &Path) -> String {
 }
 
 /// Starts to listen to the whole bus; returns once nothing can be missed any more.
-fn watch(dir: &Path, seen: &Arc<Mutex<Seen>>) -> Child {
+fn watch(dir: &Path, bus: &str, seen: &Arc<Mutex<Seen>>) -> Child {
     let mut monitor = Command::new("busctl")
-        .arg(format!("--address={}", bus_address(dir)))
+        .arg(format!("--address={bus}"))
         .args(["monitor", "--json=short"])
         .env("CREDD_RIG_DIR", dir) // ends with the desktop, even if we don't
         .stdin(Stdio::null())

@@ -12,10 +12,11 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::bedrock::BedrockStandIn;
-use super::{http, installed, is_running, rig_program, run, wait};
+use super::{http, installed, is_running, rig_dir, rig_program, run, wait};
 
 pub use super::http::free_port;
 
+const PROGRAM: &str = "litellm/bin/litellm";
 pub const MASTER_KEY: &str = "sk-test-0123456789abcdef";
 /// The model of its configuration.
 pub const MODEL: &str = "cheap";
@@ -28,6 +29,8 @@ pub struct Options<'a> {
     /// Where its files go; a directory of its own otherwise.
     pub dir: Option<&'a Path>,
     pub port: Option<u16>,
+    /// Another LiteLLM than the one of `tests/setup`.
+    pub program: Option<&'a Path>,
     pub env: &'a [(&'a str, &'a str)],
     pub args: &'a [&'a str],
 }
@@ -50,7 +53,7 @@ impl LiteLlm {
 
     /// As [`LiteLlm::start`], without the waiting.
     pub fn launch(bedrock: &BedrockStandIn, key: &str, options: &Options) -> Self {
-        let program = installed("litellm/bin/litellm", "litellm");
+        let program = options.program.map_or_else(|| installed(PROGRAM, "litellm"), Path::to_owned);
         let own_dir = options.dir.is_none().then(|| tempfile::Builder::new().prefix("credd-litellm-").tempdir().unwrap());
         let dir = options.dir.or(own_dir.as_ref().map(TempDir::path)).unwrap().to_owned();
         let port = options.port.unwrap_or_else(free_port);
@@ -176,7 +179,13 @@ impl Drop for LiteLlm {
     }
 }
 
-fn config() -> &'static str {
+/// The one of `tests/setup`, if it is there.
+pub fn program() -> Option<PathBuf> {
+    Some(rig_dir().join(PROGRAM)).filter(|path| path.exists())
+}
+
+/// Its configuration file.
+pub fn config() -> &'static str {
     "model_list:
   - model_name: cheap
     litellm_params:

@@ -6,6 +6,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::missing_panics_doc,
+    clippy::print_stderr,
     reason = "in a test, a panic that says what went wrong is the error handling"
 )]
 #![allow(clippy::disallowed_methods, reason = "these wait for and time real programs, not credd's own decisions")]
@@ -27,10 +28,14 @@ pub fn rig_program(name: &str) -> Command {
     Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rig").join(name))
 }
 
+/// Where `tests/setup` puts what isn't a package.
+pub fn rig_dir() -> PathBuf {
+    std::env::var_os("CREDD_RIG").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/.rig"), PathBuf::from)
+}
+
 /// What `tests/setup` installed under the name, or a panic that says how to get it.
 pub fn installed(path: &str, group: &str) -> PathBuf {
-    let rig = std::env::var_os("CREDD_RIG").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/.rig"), PathBuf::from);
-    let path = rig.join(path);
+    let path = rig_dir().join(path);
     assert!(path.exists(), "{} is missing: run tests/setup --only {group}", path.display());
     path
 }

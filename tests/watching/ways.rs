@@ -126,8 +126,8 @@ const WAYS: &[Way] = &[
     way("git stash pop", "line >env; git_ stash; git_ stash pop").needs(&["git"]).after("git_ init .; line >env; git_ add env; git_ commit -m 0"),
     way("git reset --hard", "line >env; git_ commit -am $N; git_ reset --hard HEAD~1; git_ reset --hard 'HEAD@{1}'").needs(&["git"]).after("git_ init .; line >env; git_ add env; git_ commit -m 0"),
     way("git checkout of dotfiles behind a symlink", "cd dot; git_ checkout -b b$N; line >env; git_ commit -am $N; git_ checkout main; git_ checkout b$N").needs(&["git"]).after("mkdir dot; cd dot; git_ init .; line >env; git_ add env; git_ commit -m 0; cd ..; ln -s dot/env env"),
-    way("rsync", "line >$T/new; rsync $T/new env").needs(&["rsync"]),
-    way("rsync --inplace", "line >$T/new; rsync --inplace $T/new env").needs(&["rsync"]),
+    way("rsync", "line >$T/new; rsync -I $T/new env").needs(&["rsync"]),
+    way("rsync --inplace", "line >$T/new; rsync -I --inplace $T/new env").needs(&["rsync"]),
 ];
 
 /// With the file two directories deeper, `a/b/env`.

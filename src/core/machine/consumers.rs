@@ -125,17 +125,17 @@ impl Machine {
                 step.save.insert(Subject::Consumer(name.clone()));
             }
             let fix = format!("restart {name} yourself");
-            refuse_all(consumer, "its configuration says restart = \"none\"".into(), &fix, step);
+            refuse_all(consumer, format!("{name} is configured with restart = \"none\""), &fix, step);
             return;
         }
         step.save.insert(Subject::Consumer(name.clone()));
         if let Some(until) = consumer.limited_until(step.now) {
-            let reason = format!("{name} was restarted {MAX_RESTARTS} times in ten minutes; the next try is at {until:.0}");
+            let reason = format!("{name} was restarted {MAX_RESTARTS} times in ten minutes; it is tried again by itself");
             consumer.postpone(reason.clone(), &targets, Some(until), step.now);
             if consumer.record.alert.as_ref().is_none_or(|alert| alert.reason != Reason::TooManyRestarts) {
                 consumer.alert(Reason::TooManyRestarts, &self.settings.channels, step.now);
             }
-            refuse_all(consumer, reason.clone(), "wait for that", step);
+            refuse_all(consumer, reason.clone(), "see when, with: credd status", step);
             step.tell("apply-postponed", None, Some(name), None, reason);
             return;
         }

@@ -32,7 +32,7 @@ impl Machine {
         }
         let ended = key.life().and_then(|life| life.expires_at).is_some_and(|end| end <= step.now);
         if until.is_some() && ended {
-            return Err(refused("the key has expired: there are no more reminders of it", "credd renew"));
+            return Err(refused("the key has expired: there are no more reminders of it", "put a new key into its env file"));
         }
         self.snooze(&name, until, step).ok_or_else(|| refused("no key is known to be snoozed", "put the key into its env file first"))
     }

@@ -89,9 +89,13 @@ impl<'a> Evaluator<'a> {
 
     /// `NAME=value command` assigns for the command alone.
     fn check_prefix(&mut self, assignments: &'a [Assignment]) {
+        let mut certain = true;
         for assignment in assignments {
-            let value = self.assigned_value(assignment, false);
-            drop(value);
+            // zsh expands the value in the process of the command.
+            self.maybe("it may be assigned in the environment of a command", |evaluator| {
+                let value = evaluator.assigned_value(assignment, false);
+                certain &= matches!(value, Value::Known { .. });
+            });
             let fragile = self.state.get(&assignment.name).readonly || self.state.get(&assignment.name).typed;
             match owner(&assignment.name) {
                 Owner::Reading => {
@@ -107,6 +111,12 @@ impl<'a> Evaluator<'a> {
                 _ => {}
             }
         }
+        if !certain {
+            // Where an expansion fails, bash keeps those before it.
+            for assignment in assignments {
+                self.forget(&assignment.name, "an expansion before a command may fail");
+            }
+        }
     }
 
     pub(super) fn forget_assigned(&mut self, assignments: &'a [Assignment], why: &'static str) {
@@ -117,7 +127,7 @@ impl<'a> Evaluator<'a> {
     }
 
     fn builtin(&mut self, name: &[u8], arguments: &'a [Word], literals: &[Option<Bytes>], assignments: &'a [Assignment]) -> Status {
-        if !matches!(name, b":" | b"true" | b"false" | b"echo" | b"test" | b"[") && !arguments.is_empty() && SPECIAL.contains(&name) {
+        if SPECIAL.contains(&name) {
             self.forget_assigned(assignments, "an assignment before a special builtin");
         }
         match name {
@@ -150,9 +160,9 @@ impl<'a> Evaluator<'a> {
             b"return" => {
                 self.halt = Some(if self.calls > 0 { Halt::Function } else { Halt::File });
             }
-            b"exit" | b"logout" | b"bye" => self.stop_file(),
-            b"break" | b"continue" | b"suspend" => {
-                self.may_stop("bash and zsh differ on leaving a loop");
+            b"exit" => self.stop_file(),
+            b"break" | b"continue" | b"suspend" | b"logout" | b"bye" => {
+                self.may_stop("a command that may end the file or a loop in one of the shells");
             }
             b"kill" | b"fc" | b"r" | b"zle" | b"sched" => {
                 self.may_stop("a command that may run others");
@@ -219,8 +229,11 @@ impl<'a> Evaluator<'a> {
 
     /// Aliases: zsh expands them in files, bash only where it is interactive.
     fn alias(&mut self, arguments: &'a [Word], literals: &[Option<Bytes>]) {
-        let expands = |text: &[u8]| text.windows(2).any(|pair| matches!(pair, b"==" | b"=~" | b":=" | b":~"));
-        if arguments.iter().any(|word| word.literal().is_none() || word.unquoted().any(expands)) {
+        let expands = |word: &Word| {
+            let equals = word.unquoted().flatten().filter(|byte| **byte == b'=').count();
+            equals > 1 || word.unquoted().flatten().any(|byte| *byte == b'~') || word.literal().is_none()
+        };
+        if arguments.iter().any(expands) {
             self.may_stop("zsh expands the arguments of `alias` as those of `export`");
         }
         for argument in literals {

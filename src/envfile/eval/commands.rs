@@ -39,8 +39,14 @@ impl<'a> Evaluator<'a> {
         }
         let mut status = self.pipeline(&item.first);
         for (joint, pipeline) in &item.rest {
-            if self.halted() {
-                return None;
+            if let Some(halt) = self.halt.take() {
+                // zsh looks at what follows before it leaves.
+                self.maybe("bash and zsh differ on `&&` and `||` after `return`", |evaluator| {
+                    evaluator.pipeline(pipeline);
+                });
+                self.halt = Some(halt);
+                status = None;
+                continue;
             }
             status = self.joined(status, *joint, pipeline);
         }
@@ -272,7 +278,11 @@ impl<'a> Evaluator<'a> {
     fn simple(&mut self, simple: &'a Simple) -> Status {
         self.here = simple.at;
         if simple.redirection != Redirection::Risky {
-            self.words(&simple.redirect_words);
+            if !simple.redirect_words.is_empty() {
+                self.maybe("it may be assigned in a redirection", |evaluator| {
+                    evaluator.words(&simple.redirect_words);
+                });
+            }
             return self.unredirected(simple);
         }
         if simple.words.first().and_then(Word::literal).as_deref() == Some(b"exec") {

@@ -35,9 +35,11 @@ impl<'a> Evaluator<'a> {
                 self.word(&assignment.value);
                 self.forget(&assignment.name, "an assignment before `export`");
             }
+            self.may_stop("a declaration that bash and zsh treat differently");
             self.forget_arguments(arguments, "a declaration that bash and zsh treat differently");
             return None;
         }
+        let stops = self.state.stop_count();
         let values = self.declared_values(caller, arguments)?;
         let mut wanted = Wanted { readonly: command == b"readonly", ..Wanted::default() };
         if command == b"export" {
@@ -48,6 +50,10 @@ impl<'a> Evaluator<'a> {
         for (word, value) in arguments.iter().zip(values) {
             if self.halted() {
                 return None;
+            }
+            if self.state.stop_count() > stops {
+                // Where zsh refuses one argument, it may have taken those before it.
+                self.may_stop("zsh may stop in the middle of a declaration");
             }
             if let Some(assignment) = &word.assignment {
                 options = false;
@@ -70,6 +76,12 @@ impl<'a> Evaluator<'a> {
                     status = None;
                 }
             }
+        }
+        if self.state.stop_count() > stops {
+            self.may_stop("zsh may stop in the middle of a declaration");
+        }
+        if wanted.aside {
+            return None;
         }
         if status.is_none() {
             self.forget_arguments(arguments, "the same command has an invalid name");

@@ -110,8 +110,10 @@ pub(super) fn evaluate(program: &Program, source: &[u8], home: &[u8]) -> Finding
 
 impl<'a> Evaluator<'a> {
     fn program(&mut self, program: &'a Program) {
-        for unit in &program.units {
+        let ends = program.units.iter().skip(1).map(|unit| unit.at).chain([self.source.len()]);
+        for (unit, end) in program.units.iter().zip(ends) {
             self.here = unit.at;
+            self.check_aliases(unit.at..end);
             if let Some(why) = unit.notes.differs {
                 self.poison(why);
             }
@@ -130,6 +132,18 @@ impl<'a> Evaluator<'a> {
             for name in &unit.notes.mentions {
                 self.forget(name, "it may be assigned in a here-document");
             }
+        }
+    }
+
+    /// An alias may stand for anything, even for half a command, and zsh expands it before it reads on.
+    fn check_aliases(&mut self, unit: std::ops::Range<usize>) {
+        if self.aliases.is_empty() {
+            return;
+        }
+        let text = self.source.get(unit).unwrap_or_default();
+        let ends_word = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b';' | b'&' | b'|' | b'(' | b')' | b'<' | b'>' | b'`');
+        if text.split(ends_word).any(|word| self.aliases.contains(word)) {
+            self.poison("a command that may be an alias");
         }
     }
 

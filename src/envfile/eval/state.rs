@@ -195,6 +195,11 @@ impl State {
         self.stops.push(reason);
     }
 
+    /// How many times a shell may have stopped so far.
+    pub(super) fn stop_count(&self) -> usize {
+        self.stops.len()
+    }
+
     /// Forgets a variable's value, and whether it is exported.
     pub(super) fn forget(&mut self, name: &[u8], reason: Reason) {
         let mut variable = self.get(name);

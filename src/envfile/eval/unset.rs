@@ -15,7 +15,7 @@ impl Evaluator<'_> {
                 return None;
             };
             match &name[..] {
-                b"-f" if index == 0 => return Some(true),
+                b"-f" if index == 0 => return None, // a function; where there is none, the shells differ
                 b"-v" if index == 0 => {}
                 _ if name.starts_with(b"-") => {
                     self.may_stop("an option of `unset` that bash and zsh read differently");

@@ -1,7 +1,7 @@
 //! The values of words.
 
-use super::super::names::{Owner, is_number, is_text, owner};
-use super::super::syntax::{Arithmetic, Assignment, Bytes, Form, Opaque, Piece, Target, Word};
+use super::super::names::{Owner, owner, takes_number, takes_text};
+use super::super::syntax::{Arithmetic, Assignment, Bytes, Form, Opaque, Piece, RUN_TIME, SUBSTITUTION, Target, Word};
 use super::Evaluator;
 use super::state::{Literal, Value};
 use std::collections::BTreeSet;
@@ -69,10 +69,7 @@ impl<'a> Evaluator<'a> {
     pub(super) fn arithmetic(&mut self, arithmetic: &Arithmetic) {
         self.may_stop("zsh stops at an error in arithmetic");
         // The text of a variable is itself an expression, so that anything but a number may assign.
-        let evaluates = arithmetic.names.iter().any(|name| match self.state.get(name).value {
-            Value::Known { bytes, .. } => !bytes.iter().all(u8::is_ascii_digit),
-            Value::Untouched | Value::Unset | Value::Unknown(_) => false,
-        });
+        let evaluates = arithmetic.names.iter().any(|name| !is_number(&self.state.get(name).value));
         if arithmetic.wild || evaluates {
             self.forget_all("arithmetic that may assign any variable");
         } else if arithmetic.assigns {
@@ -87,10 +84,8 @@ impl<'a> Evaluator<'a> {
 
     /// A word whose value one of the shells evaluates as arithmetic.
     pub(super) fn number(&mut self, word: &'a Word) {
-        let harmless = match self.word(word) {
-            Value::Known { bytes, .. } => bytes.iter().all(|byte| byte.is_ascii_digit() || b" -+".contains(byte)),
-            _ => true,
-        };
+        let value = self.word(word);
+        let harmless = is_number(&value);
         self.may_stop("zsh stops at an error in arithmetic");
         if !harmless {
             self.forget_all("arithmetic that may assign any variable");
@@ -329,5 +324,14 @@ fn equals_risk(value: &Word) -> bool {
 /// Whether assigning `value` to a variable of the shell's is fine in both: text, or a number where one is needed.
 fn cannot_fail(name: &[u8], value: &Value) -> bool {
     let digits = |bytes: &[u8]| !bytes.is_empty() && bytes.len() < 10 && bytes.iter().all(u8::is_ascii_digit);
-    is_text(name) || is_number(name) && matches!(value, Value::Known { bytes, .. } if digits(bytes))
+    takes_text(name) || takes_number(name) && matches!(value, Value::Known { bytes, .. } if digits(bytes))
+}
+
+/// Whether a value is no expression that assigns. What comes from outside the file is taken not to be one.
+fn is_number(value: &Value) -> bool {
+    match value {
+        Value::Known { bytes, .. } => bytes.iter().all(|byte| byte.is_ascii_digit() || b" -+.".contains(byte)),
+        Value::Untouched | Value::Unset => true,
+        Value::Unknown(reason) => reason.why == SUBSTITUTION || reason.why == RUN_TIME,
+    }
 }

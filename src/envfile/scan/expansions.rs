@@ -1,6 +1,6 @@
 //! What starts with `$`, and backticks.
 
-use super::super::syntax::{Form, Opaque, Piece, Word, is_name, is_name_byte, names_in};
+use super::super::syntax::{Form, Opaque, Piece, RUN_TIME, SUBSTITUTION, Word, is_name, is_name_byte, names_in};
 use super::tests_and_arithmetic::{Expression, arithmetic};
 use super::words::{push, push_opaque};
 use super::{Scan, Scanner, is_meta};
@@ -9,7 +9,7 @@ use super::{Scan, Scanner, is_meta};
 const BACKTICK_DEPTH: usize = 15;
 
 /// How far a subscript is looked at that only zsh sees.
-const MAX_SUBSCRIPT: usize = 1000;
+const MAX_SUBSCRIPT: usize = 200;
 
 /// Where a word stands that belongs to `${name:-word}`.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -45,8 +45,12 @@ impl Scanner<'_> {
             }
             Some(byte) if byte.is_ascii_digit() || b"@*#?-$!".contains(&byte) => {
                 self.at += 2;
-                let odd = byte == b'#' && self.peek().is_some_and(|next| is_name_byte(next) || next == b'{');
-                push_opaque(word, "a parameter that is only known at run time", odd);
+                // zsh goes on: `$#name` is a length, and a subscript may follow.
+                let length = |next: u8| is_name_byte(next) || b"$#*@?!-{+=~^".contains(&next);
+                if self.peek().is_some_and(|next| next == b'[' || byte == b'#' && length(next)) {
+                    self.differs("a parameter that bash and zsh read differently");
+                }
+                push_opaque(word, RUN_TIME, false);
                 Ok(())
             }
             next => {
@@ -61,6 +65,9 @@ impl Scanner<'_> {
                 if literal {
                     push(word, b"$", quoted);
                 } else {
+                    if matches!(self.ahead(1), Some(b'$' | b'{' | b'(' | b'`')) {
+                        self.differs("a dollar sign that bash and zsh read differently");
+                    }
                     push_opaque(word, "a dollar sign that bash and zsh read differently", true);
                 }
                 Ok(())
@@ -77,12 +84,13 @@ impl Scanner<'_> {
         let modifier = |next: Option<u8>| next.is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'&');
         match self.peek() {
             Some(b'[') => {
-                let near = &self.rest()[..self.rest().len().min(MAX_SUBSCRIPT)];
-                let line = near.split(|byte| *byte == b'\n').next().unwrap_or_default();
-                let mentions = names_in(line);
-                if line.len() == MAX_SUBSCRIPT {
+                let near = &self.rest()[1..self.rest().len().min(MAX_SUBSCRIPT)];
+                let end = near.iter().position(|byte| matches!(byte, b'[' | b']' | b'\n'));
+                let subscript = end.filter(|end| near[*end] == b']').map(|end| names_in(&near[..end]));
+                if subscript.is_none() {
                     self.differs("zsh reads a bracket after a variable as a subscript");
                 }
+                let mentions = subscript.unwrap_or_default();
                 let why = "zsh reads a bracket after a variable as a subscript";
                 word.pieces.push(Piece::Opaque(Opaque { why, mentions, may_stop: true }));
             }
@@ -108,8 +116,10 @@ impl Scanner<'_> {
             return Ok(());
         }
         self.at += 2;
+        let start = self.at;
         self.commands_inside()?;
-        push_opaque(word, "a command substitution", false);
+        let inside = &self.source[start..self.at];
+        push_substitution(word, inside);
         Ok(())
     }
 
@@ -170,7 +180,7 @@ impl Scanner<'_> {
         }
         self.at += 1;
         self.check_backticks(&inside)?;
-        push_opaque(word, "a command substitution", false);
+        push_substitution(word, &inside);
         Ok(())
     }
 
@@ -290,4 +300,11 @@ impl Scanner<'_> {
         self.at += 2;
         Ok(())
     }
+}
+
+/// Adds a command substitution. `$(<file)` isn't run in a subshell, so that the file's name may assign.
+fn push_substitution(word: &mut Word, inside: &[u8]) {
+    let reads_file = inside.trim_ascii_start().first() == Some(&b'<');
+    let mentions = if reads_file { names_in(inside) } else { Vec::new() };
+    word.pieces.push(Piece::Opaque(Opaque { why: SUBSTITUTION, mentions, may_stop: reads_file }));
 }

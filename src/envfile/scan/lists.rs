@@ -40,7 +40,11 @@ impl Scanner<'_> {
     /// zsh takes `&` right after an assignment for a syntax error.
     fn check_background(&mut self, item: &AndOr) {
         let pipelines = std::iter::once(&item.first).chain(item.rest.iter().map(|(_, pipeline)| pipeline));
-        let assigns = |command: &Command| matches!(command, Command::Simple(simple) if simple.words.is_empty());
+        let assigns = |command: &Command| match command {
+            Command::Simple(simple) => simple.words.is_empty(),
+            Command::Perhaps(_) => true, // `time`
+            _ => false,
+        };
         if pipelines.flat_map(|pipeline| &pipeline.commands).any(assigns) {
             self.may_stop("zsh takes `&` after an assignment for a syntax error");
         }
@@ -139,6 +143,10 @@ impl Scanner<'_> {
             } else if self.keyword("time") {
                 self.at += 4;
                 timed = true;
+                self.skip_blanks();
+                if self.peek() == Some(b'-') {
+                    return self.unsupported("`time` with options, which zsh doesn't have");
+                }
             } else {
                 break;
             }

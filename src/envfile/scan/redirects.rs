@@ -72,6 +72,10 @@ impl Scanner<'_> {
         }
         self.skip_blanks();
         let word = self.needed_word()?;
+        let number = |text: &[u8]| text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'-');
+        if word.bare().is_some_and(number) && matches!(self.peek(), Some(b'<' | b'>')) {
+            return self.unsupported("a number between redirections, which bash and zsh read differently");
+        }
         let safe = word.literal().as_deref() == Some(b"/dev/null");
         Ok((if safe { Redirection::Safe } else { Redirection::Risky }, Some(word)))
     }

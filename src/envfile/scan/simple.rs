@@ -1,6 +1,6 @@
 //! Simple commands: assignments, a name, arguments and redirections in any order.
 
-use super::super::syntax::{Command, Redirection, Simple, Target, Word};
+use super::super::syntax::{Command, Redirection, Simple, Target, Word, is_name_byte};
 use super::{Scan, Scanner};
 
 /// Words that a shell takes for keywords where a command may start.
@@ -104,6 +104,9 @@ impl Scanner<'_> {
         if first && word.unquoted().any(|text| text.contains(&b'{') || text.contains(&b'}')) {
             self.differs("zsh takes a brace for the start or end of a group");
         }
+        if first && assigns_in_zsh(word) {
+            self.differs("zsh takes letters beyond ASCII for part of a variable's name");
+        }
         Ok(())
     }
 
@@ -115,4 +118,15 @@ impl Scanner<'_> {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether zsh takes a word for an assignment that bash takes for a command: `é=1`. A byte-order mark isn't a letter.
+fn assigns_in_zsh(word: &Word) -> bool {
+    let text = word.unquoted().next().unwrap_or_default();
+    let name = match text.iter().position(|byte| matches!(byte, b'=' | b'+' | b'[')) {
+        Some(end) => &text[..end],
+        None => return false,
+    };
+    let letters = name.iter().all(|byte| is_name_byte(*byte) || !byte.is_ascii());
+    letters && !name.is_ascii() && !name.starts_with(b"\xef\xbb\xbf")
 }

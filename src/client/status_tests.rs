@@ -1,0 +1,154 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+fn key(fields: &Value) -> Value {
+    let mut key = json!({
+        "name": "bedrock", "variable": "AWS_BEARER_TOKEN_BEDROCK", "env_file": "/home/u/.backlog-toolkit-env",
+        "kind": "bedrock-long-term", "state": "ok", "detail": null, "fingerprint": null,
+        "issued_at": null, "issued_source": null, "expires_at": null, "age_days": null, "days_left": null,
+        "next_alert_at": null, "snoozed_until": null, "alerts_sent": [], "probe": null
+    });
+    for (name, value) in fields.as_object().unwrap() {
+        key[name] = value.clone();
+    }
+    key
+}
+
+fn due() -> Value {
+    key(&json!({
+        "state": "due", "issued_at": "2026-10-27T15:00:00Z", "issued_source": "file", "expires_at": "2026-11-26T15:00:00Z",
+        "age_days": 26.0, "days_left": 4.0, "next_alert_at": "2026-11-23T10:00:00Z",
+        "alerts_sent": [{"at": "2026-11-21T15:00:00Z", "reason": "day-25", "delivered": true}]
+    }))
+}
+
+fn fine() -> Value {
+    key(&json!({
+        "name": "openai", "variable": "OPENAI_API_KEY", "env_file": "/etc/keys", "issued_at": "2026-11-12T15:00:00Z",
+        "issued_source": "declared", "expires_at": "2027-02-10T15:00:00Z", "age_days": 10.0, "days_left": 80.0,
+        "next_alert_at": "2027-02-05T15:00:00Z"
+    }))
+}
+
+fn litellm(state: &str, fields: &Value) -> Value {
+    let mut consumer = json!({
+        "name": "litellm", "state": state, "pid": 4711, "restart": "process", "key_fingerprints": {}, "last_apply": null
+    });
+    for (name, value) in fields.as_object().unwrap() {
+        consumer[name] = value.clone();
+    }
+    consumer
+}
+
+fn page(keys: &[Value], consumers: &[Value], problems: &Value, width: usize) -> String {
+    let document = json!({
+        "schema": 1, "live": true, "daemon": null, "keys": keys, "consumers": consumers, "problems": problems
+    });
+    let status: Status = serde_json::from_value(document).unwrap();
+    let paths = Paths { home: "/home/u".into(), config: "/c".into(), config_named: false, state_dir: "/s".into(), socket: "/k".into() };
+    let terminal = Terminal { colour: false, unicode: false, width };
+    let now = "2026-11-22T15:00:00[UTC]".parse().unwrap();
+    let text = full(&status, None, &paths, terminal, &now);
+    for line in text.lines() {
+        assert!(line.is_ascii() && !line.ends_with(' '), "{line:?}");
+    }
+    format!("\n{text}")
+}
+
+fn open_to_others() -> Value {
+    json!([{
+        "code": "env-file-mode", "severity": "warning",
+        "message": "~/.backlog-toolkit-env can be read by others (mode 0644)", "fix": "chmod 600 ~/.backlog-toolkit-env"
+    }])
+}
+
+#[test]
+fn the_worst_comes_first() {
+    let text = page(&[fine(), due()], &[litellm("current", &json!({}))], &open_to_others(), 80);
+    assert_eq!(
+        text,
+        "
+bedrock     due       ==========================----  4 days left
+            AWS_BEARER_TOKEN_BEDROCK in ~/.backlog-toolkit-env
+            expires Thu 26 Nov 15:00, next reminder tomorrow 10:00
+            issued 27 October or earlier (the file's date)
+            > put a new key into ~/.backlog-toolkit-env: credd does the rest
+
+openai      ok        ===-------------------------|-  80 days left
+            OPENAI_API_KEY in /etc/keys
+            expires 10 February 2027, first alert 5 February 2027
+            issued 12 November (as you said)
+
+litellm     current   process 4711
+
+warning     ~/.backlog-toolkit-env can be read by others (mode 0644)
+            (env-file-mode)
+            > chmod 600 ~/.backlog-toolkit-env
+"
+    );
+}
+
+#[test]
+fn forty_columns_are_enough() {
+    let text = page(&[due()], &[litellm("current", &json!({}))], &open_to_others(), 40);
+    assert!(text.lines().all(|line| line.len() <= 40), "{text}");
+    assert_eq!(
+        text,
+        "
+bedrock     due       4 days left
+  AWS_BEARER_TOKEN_BEDROCK in
+  ~/.backlog-toolkit-env
+  expires Thu 26 Nov 15:00
+  next reminder tomorrow 10:00
+  issued 27 October or earlier (the
+  file's date)
+  > put a new key into
+    ~/.backlog-toolkit-env: credd does
+    the rest
+
+litellm     current   process 4711
+
+warning
+  ~/.backlog-toolkit-env can be read by
+  others (mode 0644) (env-file-mode)
+  > chmod 600 ~/.backlog-toolkit-env
+"
+    );
+}
+
+#[test]
+fn what_can_t_be_told_says_why() {
+    let missing = key(&json!({"state": "missing", "detail": "nothing in the file sets it"}));
+    let expired = key(&json!({
+        "name": "a-name-of-some-length", "state": "expired", "issued_at": "2026-10-22T15:00:00Z", "issued_source": "observed",
+        "expires_at": "2026-11-21T15:00:00Z", "age_days": 31.0, "days_left": -1.0
+    }));
+    let apply = json!({"at": "2026-11-22T14:50:00Z", "outcome": "rolled-back", "seconds": 9.0, "detail": "it ended at once"});
+    let stale = litellm("stale", &json!({"last_apply": apply}));
+    assert_eq!(
+        page(&[missing, expired], &[litellm("absent", &json!({"name": "other"})), stale], &json!([]), 80),
+        "
+a-name-of-some-length  expired   24 hours ago
+                       AWS_BEARER_TOKEN_BEDROCK in ~/.backlog-toolkit-env
+                       expired yesterday 15:00
+                       issued 22 October (seen to arrive)
+                       > put a new key into ~/.backlog-toolkit-env: credd does
+                         the rest
+
+bedrock                missing
+                       AWS_BEARER_TOKEN_BEDROCK in ~/.backlog-toolkit-env
+                       nothing in the file sets it
+
+litellm                stale     process 4711
+                       put back to its old key 10 min ago: it ended at once
+other                  absent    no such process runs
+"
+    );
+}
+
+#[test]
+fn one_line_for_a_bar() {
+    let document = json!({"schema": 1, "live": true, "daemon": null, "keys": [fine(), due()], "consumers": [], "problems": []});
+    assert_eq!(short(&serde_json::from_value(document).unwrap()), "bedrock 4d\n");
+}

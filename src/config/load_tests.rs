@@ -1,0 +1,80 @@
+use super::*;
+
+fn surroundings() -> Surroundings {
+    Surroundings { home: "/home/u".into() }
+}
+
+fn parse(text: &str) -> Result<Config> {
+    Config::parse(Path::new("/c.toml"), text, &surroundings())
+}
+
+fn complaint(text: &str) -> String {
+    parse(text).unwrap_err().to_string()
+}
+
+#[test]
+fn without_a_file_the_bedrock_key_and_litellm_are_looked_after() {
+    let config = Config::defaults(&surroundings());
+    assert_eq!(config, parse("").unwrap());
+    assert_eq!(config.keys.len(), 1);
+    assert_eq!(config.keys[0].env_file, Path::new("/home/u/.backlog-toolkit-env"));
+    assert_eq!(config.keys[0].lifetime, Some(SignedDuration::from_hours(720)));
+    assert_eq!(config.consumers[0].matches, ["litellm", "--config"]);
+    assert_eq!(config.alerts.days, [25]);
+}
+
+#[test]
+fn keys_and_consumers_replace_the_defaults_each_on_its_own() {
+    let config = parse(
+        "[[keys]]\nname = \"a\"\nenv_file = \"~/a.env\"\nlifetime = \"never\"\n[[keys]]\nname = \"b\"\nvariable = \"B\"\nprobe = \"off\"",
+    )
+    .unwrap();
+    assert_eq!(config.keys.len(), 2);
+    assert_eq!(config.keys[0].env_file, Path::new("/home/u/a.env"));
+    assert_eq!(config.keys[0].lifetime, None);
+    assert_eq!(config.keys[1].probe, None);
+    assert_eq!(config.consumers[0].name.as_str(), "litellm");
+    assert!(parse("consumers = []").unwrap().consumers.is_empty());
+}
+
+#[test]
+fn errors_have_file_line_and_caret() {
+    assert_eq!(
+        complaint("[alerts]\ndays = [25]\nremid = \"x\"\n"),
+        "/c.toml:3:1: unknown field `remid`, expected one of `days`, `remind`, `desktop`, `command`\n  |\n3 | remid = \"x\"\n  | ^^^^^"
+    );
+    assert_eq!(
+        complaint("[alerts]\nremind = \"never\""),
+        "/c.toml:2:10: \"never\" is not a cron expression; a cron expression here is \"second minute hour day month weekday\"\n  |\n2 | remind = \"never\"\n  |          ^^^^^^^"
+    );
+    assert!(complaint("[[keys]]\nname = \"a\"\n[[keys]]\nname = \"a\"").contains("/c.toml:4:8: a second key is named \"a\""));
+    assert!(complaint("[[keys]]\n[[keys]]").contains("a second key is named \"bedrock\""));
+    assert!(complaint("[[consumers]]\nkeys = [\"x\"]").contains("/c.toml:2:9: no key is named \"x\"; there is bedrock"));
+    assert!(complaint("[[consumers]]\nrestart = \"command\"").contains("/c.toml:2:11: restart = \"command\" needs command"));
+    assert!(complaint("[[keys]]\nkind = \"short-term\"").contains("needs aws_profile"));
+    assert!(complaint("[[keys]]\nlifetime = \"30\"").contains("is not a length of time"));
+    assert!(complaint("[[keys]]\nenv_file = \"x.env\"").contains("is not an absolute path"));
+    assert!(complaint("[[keys]]\nendpoint = \"http://example.com\"").contains("http is for loopback alone"));
+    assert!(complaint("[alerts]\ndays = [25, 31]").contains("/c.toml:2:13: a day of a 30-day key's life"));
+    assert!(complaint("= 3").contains("/c.toml:1:"));
+}
+
+#[test]
+fn lengths_of_time() {
+    assert_eq!(parse_duration("30d").unwrap(), SignedDuration::from_hours(720));
+    assert_eq!(parse_duration("1d 12h").unwrap(), SignedDuration::from_hours(36));
+    assert_eq!(parse_duration("90s").unwrap(), SignedDuration::from_secs(90));
+    for wrong in ["", "30", "d", "-3d", "0s", "2 fortnights", "1 month"] {
+        assert!(parse_duration(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn endpoints() {
+    for fine in ["http://127.0.0.1:4000", "http://localhost", "http://[::1]:80", "https://bedrock.example/x"] {
+        assert!(parse(&format!("[[keys]]\nendpoint = {fine:?}")).is_ok(), "{fine}");
+    }
+    for wrong in ["ftp://x", "127.0.0.1", "https://", "http://127.0.0.1.evil.example", "http://localhost@evil.example"] {
+        assert!(parse(&format!("[[keys]]\nendpoint = {wrong:?}")).is_err(), "{wrong}");
+    }
+}
