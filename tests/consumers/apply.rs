@@ -152,12 +152,30 @@ fn two_workers_never_share_a_consumer() {
     let lock = fs::File::create(path).unwrap();
     lock.lock().unwrap();
     assert!(credd::consumers::is_at_work(&rig.path("state"), &rig.config.name).unwrap());
-    let (phases, report) = rig.apply();
-    assert_eq!((report.outcome, phases.len()), (Outcome::Superseded, 0));
-    drop(lock);
-    assert_eq!(rig.apply().1.outcome, Outcome::Applied);
+    let before = rig.inspect();
+    // It waits for its turn, and touches nothing until then.
+    let (phases, report) = std::thread::scope(|scope| {
+        let second = scope.spawn(|| rig.apply());
+        until("the second worker to wait", || waits_for_a_lock(std::process::id()));
+        assert!(!second.is_finished());
+        assert_eq!(rig.inspect(), before);
+        drop(lock);
+        second.join().unwrap()
+    });
+    assert_eq!(report.outcome, Outcome::Applied);
+    assert_eq!(phases.first().map(String::as_str), Some("waiting for another worker"));
     // The consumer doesn't hold it.
     assert!(!credd::consumers::is_at_work(&rig.path("state"), &rig.config.name).unwrap());
+}
+
+/// Whether some child of the process waits for a `flock` that another has.
+fn waits_for_a_lock(parent: u32) -> bool {
+    let locks = fs::read_to_string("/proc/locks").unwrap();
+    locks.lines().filter(|line| line.contains("-> FLOCK")).any(|line| {
+        let pid = line.split_whitespace().nth(5).unwrap_or_default();
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)) == Some(parent.to_string().as_str())
+    })
 }
 
 #[test]
