@@ -16,6 +16,9 @@ use crate::worker::job::{Answer, ApplyOrder, ConsumerQuery, FileQuery, Job};
 /// A look takes milliseconds; one that takes this long hangs on a dead network file system.
 const LOOK_LIMIT: Duration = Duration::from_secs(30);
 
+/// What a worker that restarts a consumer is given beyond the consumer's own time limits.
+const APPLY_LIMIT: Duration = Duration::from_mins(10);
+
 /// Starts workers and turns their answers into events.
 pub struct Workers {
     events: UnboundedSender<Event>,
@@ -83,28 +86,30 @@ impl Workers {
     /// end: it may have stopped a process that it is about to start again.
     pub fn apply(&self, order: ApplyOrder) {
         let name = order.consumer.name.clone();
-        self.follow(name, Job::Apply(Box::new(order)));
+        // There and back again, for several processes; past that the world is looked at instead.
+        let patience = APPLY_LIMIT + 4 * (order.consumer.stop_timeout + order.consumer.ready_timeout);
+        self.follow(name, Job::Apply(Box::new(order)), patience);
     }
 
     /// Waits for the worker of an earlier daemon; ends in [`Event::Applied`].
     pub fn await_apply(&self, name: ConsumerName) {
         let job = Job::AwaitApply { state_dir: self.state_dir.clone(), consumer: name.clone() };
-        self.follow(name, job);
+        self.follow(name, job, 2 * APPLY_LIMIT);
     }
 
-    fn follow(&self, name: ConsumerName, job: Job) {
+    fn follow(&self, name: ConsumerName, job: Job, patience: Duration) {
         let events = self.events.clone();
         tokio::spawn(async move {
             let mut end: Option<ApplyReport> = None;
-            let outcome = each_answer(&job, false, |answer| match answer {
+            let work = each_answer(&job, false, |answer| match answer {
                 Answer::Progress { phase } => {
                     let _ = events.send(Event::ApplyProgress(name.clone(), phase));
                 }
                 Answer::Applied(report) => end = Some(report),
                 Answer::File(_) | Answer::Consumer { .. } => {}
-            })
-            .await;
-            if let Err(error) = outcome {
+            });
+            let outcome = tokio::time::timeout(patience, work).await;
+            if let Err(error) = outcome.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
                 tracing::warn!(consumer = %name, %error, "the worker ended early");
             }
             let _ = events.send(Event::Applied(name, end));
