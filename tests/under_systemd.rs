@@ -262,11 +262,19 @@ impl User {
         let old = proxy.listener().unwrap();
         self.set_key(KEYS[2]);
         self.until("LiteLLM to be starting", SOON, |status| status["consumers"][0]["state"] == "applying" && !support::is_running(old));
+        // It may be ready before systemd has the next daemon running: held until that is seen.
+        let new = wait::until("the new LiteLLM", SOON, || {
+            let found = Command::new("pgrep").args(["-o", "-f", "/litellm --config"]).output().unwrap();
+            String::from_utf8(found.stdout).unwrap().trim().parse::<u32>().ok()
+        });
+        let signal = |signal: &str| run(Command::new("kill").args([signal, &new.to_string()]));
+        signal("-STOP");
         self.kill_daemon();
         let status = self.until("another daemon that waits", SOON, |status| {
             status["daemon"]["pid"] != before["daemon"]["pid"] && status["consumers"][0]["state"] == "applying"
         });
         assert_eq!(proxy.listener(), None, "LiteLLM was faster than this test: {status:#}");
+        signal("-CONT");
         let status = self.until("LiteLLM to have the third key", READY_TIMEOUT, |status| status["consumers"][0]["state"] == "current");
         assert_eq!(status["consumers"][0]["pid"], proxy.listener().unwrap());
         assert_eq!(status["consumers"][0]["key_fingerprints"]["bedrock"], status["keys"][0]["fingerprint"]);

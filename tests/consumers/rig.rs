@@ -182,7 +182,9 @@ impl Rig {
 
 impl Drop for Rig {
     fn drop(&mut self) {
-        for process in find(&self.config.matches).unwrap_or_default() {
+        // By the path of its own configuration, whatever `config` was made to match: nobody else's.
+        let own = ["litellm", "--config", self.path("config.yaml").to_str().unwrap()].map(str::to_owned);
+        for process in find(&own).unwrap_or_default() {
             for below in descendants(&process) {
                 let _ = below.signal(rustix::process::Signal::KILL);
             }
