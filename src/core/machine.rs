@@ -15,7 +15,7 @@ use super::alarm::PopupRecord;
 use super::consumer::{Consumer, Phase, Targets, Why};
 use super::event::{Calendar, Effect, Event, HistoryEntry, Reply, Settings, Ticket, Topic};
 use super::file::FileTrack;
-use super::key::{Key, KeyState};
+use super::key::Key;
 use super::record::{Issued, Ledger, Record};
 use super::{ConsumerName, Fingerprint, KeyName};
 
@@ -341,11 +341,6 @@ impl Machine {
             effects.insert(0, Effect::Save(records));
         }
         effects
-    }
-
-    /// Whether a key is due or worse: for the exit code of `credd check`.
-    pub fn key_state(&self, key: &Key, now: Timestamp) -> KeyState {
-        key.state(&self.settings.days, now)
     }
 
     /// The whole state, for writing it anew.

@@ -9,6 +9,7 @@ mod requests;
 mod run;
 mod schedule;
 mod server;
+mod service_manager;
 mod timer;
 mod workers;
 

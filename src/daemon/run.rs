@@ -19,6 +19,7 @@ use super::pids::ProcessWatch;
 use super::reload::{Settling, add_remind_job, remind_calendar};
 use super::schedule::Schedule;
 use super::server::{self, Answer, Call};
+use super::service_manager::{self, Watchdog};
 use super::timer::{Wake, WallTimer};
 use super::workers::Workers;
 use crate::clock;
@@ -114,7 +115,7 @@ pub(super) struct Daemon {
     pub(super) waiters: HashMap<Ticket, Waiter>,
     pub(super) last_ticket: u64,
     pub(super) started_at: Timestamp,
-    pub(super) watchdog: Option<(SignedDuration, Timestamp)>,
+    pub(super) watchdog: Option<Watchdog>,
     pub(super) from_service: bool,
     socket_id: Option<(u64, u64)>,
     _lock: Lock,
@@ -165,7 +166,7 @@ impl Daemon {
             waiters: HashMap::new(),
             last_ticket: 0,
             started_at: now,
-            watchdog: watchdog_interval().map(|interval| (interval, now)),
+            watchdog: Watchdog::wanted(now),
             from_service,
             socket_id,
             config_error: None,
@@ -189,7 +190,7 @@ impl Daemon {
             self.tell("state-recovered", format!("{}{kept}", damage.message));
         }
         self.step(Event::Start);
-        notify_service_manager("READY=1");
+        service_manager::ready();
         loop {
             self.arm()?;
             let happened = tokio::select! {
@@ -205,7 +206,7 @@ impl Daemon {
             };
             self.handle(happened).await?;
         }
-        notify_service_manager("STOPPING=1");
+        service_manager::stopping();
         tracing::info!("ended");
         // A socket that nobody listens on would have to be told from a live one. One that was put in place
         // of ours is another daemon's.
@@ -223,13 +224,13 @@ impl Daemon {
                 if wake == Wake::ClockSet {
                     tracing::info!("the clock was set");
                     self.schedule.recompute(now).await?;
+                    if self.config_settling.is_some() {
+                        self.config_stirred(now);
+                    }
                 }
                 self.schedule.run_due(now).await?;
-                if let Some((interval, next)) = &mut self.watchdog
-                    && now >= *next
-                {
-                    notify_service_manager("WATCHDOG=1");
-                    *next = now + *interval;
+                if let Some(watchdog) = &mut self.watchdog {
+                    watchdog.feed(now, wake == Wake::ClockSet);
                 }
                 if self.unsaved_since.is_some() {
                     self.save(&[]);
@@ -283,7 +284,7 @@ impl Daemon {
     /// The next time something is to be done without anything happening.
     fn arm(&mut self) -> io::Result<()> {
         let retry = self.unsaved_since.as_ref().map(|(since, _)| *since + SAVE_RETRY);
-        let watchdog = self.watchdog.map(|(_, next)| next);
+        let watchdog = self.watchdog.as_ref().map(Watchdog::next);
         let reload = self.config_settling.as_ref().map(|settling| settling.until);
         let next = [self.machine.next_deadline(), self.schedule.next(), retry, watchdog, reload].into_iter().flatten().min();
         self.timer.arm(next)
@@ -314,34 +315,6 @@ async fn received(signal: &mut Signal) {
 /// The socket's directory: ours alone where it is credd's own, untouched where the user named one.
 fn make_socket_dir(dir: &Path) -> io::Result<()> {
     if dir.file_name().is_some_and(|name| name == "credd") || !dir.exists() { private_dir(dir) } else { Ok(()) }
-}
-
-/// How often systemd wants to hear from us: half of what it allows. The unit allows so much that an
-/// idle daemon hardly wakes for it.
-fn watchdog_interval() -> Option<SignedDuration> {
-    #[cfg(target_os = "linux")]
-    {
-        let allowed = sd_notify::watchdog_enabled()?;
-        SignedDuration::try_from(allowed / 2).ok()
-    }
-    #[cfg(not(target_os = "linux"))]
-    None
-}
-
-/// Tells systemd, where it listens, how we are.
-fn notify_service_manager(state: &'static str) {
-    #[cfg(target_os = "linux")]
-    {
-        let state = match state {
-            "READY=1" => sd_notify::NotifyState::Ready,
-            "STOPPING=1" => sd_notify::NotifyState::Stopping,
-            _ => sd_notify::NotifyState::Watchdog,
-        };
-        // Without a service manager there is nobody to tell.
-        let _ = sd_notify::notify(&[state]);
-    }
-    #[cfg(not(target_os = "linux"))]
-    let _ = state;
 }
 
 /// Whether this process is the service itself, rather than something started by hand inside some

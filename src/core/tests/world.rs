@@ -467,7 +467,7 @@ impl World {
     }
 
     pub fn key_state(&self, name: &str) -> KeyState {
-        self.machine.key_state(self.key(name), self.now())
+        self.key(name).state(&self.machine.settings().days, self.now())
     }
 
     pub fn state(&self, name: &str) -> ConsumerState {
