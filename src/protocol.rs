@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use crate::core::consumer::ConsumerState;
 use crate::core::{Fingerprint, KeyKind, Outcome};
 
 /// `GET /v1/status`, `credd status --json`.
@@ -131,7 +132,7 @@ pub struct ConsumerStatus {
     /// As configured.
     pub name: String,
     /// Its state.
-    pub state: ConsumerStanding,
+    pub state: ConsumerState,
     /// Its (oldest) process.
     pub pid: Option<i32>,
     /// How it is restarted: as configured, or for `auto` what its process really is.
@@ -146,24 +147,6 @@ pub struct ConsumerStatus {
     /// When it is tried again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<Timestamp>,
-}
-
-/// State of a consumer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ConsumerStanding {
-    /// It has the file's key.
-    Current,
-    /// It has another.
-    Stale,
-    /// It is being restarted.
-    Applying,
-    /// It waits for a try.
-    Pending,
-    /// It doesn't serve.
-    Failed,
-    /// It doesn't run.
-    Absent,
 }
 
 /// An apply that ended.

@@ -10,9 +10,7 @@ use crate::core::consumer::{Consumer, ConsumerState, Phase};
 use crate::core::key::{Found, Key, KeyState};
 use crate::core::{Calendar, FileBody, Fingerprint, Machine, RunBy, Settings};
 use crate::paths::{shell_word, tilde};
-use crate::protocol::{
-    AlertStatus, ApplyStatus, ConsumerStanding, ConsumerStatus, DaemonStatus, KeyStanding, KeyStatus, Problem, Severity, Status,
-};
+use crate::protocol::{AlertStatus, ApplyStatus, ConsumerStatus, DaemonStatus, KeyStanding, KeyStatus, Problem, Severity, Status};
 
 /// Version of the status document.
 const SCHEMA: u32 = 1;
@@ -147,14 +145,7 @@ fn standing(key: &Key, state: KeyState) -> (KeyStanding, Option<String>) {
 
 /// One consumer's part of the document.
 pub fn consumer_status(machine: &Machine, consumer: &Consumer, spec: &ConsumerConfig) -> ConsumerStatus {
-    let state = match consumer.state(&machine.targets(consumer)) {
-        ConsumerState::Current => ConsumerStanding::Current,
-        ConsumerState::Stale => ConsumerStanding::Stale,
-        ConsumerState::Applying => ConsumerStanding::Applying,
-        ConsumerState::Pending => ConsumerStanding::Pending,
-        ConsumerState::Failed => ConsumerStanding::Failed,
-        ConsumerState::Absent => ConsumerStanding::Absent,
-    };
+    let state = consumer.state(&machine.targets(consumer));
     let process = consumer.processes.as_ref().and_then(|processes| processes.first());
     let restart = match (spec.restart, process.map(|process| &process.run_by)) {
         (Restart::Auto, Some(RunBy::Process)) => "process",
@@ -162,7 +153,7 @@ pub fn consumer_status(machine: &Machine, consumer: &Consumer, spec: &ConsumerCo
         (Restart::Auto, Some(RunBy::Launchd { .. })) => "launchd",
         (configured, _) => configured.as_str(),
     };
-    let waits = matches!(state, ConsumerStanding::Pending | ConsumerStanding::Failed);
+    let waits = matches!(state, ConsumerState::Pending | ConsumerState::Failed);
     let pending = consumer.record.pending.as_ref().filter(|_| waits);
     let detail = match &consumer.phase {
         Phase::Applying { progress, .. } => Some(progress.clone()),
@@ -300,21 +291,21 @@ fn consumer_problem(consumer: &ConsumerStatus) -> Option<Problem> {
     let name = &consumer.name;
     let apply = if consumer.restart == Restart::None.as_str() { format!("restart {name} yourself") } else { format!("credd apply {name}") };
     match consumer.state {
-        ConsumerStanding::Stale => {
+        ConsumerState::Stale => {
             Some(problem("stale-consumer", Severity::Warning, format!("{name} runs with another key than the env file holds"), apply))
         }
-        ConsumerStanding::Pending => Some(problem(
+        ConsumerState::Pending => Some(problem(
             "pending-consumer",
             Severity::Warning,
             format!("{name} has not taken up the new key: {}", consumer.detail.as_deref().unwrap_or("it waits")),
             apply,
         )),
-        ConsumerStanding::Failed => Some(problem(
+        ConsumerState::Failed => Some(problem(
             "failed-consumer",
             Severity::Error,
             format!("{name} doesn't serve: {}", consumer.detail.as_deref().unwrap_or("its last restart failed")),
             format!("start {name} by hand, then: credd status"),
         )),
-        ConsumerStanding::Current | ConsumerStanding::Applying | ConsumerStanding::Absent => None,
+        ConsumerState::Current | ConsumerState::Applying | ConsumerState::Absent => None,
     }
 }

@@ -6,7 +6,7 @@ use super::terminal::clean;
 use super::{Failure, http};
 use crate::core::Outcome;
 use crate::paths::Paths;
-use crate::protocol::{ApplyAnswer, ApplyRequest, ConsumerStanding, Status};
+use crate::protocol::{ApplyAnswer, ApplyRequest, ConsumerState, Status};
 
 /// Arguments of `credd apply`.
 #[derive(Clone, Debug, clap::Args)]
@@ -24,7 +24,7 @@ pub fn run(paths: &Paths, args: &ApplyArgs) -> Result<u8, Failure> {
         vec![name.clone()]
     } else {
         let status: Status = http::get(&paths.socket, "/v1/status")?;
-        let running = status.consumers.into_iter().filter(|consumer| consumer.state != ConsumerStanding::Absent);
+        let running = status.consumers.into_iter().filter(|consumer| consumer.state != ConsumerState::Absent);
         running.map(|consumer| consumer.name).collect()
     };
     if names.is_empty() {

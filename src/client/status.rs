@@ -10,7 +10,7 @@ use super::{Failure, http, offline, words};
 use crate::clock;
 use crate::core::{IssuedSource, Outcome};
 use crate::paths::{Paths, tilde};
-use crate::protocol::{ConsumerStanding, ConsumerStatus, KeyStanding, KeyStatus, Problem, Severity, Status, those_there_are};
+use crate::protocol::{ConsumerState, ConsumerStatus, KeyStanding, KeyStatus, Problem, Severity, Status, those_there_are};
 
 /// Arguments of `credd status`.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -199,14 +199,14 @@ fn full(status: &Status, offline: Option<&Failure>, paths: &Paths, terminal: Ter
 }
 
 /// Lower is worse.
-fn trouble(state: ConsumerStanding) -> u8 {
+fn trouble(state: ConsumerState) -> u8 {
     match state {
-        ConsumerStanding::Failed => 0,
-        ConsumerStanding::Stale => 1,
-        ConsumerStanding::Pending => 2,
-        ConsumerStanding::Applying => 3,
-        ConsumerStanding::Current => 4,
-        ConsumerStanding::Absent => 5,
+        ConsumerState::Failed => 0,
+        ConsumerState::Stale => 1,
+        ConsumerState::Pending => 2,
+        ConsumerState::Applying => 3,
+        ConsumerState::Current => 4,
+        ConsumerState::Absent => 5,
     }
 }
 
@@ -276,15 +276,15 @@ impl Page {
 
     fn consumer(&mut self, consumer: &ConsumerStatus) {
         let (word, colour) = match consumer.state {
-            ConsumerStanding::Current => ("current", GREEN),
-            ConsumerStanding::Stale => ("stale", YELLOW),
-            ConsumerStanding::Applying => ("applying", YELLOW),
-            ConsumerStanding::Pending => ("pending", YELLOW),
-            ConsumerStanding::Failed => ("failed", RED),
-            ConsumerStanding::Absent => ("absent", DIM),
+            ConsumerState::Current => ("current", GREEN),
+            ConsumerState::Stale => ("stale", YELLOW),
+            ConsumerState::Applying => ("applying", YELLOW),
+            ConsumerState::Pending => ("pending", YELLOW),
+            ConsumerState::Failed => ("failed", RED),
+            ConsumerState::Absent => ("absent", DIM),
         };
         let what = match consumer.state {
-            ConsumerStanding::Absent if consumer.detail.is_none() => "no such process runs".to_owned(),
+            ConsumerState::Absent if consumer.detail.is_none() => "no such process runs".to_owned(),
             _ => consumer.pid.map(|pid| format!("process {pid}")).unwrap_or_default(),
         };
         self.head(&consumer.name, word, colour, &what);

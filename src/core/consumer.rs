@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use super::alarm::{AlertSent, Channel, Delivery, PopupRecord};
 use super::event::{ConsumerSpec, Facts, Notice, Ticket, Topic};
@@ -72,7 +73,8 @@ pub enum Phase {
 }
 
 /// State of a consumer (contract, section 4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ConsumerState {
     /// It runs with the file's keys.
     Current,
