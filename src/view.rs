@@ -151,6 +151,7 @@ pub fn consumer_status(machine: &Machine, consumer: &Consumer, spec: &ConsumerCo
         (Restart::Auto, Some(RunBy::Process)) => "process",
         (Restart::Auto, Some(RunBy::Systemd { .. })) => "systemd",
         (Restart::Auto, Some(RunBy::Launchd { .. })) => "launchd",
+        (Restart::Auto, Some(RunBy::Compose { .. })) => "compose",
         (configured, _) => configured.as_str(),
     };
     let waits = matches!(state, ConsumerState::Pending | ConsumerState::Failed);

@@ -90,10 +90,11 @@ fn attempt(order: &ApplyOrder, progress: &mut dyn FnMut(&str)) -> End {
         }
     };
     let home = std::env::home_dir().unwrap_or_else(|| PathBuf::from("/"));
-    let changes = match environment::changes(&order.keys, &salt, &home) {
+    let mut changes = match environment::changes(&order.keys, &salt, &home) {
         Ok(changes) => changes,
         Err(unfit) => return End::new(Outcome::Superseded, unfit.to_string(), None),
     };
+    changes.withhold(&order.withheld);
     let processes = match find(&order.consumer.matches) {
         Ok(processes) if !processes.is_empty() => processes,
         Ok(_) => {

@@ -84,6 +84,14 @@ impl Changes {
         }
     }
 
+    /// Leaves variables as they are, whatever was to be laid over them.
+    pub fn withhold(&mut self, variables: &[String]) {
+        for name in variables.iter().map(String::as_bytes) {
+            self.set.remove(name);
+            self.unset.retain(|gone| gone != name);
+        }
+    }
+
     fn unset(&mut self, name: Vec<u8>) {
         self.set.remove(&name);
         self.unset.push(name);
@@ -202,6 +210,9 @@ mod tests {
         changes.unset(b"GONE".to_vec());
         changes.set(b"BA=D".to_vec(), Secret::new(Vec::new()));
         changes.set(b"NUL".to_vec(), Secret::new(vec![0]));
+        changes.set(b"Z".to_vec(), Secret::new(b"rejected".to_vec()));
+        changes.unset(b"A".to_vec());
+        changes.withhold(&["Z".to_owned(), "A".to_owned()]);
         let new = environ("A=1 KEY=old GONE=x malformed KEY=twice Z= ").overlaid(&changes);
         assert_eq!(new.expose(), b"A=1\0Z=\0KEY=new=\n\0MORE=\0");
         assert_eq!(new.get(b"KEY"), Some(&b"new=\n"[..]));

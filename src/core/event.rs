@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::alarm::Channel;
 use super::policy::Reason;
 use super::record::Record;
-use super::{ApplyReport, ConsumerName, ConsumerReport, FileReport, Fingerprint, KeyName, Outcome};
+use super::{ApplyReport, ConsumerName, ConsumerReport, FileReport, Fingerprint, KeyName, Outcome, ProbeManner, ProbeReport};
 
 /// What the core must know of the configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,6 +79,8 @@ pub enum Event {
     Inspected(ConsumerName, Option<ConsumerReport>),
     /// A process of a consumer ended.
     ConsumerGone(ConsumerName),
+    /// A key was asked after, with the value it had then; `None` if the file has another by now.
+    Probed(KeyName, Fingerprint, Option<ProbeReport>),
     /// An apply is now at this phase.
     ApplyProgress(ConsumerName, String),
     /// An apply ended; `None` if how it ended is not known.
@@ -211,6 +213,8 @@ pub enum Effect {
     ReadFiles(Vec<Arc<std::path::Path>>),
     /// Look at these consumers' processes.
     Inspect(Vec<ConsumerName>),
+    /// Ask after a key with this value.
+    Probe(KeyName, Fingerprint, ProbeManner),
     /// Have a consumer take up these keys.
     Apply(ConsumerName, BTreeMap<KeyName, Fingerprint>),
     /// Tell when the apply that an earlier daemon began for this consumer has ended.

@@ -139,7 +139,7 @@ impl Machine {
         self.watch_clock(&mut step);
         match event {
             Event::Start => self.start(&mut step),
-            Event::Tick => {}
+            Event::Tick | Event::Probed(..) => {}
             Event::FileHint(paths) => {
                 for path in paths {
                     self.with_file(&path, |file| file.stir(now));

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Fingerprint, KeyName};
+use super::{ConsumerName, Fingerprint, KeyName};
 
 /// One careful look at one env file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -182,6 +182,11 @@ pub enum RunBy {
         /// Its label.
         label: String,
     },
+    /// A service of docker compose.
+    Compose {
+        /// The service's name.
+        service: String,
+    },
 }
 
 /// How an attempt to have a consumer take up a key ended.
@@ -211,4 +216,75 @@ pub enum Outcome {
     Refused,
     /// The file no longer holds the key that was to be applied: nothing was touched, look again.
     Superseded,
+}
+
+/// What the issuer, or a consumer, says of a key (contract, section 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProbeVerdict {
+    /// It was accepted.
+    Works,
+    /// It was not accepted: invalid, expired or revoked; or its form is one that no issuer accepts.
+    Rejected,
+    /// It was accepted and lacks a permission: the key is good.
+    Denied,
+    /// Nobody answered, or not about the key (429, 5xx, DNS, TLS).
+    Unreachable,
+    /// An answer that tells nothing.
+    Unknown,
+}
+
+impl ProbeVerdict {
+    /// As in the contract.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Works => "works",
+            Self::Rejected => "rejected",
+            Self::Denied => "denied",
+            Self::Unreachable => "unreachable",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Whether the issuer knows the key.
+    pub fn is_good(self) -> bool {
+        matches!(self, Self::Works | Self::Denied)
+    }
+}
+
+/// How a key is to be asked after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProbeManner {
+    /// It has just been put into its file: for up to a minute, while it is rejected (a key takes seconds to be
+    /// known everywhere) or nobody can be reached, it is asked again.
+    Fresh,
+    /// On its schedule: once. Where that leaves a doubt (anything but works or denied), consumers that hold
+    /// the key are asked to prove it.
+    Scheduled,
+    /// The user wants to know: once, and each consumer that holds the key is asked to prove it.
+    Asked,
+}
+
+/// What asking after a key came to. No secret in its texts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProbeReport {
+    /// Of all that was asked.
+    pub verdict: ProbeVerdict,
+    /// One sentence for people, without a name for the key: `"Bedrock accepts it"`.
+    pub detail: String,
+    /// What each consumer said that was asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub consumers: Vec<ConsumerProbe>,
+}
+
+/// What asking one consumer for a completion said of the key that it holds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ConsumerProbe {
+    /// Which.
+    pub consumer: ConsumerName,
+    /// `works`, `rejected`, `unreachable` (it, or Bedrock behind it, doesn't answer) or `unknown`.
+    pub verdict: ProbeVerdict,
+    /// One sentence for people.
+    pub detail: String,
 }

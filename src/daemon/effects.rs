@@ -41,7 +41,7 @@ impl Daemon {
         let mut inspect = Vec::new();
         for effect in rest {
             match effect {
-                Effect::Save(_) | Effect::Tell(_) => {}
+                Effect::Save(_) | Effect::Tell(_) | Effect::Probe(..) => {}
                 Effect::ReadFiles(paths) => self.read_files(&paths),
                 Effect::Inspect(names) => inspect.extend(names),
                 Effect::Apply(name, targets) => self.apply(&name, &targets),
@@ -146,6 +146,7 @@ impl Daemon {
             state_dir: self.options.paths.state_dir.clone(),
             consumer: consumer.clone(),
             keys,
+            withheld: Vec::new(),
             from_service: self.from_service,
         });
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::config::ConsumerConfig;
-use crate::core::{ApplyReport, ConsumerName, ConsumerReport, FileReport, Fingerprint, KeyName};
+use crate::core::{ApplyReport, ConsumerName, ConsumerReport, FileReport, Fingerprint, KeyName, ProbeManner, ProbeReport};
 
 /// Work that touches secrets.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -28,6 +28,13 @@ pub enum Job {
     },
     /// Have one consumer take up the keys that are in the env files now.
     Apply(Box<ApplyOrder>),
+    /// Ask after keys; those of one endpoint one after another.
+    Probe {
+        /// Holds the salt.
+        state_dir: PathBuf,
+        /// Which, and how.
+        probes: Vec<ProbeOrder>,
+    },
     /// Wait until no worker is at this consumer.
     AwaitApply {
         /// Holds the lock.
@@ -64,6 +71,21 @@ pub struct KeyVariable {
     pub variable: String,
 }
 
+/// An order to ask after a key.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ProbeOrder {
+    /// The key. A worker that finds another value in the file asks nobody.
+    pub key: KeyTarget,
+    /// How.
+    pub manner: ProbeManner,
+    /// `endpoint` of the configuration; `None` for what the environment says, else AWS's own.
+    pub endpoint: Option<String>,
+    /// The AWS region it is for.
+    pub region: String,
+    /// Consumers to be asked for a completion, where the manner wants that and they hold the key.
+    pub consumers: Vec<ConsumerConfig>,
+}
+
 /// An order to have a consumer take up keys.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ApplyOrder {
@@ -73,6 +95,9 @@ pub struct ApplyOrder {
     pub consumer: ConsumerConfig,
     /// The keys decided on. A worker that finds another value in the file touches nothing.
     pub keys: Vec<KeyTarget>,
+    /// Variables that keep their old value in the consumer, whatever the files say: keys that their
+    /// issuer rejects.
+    pub withheld: Vec<String>,
     /// The daemon runs as a service, whose children would end with it and inherit its sandbox: the
     /// consumer is to be started outside of it.
     pub from_service: bool,
@@ -103,6 +128,15 @@ pub enum Answer {
         name: ConsumerName,
         /// What it is doing.
         report: ConsumerReport,
+    },
+    /// To [`Job::Probe`], one for each key, as they come.
+    Probed {
+        /// Which.
+        key: KeyName,
+        /// Of which value.
+        fingerprint: Fingerprint,
+        /// What came of it; `None` if the file no longer has that value.
+        report: Option<ProbeReport>,
     },
     /// To [`Job::Apply`]: what it is at now, as words after "is".
     Progress {

@@ -55,6 +55,7 @@ fn work() -> io::Result<()> {
             }
             Ok(())
         }
+        Job::Probe { .. } => Err(io::Error::other("not built yet")),
         Job::AwaitApply { state_dir, consumer } => consumers::await_idle(&state_dir, &consumer),
         Job::Apply(order) => {
             let report = consumers::apply(&order, &mut |phase| {

@@ -134,6 +134,7 @@ impl Rig {
                 env_file: self.path("env"),
                 fingerprint: self.salt.fingerprint(NEW.as_bytes()),
             }],
+            withheld: Vec::new(),
             from_service: false,
         }
     }
