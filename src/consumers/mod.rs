@@ -7,9 +7,11 @@
 //! ([`sys::Held`]); nothing is signalled by number.
 
 mod apply;
+mod door;
 mod envfile;
 pub mod environment;
 pub mod find;
+mod handover;
 mod http;
 mod inspect;
 pub mod launch;

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use super::apply::{Attempt, End};
 use super::environment::Environ;
+use super::handover::{self, Handed, Way};
 use super::launch::LaunchSpec;
 use super::litellm::{LiteLlm, config_path};
 use super::prove::{Proof, prove};
 use super::ready::{Place, Waited};
 use super::start::Starter;
+use super::stop::Leaving;
 use super::sys::{self, Held, Streams};
 use super::{find, pid_file, program, stop};
 use crate::config::{ConsumerConfig, Verify};
@@ -22,13 +24,13 @@ const UNWANTED: Duration = Duration::from_secs(10);
 const RUNS: Duration = Duration::from_secs(2);
 
 /// Everything needed to start a process anew, gathered while it lives.
-struct Memory {
+pub(super) struct Memory {
     argv: Vec<Vec<u8>>,
-    spec: LaunchSpec,
+    pub(super) spec: LaunchSpec,
     environ: Environ,
-    streams: Streams,
-    place: Place,
-    log: Option<PathBuf>,
+    pub(super) streams: Streams,
+    pub(super) place: Place,
+    pub(super) log: Option<PathBuf>,
 }
 
 impl Memory {
@@ -59,7 +61,8 @@ impl Memory {
         (!config.is_file()).then(|| format!("its configuration {} is gone", config.display()))
     }
 
-    fn see_log(&self) -> String {
+    /// Where to look for what it says of itself.
+    pub(super) fn see_log(&self) -> String {
         self.log.as_ref().map_or_else(String::new, |path| format!("; see {}", path.display()))
     }
 }
@@ -84,67 +87,110 @@ pub(super) fn restart(attempt: &mut Attempt<'_>, process: &Held, known: &[i32]) 
         Err(why) => return End::untouched(process, &why),
     };
     let environ = memory.environ.overlaid(attempt.changes);
-    let is_first = known.first() == Some(&process.pid());
+    let way = if consumer.handover { handover::way(process, &memory.argv, &memory.place.ports()).map_err(Some) } else { Err(None) };
+    let pids = Pids { old: process.pid(), is_first: known.first() == Some(&process.pid()), all: known };
     let mut restart = Restarting { attempt, memory, starter };
-
+    let reason = match way {
+        Ok(way) => match restart.hand_over(process, &environ, way, true) {
+            Handed::Over(up, leaving) => return restart.over(&pids, up, leaving),
+            Handed::Failed(down, leaving) => return restart.back(&pids, &down, Some(way), Some(leaving)),
+            Handed::Kept(why) => return End::untouched(process, &format!("with the new one, {why}")),
+            Handed::Superseded(why) => return End::new(Outcome::Superseded, why, None),
+            Handed::Impossible(why) => Some(why),
+        },
+        Err(reason) => reason,
+    };
     (restart.attempt.progress)("stopping");
     if !stop::stop(process, consumer.stop_timeout) {
         let detail = format!("process {} can't be stopped: end it and start it yourself", process.pid());
         return End::new(Outcome::Failed, detail, Some(process.pid()));
     }
     let mut end = match restart.serve(&environ, true) {
-        Ok(up) => End::new(Outcome::Applied, up.note, Some(up.process.pid())),
-        Err(down) => restart.go_back(&down, known),
+        Ok(up) => restart.up(&pids, up),
+        Err(down) => restart.back(&pids, &down, None, None),
     };
-    if let (Some(path), Some(pid)) = (&consumer.pid_file, end.pid)
-        && let Err(error) = pid_file::update(path, process.pid(), pid, is_first)
-    {
-        end.detail = format!("{}; its pid is {pid}, but {} can't be written ({error})", end.detail, path.display());
+    if let Some(reason) = reason {
+        end.detail = format!("{}; it was stopped first, since {reason}", end.detail);
     }
     end
 }
 
+/// A process that is being replaced.
+struct Pids<'a> {
+    old: i32,
+    is_first: bool,
+    all: &'a [i32],
+}
+
 /// A restart under way: the old process is gone or going.
-struct Restarting<'a, 'b> {
-    attempt: &'a mut Attempt<'b>,
-    memory: Memory,
-    starter: Starter,
+pub(super) struct Restarting<'a, 'b> {
+    pub(super) attempt: &'a mut Attempt<'b>,
+    pub(super) memory: Memory,
+    pub(super) starter: Starter,
 }
 
 /// A process that serves.
-struct Up {
-    process: Held,
+pub(super) struct Up {
+    pub(super) process: Held,
     /// What was proven, for people.
-    note: String,
+    pub(super) note: String,
 }
 
 /// An attempt that failed.
-struct Down {
+pub(super) struct Down {
     /// What went wrong.
-    why: String,
+    pub(super) why: String,
     /// What was started, and may still be there.
-    process: Option<Held>,
+    pub(super) process: Option<Held>,
 }
 
 impl Restarting<'_, '_> {
+    /// It serves, and the one before it is done or about to be.
+    fn over(&mut self, pids: &Pids<'_>, up: Up, leaving: Leaving<'_>) -> End {
+        let mut end = self.up(pids, up);
+        (self.attempt.progress)("letting the old one finish its requests");
+        if !leaving.finish() {
+            end.detail = format!("{}; the old process {} can't be ended", end.detail, pids.old);
+        }
+        end
+    }
+
+    fn up(&self, pids: &Pids<'_>, up: Up) -> End {
+        self.noted(pids, End::new(Outcome::Applied, up.note, Some(up.process.pid())))
+    }
+
+    /// Keeps the pid file true.
+    fn noted(&self, pids: &Pids<'_>, mut end: End) -> End {
+        if let (Some(path), Some(pid)) = (&self.attempt.order.consumer.pid_file, end.pid)
+            && let Err(error) = pid_file::update(path, pids.old, pid, pids.is_first)
+        {
+            end.detail = format!("{}; its pid is {pid}, but {} can't be written ({error})", end.detail, path.display());
+        }
+        end
+    }
+
     /// Starts a process and sees to it that it serves, with a proof of the key where that is asked.
     fn serve(&mut self, environ: &Environ, with_proof: bool) -> Result<Up, Down> {
-        let consumer = &self.attempt.order.consumer;
         (self.attempt.progress)("starting");
         let started = self.starter.start(&self.memory.spec, environ, &self.memory.streams);
         let process =
             started.map_err(|why| Down { why: format!("it couldn't be started: {why}{}", self.memory.see_log()), process: None })?;
-        let verify = match consumer.verify {
-            Verify::Completion if !with_proof => Verify::Readiness,
-            other => other,
-        };
-        match self.check(&process, environ, verify) {
+        match self.check(&process, environ, self.proof_of(with_proof)) {
             Ok(note) => Ok(Up { process, note }),
             Err(why) => Err(Down { why, process: Some(process) }),
         }
     }
 
-    fn check(&mut self, process: &Held, environ: &Environ, verify: Verify) -> Result<String, String> {
+    /// What is to be seen of a process before it counts as serving.
+    pub(super) fn proof_of(&self, with_proof: bool) -> Verify {
+        match self.attempt.order.consumer.verify {
+            Verify::Completion if !with_proof => Verify::Readiness,
+            other => other,
+        }
+    }
+
+    /// Sees whether a process serves. What it is good for, or why it isn't.
+    pub(super) fn check(&mut self, process: &Held, environ: &Environ, verify: Verify) -> Result<String, String> {
         let consumer = &self.attempt.order.consumer;
         let log = self.memory.see_log();
         if verify == Verify::None {
@@ -190,20 +236,38 @@ impl Restarting<'_, '_> {
         }
     }
 
-    /// Starts it with its old environment.
-    fn go_back(&mut self, failed: &Down, known: &[i32]) -> End {
+    /// Puts it back.
+    fn back(&mut self, pids: &Pids<'_>, failed: &Down, way: Option<Way>, leaving: Option<Leaving<'_>>) -> End {
         (self.attempt.progress)("going back");
-        self.end(failed.process.as_ref());
+        let end = self.go_back(failed, way, pids.all);
+        let end = self.noted(pids, end);
+        if let Some(leaving) = leaving {
+            leaving.finish();
+        }
+        end
+    }
+
+    /// Starts it with its old environment.
+    fn go_back(&mut self, failed: &Down, way: Option<Way>, known: &[i32]) -> End {
         let why = &failed.why;
+        let old = std::mem::replace(&mut self.memory.environ, Environ::new(Vec::new().into()));
+        // One that listens, with a key that is no good, can be handed over like any other.
+        if let (Some(way), Some(process)) = (way, failed.process.as_ref().filter(|process| !process.is_gone())) {
+            match self.hand_over(process, &old, way, false) {
+                Handed::Over(up, leaving) => {
+                    leaving.finish();
+                    return put_back(why, &up);
+                }
+                Handed::Failed(_, leaving) => drop(leaving.finish()),
+                Handed::Kept(_) | Handed::Superseded(_) | Handed::Impossible(_) => {}
+            }
+        }
+        self.end(failed.process.as_ref());
         if let Some(other) = self.other(known, None) {
             return left_alone(why, other);
         }
-        let old = std::mem::replace(&mut self.memory.environ, Environ::new(Vec::new().into()));
         let again = match self.serve(&old, false) {
-            Ok(up) => {
-                let detail = format!("it runs with its old key again, since with the new one {why}");
-                return End::new(Outcome::RolledBack, detail, Some(up.process.pid()));
-            }
+            Ok(up) => return put_back(why, &up),
             Err(again) => again,
         };
         let own = again.process.as_ref().map(Held::pid);
@@ -228,6 +292,11 @@ impl Restarting<'_, '_> {
             .find(|process| process.argv().is_ok_and(|argv| argv == self.memory.argv))
             .map(|process| process.pid())
     }
+}
+
+fn put_back(why: &str, up: &Up) -> End {
+    let detail = format!("it runs with its old key again, since with the new one {why}");
+    End::new(Outcome::RolledBack, detail, Some(up.process.pid()))
 }
 
 fn left_alone(why: &str, other: i32) -> End {

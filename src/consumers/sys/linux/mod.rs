@@ -7,12 +7,14 @@ mod run_by;
 mod sockets;
 mod spec_file;
 mod streams;
+mod trace;
 mod traits;
 
 pub use bus::{Bus, Unit};
-pub use held::{Held, descendants, is_native};
+pub use held::{Held, descendants, is_native, is_stopped, leads_session, resident};
 pub use run_by::run_by;
 pub use sockets::{Listener, listeners};
 pub use spec_file::{hide_memory, own_program, spec_file, wipe};
 pub use streams::{Streams, log_path};
+pub use trace::{Traced, await_bind};
 pub use traits::traits;
