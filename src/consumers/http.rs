@@ -6,17 +6,16 @@ use serde_json::Value;
 use ureq::Agent;
 use zeroize::Zeroizing;
 
+use crate::http;
 use crate::secret::Secret;
 
 /// An answer, with as much of its body as is needed to tell what it means.
 pub struct Answer {
     /// HTTP status.
     pub status: u16,
-    /// At most 64 KiB of it; may quote secrets, so it is never shown.
-    pub body: Zeroizing<String>,
+    /// As much of it as tells what it means; may quote secrets, so it is never shown.
+    pub body: Zeroizing<Vec<u8>>,
 }
-
-const BODY: u64 = 64 * 1024;
 
 /// GET; the status. The error says why there was no answer.
 pub fn get(url: &str, patience: Duration) -> Result<u16, String> {
@@ -27,18 +26,13 @@ pub fn get(url: &str, patience: Duration) -> Result<u16, String> {
 /// POST of a JSON body with a bearer token. The error says why there was no answer.
 pub fn post(url: &str, token: Option<&Secret>, body: &Value, patience: Duration) -> Result<Answer, String> {
     let mut request = agent(patience).post(url);
-    if let Some(token) = token {
-        let header = Zeroizing::new([b"Bearer ", token.expose()].concat());
-        let header = ureq::http::HeaderValue::from_bytes(&header);
-        // One with a newline in it is no header; LiteLLM then says that it got none.
-        if let Ok(mut header) = header {
-            header.set_sensitive(true);
-            request = request.header("Authorization", header);
-        }
+    // One with a newline in it is no header; LiteLLM then says that it got none.
+    if let Some(header) = token.and_then(http::bearer) {
+        request = request.header("Authorization", header);
     }
     let mut response = request.send_json(body).map_err(|error| error.to_string())?;
-    let text = response.body_mut().with_config().limit(BODY).lossy_utf8(true).read_to_string();
-    Ok(Answer { status: response.status().as_u16(), body: Zeroizing::new(text.unwrap_or_default()) })
+    let body = http::beginning(&mut response);
+    Ok(Answer { status: response.status().as_u16(), body })
 }
 
 fn agent(patience: Duration) -> Agent {

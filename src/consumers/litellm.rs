@@ -8,15 +8,24 @@ use saphyr::{LoadableYamlNode, Yaml};
 
 use super::environment::{Environ, read_wiped};
 use super::find::option;
+use crate::config::{ConsumerConfig, DEFAULT_VARIABLE};
 use crate::secret::Secret;
 
 /// What of LiteLLM's configuration matters here.
 #[derive(Default)]
 pub struct LiteLlm {
-    /// `model_name` of the first model that Bedrock answers completions for.
-    pub model: Option<String>,
+    /// The models that Bedrock answers completions for, in order.
+    models: Vec<Model>,
     /// The master key, where the file has it or names its variable.
-    pub master_key: Option<Secret>,
+    master_key: Option<Secret>,
+}
+
+/// A model that Bedrock completes.
+struct Model {
+    /// `model_name`.
+    name: String,
+    /// The variable that holds its key; `None` where the key stands in the file.
+    variable: Option<String>,
 }
 
 impl LiteLlm {
@@ -40,7 +49,7 @@ impl LiteLlm {
             return Self::default();
         };
         let models = get(root, "model_list").and_then(Yaml::as_sequence);
-        let model = models.into_iter().flatten().find_map(completion_model);
+        let models = models.into_iter().flatten().filter_map(completion_model).collect();
         let master_key = get(root, "general_settings")
             .and_then(|settings| get(settings, "master_key"))
             .and_then(Yaml::as_str)
@@ -49,7 +58,26 @@ impl LiteLlm {
                 None => Some(value.as_bytes()),
             })
             .map(|value| Secret::new(value.to_vec()));
-        Self { model, master_key }
+        Self { models, master_key }
+    }
+
+    /// The first model that Bedrock answers completions for.
+    pub fn model(&self) -> Option<&str> {
+        Some(&self.models.first()?.name)
+    }
+
+    /// A model whose key is in this variable: the preferred one, if the file doesn't say otherwise of it,
+    /// else the first.
+    pub fn model_with<'a>(&'a self, variable: &str, preferred: Option<&'a str>) -> Option<&'a str> {
+        let with = |model: &&Model| model.variable.as_deref() == Some(variable);
+        let is_elsewhere = |name: &str| self.models.iter().any(|model| model.name == name && !with(&model));
+        preferred.filter(|name| !is_elsewhere(name)).or_else(|| self.models.iter().find(with).map(|model| model.name.as_str()))
+    }
+
+    /// The master key: of the variable named in credd's own configuration, else as the file says.
+    pub fn master_key(&self, consumer: &ConsumerConfig, environ: &Environ) -> Option<Secret> {
+        let named = environ.get(consumer.master_key_variable.as_bytes());
+        named.map(|value| Secret::new(value.to_vec())).or_else(|| self.master_key.clone())
     }
 }
 
@@ -63,16 +91,22 @@ fn get<'a>(node: &'a Yaml<'a>, key: &str) -> Option<&'a Yaml<'a>> {
 }
 
 /// The name of a model that Bedrock completes: no wildcard, which names none, and no embedding model.
-fn completion_model(entry: &Yaml<'_>) -> Option<String> {
+fn completion_model(entry: &Yaml<'_>) -> Option<Model> {
     let name = get(entry, "model_name")?.as_str()?;
-    let model = get(get(entry, "litellm_params")?, "model")?.as_str()?;
+    let parameters = get(entry, "litellm_params")?;
+    let model = get(parameters, "model")?.as_str()?;
     let mode = get(entry, "model_info").and_then(|info| get(info, "mode")).and_then(Yaml::as_str).unwrap_or("chat");
     let fits = model.starts_with("bedrock/")
         && !name.contains('*')
         && !model.contains('*')
         && !model.contains("embed")
         && matches!(mode, "chat" | "completion" | "responses");
-    fits.then(|| name.to_owned())
+    // Without one of its own, a model has the key that LiteLLM looks for itself.
+    let variable = match get(parameters, "api_key").and_then(Yaml::as_str) {
+        Some(key) => key.strip_prefix("os.environ/").map(str::to_owned),
+        None => Some(DEFAULT_VARIABLE.to_owned()),
+    };
+    fits.then(|| Model { name: name.to_owned(), variable })
 }
 
 #[cfg(test)]
@@ -84,7 +118,7 @@ mod tests {
     fn parse(text: &str) -> (Option<String>, Option<Vec<u8>>) {
         let environ = Environ::new(Zeroizing::new(b"MK=sk-env\0".to_vec()));
         let found = LiteLlm::parse(text, &environ);
-        (found.model, found.master_key.map(|key| key.expose().to_vec()))
+        (found.model().map(str::to_owned), found.master_key.map(|key| key.expose().to_vec()))
     }
 
     #[test]
@@ -116,5 +150,28 @@ general_settings:
             assert_eq!(parse(text), (None, None), "{text}");
         }
         assert_eq!(parse("general_settings: {master_key: sk-lit}").1, Some(b"sk-lit".to_vec()));
+    }
+
+    #[test]
+    fn the_model_that_uses_a_variable() {
+        let text = "
+model_list:
+- {model_name: a, litellm_params: {model: bedrock/a}}
+- {model_name: b, litellm_params: {model: bedrock/b, api_key: os.environ/B}}
+- {model_name: c, litellm_params: {model: bedrock/c, api_key: ABSK}}
+";
+        let found = LiteLlm::parse(text, &Environ::new(Zeroizing::new(Vec::new())));
+        for (variable, preferred, expected) in [
+            (DEFAULT_VARIABLE, None, Some("a")),
+            ("B", None, Some("b")),
+            ("B", Some("a"), Some("b")),
+            ("B", Some("c"), Some("b")),
+            ("C", None, None),
+            ("C", Some("a"), None),
+            // The file says nothing of it: the user knows.
+            ("C", Some("mine"), Some("mine")),
+        ] {
+            assert_eq!(found.model_with(variable, preferred), expected, "{variable} {preferred:?}");
+        }
     }
 }

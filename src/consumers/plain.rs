@@ -16,7 +16,6 @@ use super::sys::{self, Held, Streams};
 use super::{find, pid_file, program, stop};
 use crate::config::{ConsumerConfig, Verify};
 use crate::core::Outcome;
-use crate::secret::Secret;
 
 /// A new process that turns out to be no good gets no longer than this to end by itself.
 const UNWANTED: Duration = Duration::from_secs(10);
@@ -216,12 +215,11 @@ impl Restarting<'_, '_> {
         }
         let litellm = LiteLlm::of(&self.memory.argv, &self.memory.spec.dir, environ);
         let unproven = |why: &str| format!("it runs with the new key, which couldn't be proven: {why}");
-        let Some(model) = consumer.model.clone().or(litellm.model) else {
+        let Some(model) = consumer.model.clone().or_else(|| litellm.model().map(str::to_owned)) else {
             return Ok(unproven("its configuration names no Bedrock model, so set model"));
         };
         (self.attempt.progress)("proving it by a completion");
-        let master_key =
-            environ.get(consumer.master_key_variable.as_bytes()).map(|value| Secret::new(value.to_vec())).or(litellm.master_key);
+        let master_key = litellm.master_key(consumer, environ);
         match prove(process, &base, &model, master_key.as_ref()) {
             Proof::Works => Ok(format!("it runs with the new key, proven by a completion of {model}")),
             Proof::Unproven(why) => Ok(unproven(&why)),
