@@ -66,6 +66,18 @@ impl<'a> Door<'a> {
         if matches!(reached, Reached::Died) && was_refused() { Ok(Reached::Passed) } else { Ok(reached) }
     }
 
+    /// Has the process and `old`, which has the port, both listen on it. The error says why they can't.
+    pub fn share(&self, new: &Held, old: &[&Held], ports: &[u16]) -> std::io::Result<sys::Shared> {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::Traced(traced) => sys::Shared::of(old, ports, new, traced),
+            Self::Stopped(_) => {
+                let _ = (new, old, ports);
+                Err(std::io::ErrorKind::Unsupported.into())
+            }
+        }
+    }
+
     /// From now on the process goes on should this one end. Before, it ends as well where the system can
     /// see to that.
     pub fn outlive_us(&self) {

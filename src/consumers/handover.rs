@@ -1,21 +1,29 @@
-//! The hand-over: the new process loads beside the old one, which is asked to go only when the new one is
-//! about to listen.
+//! The hand-over: the new process loads beside the old one, which is asked to go only when the new one has
+//! proven itself.
+//!
+//! The new one is held in the very call that asks for the port ([`super::door`]). There both sockets are made
+//! to share the port, both processes listen, the new one proves its key, and the old one is asked to go: at no
+//! time does nobody listen. Where the old socket can't be had, the old one is asked to go first and the new
+//! one let in as soon as the port is free, which takes milliseconds.
+
+use std::sync::Arc;
 
 use super::apply::Attempt;
 use super::door::{Door, LogTail, Reached};
 use super::environment::{self, Environ};
 use super::find::{matches, option};
+use super::http::Line;
 use super::plain::{Down, Restarting, Up};
-use super::ready::Waited;
+use super::prove::ANSWER;
 use super::stop::Leaving;
 use super::sys::{self, Held};
 
 /// How two instances share a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
-    /// One after another: the new one is held right before it asks for the port.
+    /// The new one is held right before it asks for the port.
     Door,
-    /// Both listen (`SO_REUSEPORT`), and the old one goes when the new one does.
+    /// Both listen of themselves.
     Both,
 }
 
@@ -91,65 +99,90 @@ impl Restarting<'_, '_> {
         for _ in 0..TRIES {
             // Before the new process writes to it.
             let log = self.memory.log.as_deref().and_then(LogTail::of);
-            (self.attempt.progress)("starting the new one beside the old");
+            (self.attempt.progress)("loading the new one beside the old");
             let new = match self.starter.start(&self.memory.spec, environ, &self.memory.streams) {
                 Ok(new) => new,
                 Err(why) => return Handed::Kept(format!("it couldn't be started: {why}{}", self.memory.see_log())),
             };
-            match self.replace(old, &new, log, way) {
-                Ok(leaving) => {
-                    return match self.check(&new, environ, self.proof_of(with_proof)) {
-                        Ok(note) => Handed::Over(Up { process: new, note }, leaving),
-                        Err(why) => Handed::Failed(Down { why, process: Some(new) }, leaving),
-                    };
-                }
-                Err(no) => {
-                    kill(&new);
-                    if let Some(handed) = no {
-                        return handed;
-                    }
-                }
+            let no = match self.replace(old, &new, environ, log, way, with_proof) {
+                Ok((Ok(note), leaving)) => return Handed::Over(Up { process: new, note }, leaving),
+                Ok((Err(why), leaving)) => return Handed::Failed(Down { why, process: Some(new) }, leaving),
+                Err(no) => no,
+            };
+            kill(&new);
+            match no {
+                No::Kept(why) => return Handed::Kept(why),
+                No::Superseded(why) => return Handed::Superseded(why),
+                No::Impossible(why) => return Handed::Impossible(why),
+                No::TooEarly => {}
             }
         }
         Handed::Impossible("the new one couldn't be held before it asked for the port".to_owned())
     }
 
-    /// Waits until `new` is about to listen, has `old` give its ports up, and lets `new` have them. The
-    /// error is of a new one that is to be ended; `None` if it asked for the port too early.
-    fn replace<'a>(&mut self, old: &'a Held, new: &Held, log: Option<LogTail>, way: Way) -> Result<Leaving<'a>, Option<Handed<'a>>> {
-        let consumer = &self.attempt.order.consumer;
+    /// Has `new` listen and `old` go, and tells what is to be said of the new one.
+    fn replace<'a>(
+        &mut self,
+        old: &'a Held,
+        new: &Held,
+        environ: &Environ,
+        log: Option<LogTail>,
+        way: Way,
+        with_proof: bool,
+    ) -> Result<(Result<String, String>, Leaving<'a>), No> {
         let ports = self.memory.place.ports();
-        (self.attempt.progress)("loading the new one beside the old");
-        let reached = match way {
-            Way::Door => {
-                let reached = Door::reached_by(new, &ports, log, consumer.ready_timeout);
-                reached.map_err(|why| Some(Handed::Impossible(why)))?.map(Some)
-            }
-            Way::Both => match self.memory.place.wait(new, consumer.ready_timeout) {
-                Waited::Ready(_) => Reached::Door(None),
-                Waited::Died => Reached::Died,
-                Waited::Taken(_) => Reached::Passed,
-                Waited::TimedOut => Reached::TimedOut,
-            },
-        };
-        let log = self.memory.see_log();
-        let kept = |why: String| Err(Some(Handed::Kept(why)));
-        let door = match reached {
-            Reached::Door(door) => door,
-            Reached::Died => return kept(format!("it ended before it was ready{log}")),
-            Reached::TimedOut => return kept(format!("it was not ready within {} s{log}", consumer.ready_timeout.as_secs())),
-            Reached::Passed => return Err(None),
-        };
+        if way == Way::Both {
+            self.await_ready(new).map_err(No::Kept)?.ok();
+            let leaving = self.dismiss(old, &ports)?;
+            return Ok((self.check(new, environ, with_proof), leaving));
+        }
+        let door = self.reach_door(new, &ports, log)?;
+        let below = sys::descendants(old);
+        let tree: Vec<&Held> = std::iter::once(old).chain(&below).collect();
+        if let Ok(shared) = door.share(new, &tree, &ports) {
+            // The old one goes on, and the new one is tried.
+            drop(door);
+            let shared = Arc::new(shared);
+            let dialed = Arc::clone(&shared);
+            let line = Line::through(move |address| dialed.dial(address), ANSWER);
+            let note = self.check_by(new, environ, with_proof, &line).map_err(No::Kept)?;
+            shared.switch().map_err(|error| No::Impossible(error.to_string()))?;
+            return Ok((Ok(note), self.dismiss(old, &ports)?));
+        }
+        door.outlive_us();
+        let leaving = self.dismiss(old, &ports)?;
+        drop(door);
+        Ok((self.check(new, environ, with_proof), leaving))
+    }
+
+    fn reach_door<'n>(&self, new: &'n Held, ports: &[u16], log: Option<LogTail>) -> Result<Door<'n>, No> {
+        let patience = self.attempt.order.consumer.ready_timeout;
+        let see_log = self.memory.see_log();
+        match Door::reached_by(new, ports, log, patience).map_err(No::Impossible)? {
+            Reached::Door(door) => Ok(door),
+            Reached::Died => Err(No::Kept(format!("it ended before it was ready{see_log}"))),
+            Reached::TimedOut => Err(No::Kept(format!("it was not ready within {} s{see_log}", patience.as_secs()))),
+            Reached::Passed => Err(No::TooEarly),
+        }
+    }
+
+    /// Has the old one give its ports up, unless that is no longer wanted.
+    fn dismiss<'a>(&mut self, old: &'a Held, ports: &[u16]) -> Result<Leaving<'a>, No> {
         if let Some(why) = self.attempt.superseded() {
-            return Err(Some(Handed::Superseded(why)));
+            return Err(No::Superseded(why));
         }
         (self.attempt.progress)("handing over");
-        if let Some(door) = &door {
-            door.outlive_us();
-        }
-        let mut leaving = Leaving::ask(old, consumer.stop_timeout);
-        if leaving.give_up(&ports) { Ok(leaving) } else { kept(format!("process {} can't be stopped", old.pid())) }
+        let mut leaving = Leaving::ask(old, self.attempt.order.consumer.stop_timeout);
+        if leaving.give_up(ports) { Ok(leaving) } else { Err(No::Kept(format!("process {} can't be stopped", old.pid()))) }
     }
+}
+
+/// Why a new process is to be ended again. The old one serves as before.
+enum No {
+    Kept(String),
+    Superseded(String),
+    Impossible(String),
+    TooEarly,
 }
 
 impl Attempt<'_> {

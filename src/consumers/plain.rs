@@ -6,9 +6,10 @@ use std::time::Duration;
 use super::apply::{Attempt, End};
 use super::environment::Environ;
 use super::handover::{self, Handed, Way};
+use super::http::Line;
 use super::launch::LaunchSpec;
 use super::litellm::{LiteLlm, config_path};
-use super::prove::{Proof, prove};
+use super::prove::{ANSWER, Proof, prove};
 use super::ready::{Place, Waited};
 use super::start::Starter;
 use super::stop::Leaving;
@@ -174,43 +175,51 @@ impl Restarting<'_, '_> {
         let started = self.starter.start(&self.memory.spec, environ, &self.memory.streams);
         let process =
             started.map_err(|why| Down { why: format!("it couldn't be started: {why}{}", self.memory.see_log()), process: None })?;
-        match self.check(&process, environ, self.proof_of(with_proof)) {
+        match self.check(&process, environ, with_proof) {
             Ok(note) => Ok(Up { process, note }),
             Err(why) => Err(Down { why, process: Some(process) }),
         }
     }
 
-    /// What is to be seen of a process before it counts as serving.
-    pub(super) fn proof_of(&self, with_proof: bool) -> Verify {
-        match self.attempt.order.consumer.verify {
-            Verify::Completion if !with_proof => Verify::Readiness,
-            other => other,
+    /// Sees whether a process serves. What it is good for, or why it isn't.
+    pub(super) fn check(&mut self, process: &Held, environ: &Environ, with_proof: bool) -> Result<String, String> {
+        self.check_by(process, environ, with_proof, &Line::new(ANSWER))
+    }
+
+    /// The same of one that is reached by this line.
+    pub(super) fn check_by(&mut self, process: &Held, environ: &Environ, with_proof: bool, line: &Line) -> Result<String, String> {
+        match self.await_ready(process)? {
+            Ok(base) => self.prove(process, environ, with_proof, &base, line),
+            Err(note) => Ok(note),
         }
     }
 
-    /// Sees whether a process serves. What it is good for, or why it isn't.
-    pub(super) fn check(&mut self, process: &Held, environ: &Environ, verify: Verify) -> Result<String, String> {
+    /// Waits until a process serves. Its base URL, or what to say of one that isn't to be asked.
+    pub(super) fn await_ready(&mut self, process: &Held) -> Result<Result<String, String>, String> {
         let consumer = &self.attempt.order.consumer;
         let log = self.memory.see_log();
-        if verify == Verify::None {
+        if consumer.verify == Verify::None {
             if process.gone_within(RUNS) {
                 return Err(format!("it ended at once{log}"));
             }
-            return Ok("it runs with the new key (not proven: verify = \"none\")".to_owned());
+            return Ok(Err("it runs with the new key (not proven: verify = \"none\")".to_owned()));
         }
         (self.attempt.progress)("waiting until it is ready");
-        let base = match self.memory.place.wait(process, consumer.ready_timeout) {
-            Waited::Ready(base) => base,
-            Waited::Died => return Err(format!("it ended before it was ready{log}")),
-            Waited::Taken(port) => {
-                return Err(format!("another process has taken its port {port}"));
-            }
+        match self.memory.place.wait(process, consumer.ready_timeout) {
+            Waited::Ready(base) => Ok(Ok(base)),
+            Waited::Died => Err(format!("it ended before it was ready{log}")),
+            Waited::Taken(port) => Err(format!("another process has taken its port {port}")),
             Waited::TimedOut => {
                 let seconds = consumer.ready_timeout.as_secs();
-                return Err(format!("it was not ready within {seconds} s{log}"));
+                Err(format!("it was not ready within {seconds} s{log}"))
             }
-        };
-        if verify == Verify::Readiness {
+        }
+    }
+
+    /// Proves the key, as far as that is asked. What to say of it, or why the process is no good.
+    pub(super) fn prove(&mut self, process: &Held, environ: &Environ, with_proof: bool, base: &str, line: &Line) -> Result<String, String> {
+        let consumer = &self.attempt.order.consumer;
+        if !with_proof || consumer.verify != Verify::Completion {
             return Ok("it is ready with the new key (not proven: verify = \"readiness\")".to_owned());
         }
         let litellm = LiteLlm::of(&self.memory.argv, &self.memory.spec.dir, environ);
@@ -220,7 +229,7 @@ impl Restarting<'_, '_> {
         };
         (self.attempt.progress)("proving it by a completion");
         let master_key = litellm.master_key(consumer, environ);
-        match prove(process, &base, &model, master_key.as_ref()) {
+        match prove(process, line, base, &model, master_key.as_ref()) {
             Proof::Works => Ok(format!("it runs with the new key, proven by a completion of {model}")),
             Proof::Unproven(why) => Ok(unproven(&why)),
             Proof::Refused(why) => Err(why),

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::environment::Environ;
 use super::find::find;
+use super::http::Line;
 use super::litellm::LiteLlm;
-use super::prove::{Meaning, Reply, ask};
+use super::prove::{ANSWER, Meaning, Reply, ask};
 use super::ready::{Place, Waited};
 use super::sys::{self, Held};
 use crate::config::{ConsumerConfig, Verify};
@@ -49,9 +50,10 @@ fn through(consumer: &ConsumerConfig, process: &Held, environ: &Environ, variabl
         return (ProbeVerdict::Unknown, format!("its configuration names no Bedrock model that uses {variable}, so set model"));
     };
     let master_key = litellm.master_key(consumer, environ);
-    let mut reply = ask(&base, model, master_key.as_ref());
+    let line = Line::new(ANSWER);
+    let mut reply = ask(&line, &base, model, master_key.as_ref());
     if reply.meaning == Meaning::Unreachable && !process.gone_within(PAUSE) {
-        reply = ask(&base, model, master_key.as_ref());
+        reply = ask(&line, &base, model, master_key.as_ref());
     }
     let Reply { meaning, why, .. } = reply;
     match meaning {

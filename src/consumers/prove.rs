@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::http;
+use super::http::Line;
 use super::sys::Held;
 use crate::clock;
 use crate::secret::Secret;
@@ -26,14 +26,14 @@ pub enum Proof {
 const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_secs(2);
 /// For one completion of a single token.
-const ANSWER: Duration = Duration::from_secs(30);
+pub const ANSWER: Duration = Duration::from_secs(30);
 
 /// Asks for one token, again where the answer may change, until it is clear; ends early when the process
 /// does.
-pub fn prove(process: &Held, base: &str, model: &str, master_key: Option<&Secret>) -> Proof {
+pub fn prove(process: &Held, line: &Line, base: &str, model: &str, master_key: Option<&Secret>) -> Proof {
     let end = clock::monotonic() + PATIENCE;
     loop {
-        let reply = ask(base, model, master_key);
+        let reply = ask(line, base, model, master_key);
         if !reply.may_change || clock::monotonic() >= end {
             return reply.into();
         }
@@ -82,13 +82,13 @@ impl From<Reply> for Proof {
 }
 
 /// Asks once for one token.
-pub fn ask(base: &str, model: &str, master_key: Option<&Secret>) -> Reply {
+pub fn ask(line: &Line, base: &str, model: &str, master_key: Option<&Secret>) -> Reply {
     let body = serde_json::json!({
         "model": model,
         "messages": [{"role": "user", "content": "hi"}],
         "max_tokens": 1,
     });
-    match http::post(&format!("{base}/v1/chat/completions"), master_key, &body, ANSWER) {
+    match line.post(&format!("{base}/v1/chat/completions"), master_key, &body) {
         Ok(answer) => classify(answer.status, &String::from_utf8_lossy(&answer.body)),
         Err(problem) => Reply {
             meaning: Meaning::Unreachable,

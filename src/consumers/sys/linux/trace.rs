@@ -19,7 +19,11 @@ use crate::consumers::door::Reached;
 
 /// A process that is stopped in the middle of asking for a port. It is let go when this is dropped, and
 /// when this process ends: the kernel sees to that.
-pub struct Traced(Pid);
+pub struct Traced {
+    pid: Pid,
+    /// The descriptor that it wants to bind.
+    socket: i32,
+}
 
 /// How many system calls are looked at from the start on: what a small server makes before it listens.
 /// LiteLLM makes some 90,000 in four seconds, and at ten microseconds for each …
@@ -54,8 +58,8 @@ pub fn await_bind(process: &Held, ports: &[u16], patience: Duration) -> io::Resu
         let late = too_late.join().unwrap_or(false);
         match reached {
             _ if late => Ok(Reached::TimedOut),
-            Ok(true) => Ok(Reached::Door(Traced(pid))),
-            Ok(false) => Ok(Reached::Died),
+            Ok(Some(socket)) => Ok(Reached::Door(Traced { pid, socket })),
+            Ok(None) => Ok(Reached::Died),
             Err(_) if process.is_gone() => Ok(Reached::Died),
             Err(error) => {
                 let _ = ptrace::detach(pid, None);
@@ -68,13 +72,41 @@ pub fn await_bind(process: &Held, ports: &[u16], patience: Duration) -> io::Resu
 impl Traced {
     /// From now on it goes on should this process end.
     pub fn outlive_us(&self) -> io::Result<()> {
-        Ok(ptrace::setoptions(self.0, Options::PTRACE_O_TRACESYSGOOD)?)
+        Ok(ptrace::setoptions(self.pid, Options::PTRACE_O_TRACESYSGOOD)?)
+    }
+
+    /// The descriptor that it wants to bind.
+    pub fn socket(&self) -> i32 {
+        self.socket
+    }
+
+    /// Lets it have the port, and holds it again once it listens. The error is of one that doesn't.
+    pub fn let_listen(&self) -> io::Result<()> {
+        // It stands at the beginning of bind(2): what comes next is that call's end.
+        let mut follower = Follower { at_entry: false, ..Follower::new(self.pid)? };
+        let mut calls = LOOKED_AT;
+        while calls > 0 {
+            ptrace::syscall(self.pid, None)?;
+            match follower.next_stop()? {
+                Stop::End => break,
+                Stop::Call => {
+                    let is_end = !follower.at_entry;
+                    follower.at_entry = is_end;
+                    if is_end && follower.call()?.0 == libc::SYS_listen {
+                        return Ok(());
+                    }
+                    calls -= 1;
+                }
+                Stop::Signal(_) | Stop::Asked => {}
+            }
+        }
+        Err(io::Error::other("it didn't listen"))
     }
 }
 
 impl Drop for Traced {
     fn drop(&mut self) {
-        let _ = ptrace::detach(self.0, None);
+        let _ = ptrace::detach(self.pid, None);
     }
 }
 
@@ -122,23 +154,33 @@ enum Stop {
     End,
 }
 
+/// What came of looking at system calls.
+enum Seen {
+    /// It asks for a port for this descriptor.
+    Bind(i32),
+    /// It is far from that, and runs.
+    Nothing,
+    /// It has ended.
+    End,
+}
+
 impl Follower {
     fn new(pid: Pid) -> io::Result<Self> {
         let open = |name: &str| File::open(format!("/proc/{pid}/{name}"));
         Ok(Self { pid, call: open("syscall")?, memory: open("mem")?, at_entry: true })
     }
 
-    /// Whether it came to ask for one of `ports`; it stands still then.
-    fn follow(&mut self, ports: &[u16]) -> io::Result<bool> {
+    /// The descriptor for which it asks for one of `ports`; it stands still then. `None` if it ended before.
+    fn follow(&mut self, ports: &[u16]) -> io::Result<Option<i32>> {
         let mut left = LOOKED_AT;
         loop {
             if !self.halt()? {
-                return Ok(false);
+                return Ok(None);
             }
             match self.calls(ports, &mut left)? {
-                Some(reached) => return Ok(reached),
-                None if !self.await_loop()? => return Ok(false),
-                None => left = LOOKED_AT,
+                Seen::Bind(socket) => return Ok(Some(socket)),
+                Seen::Nothing if self.await_loop()? => left = LOOKED_AT,
+                Seen::Nothing | Seen::End => return Ok(None),
             }
         }
     }
@@ -160,26 +202,26 @@ impl Follower {
         }
     }
 
-    /// Looks at system calls. `None` when `left` have been looked at and it has no event loop.
-    fn calls(&mut self, ports: &[u16], left: &mut u32) -> io::Result<Option<bool>> {
+    /// Looks at system calls, until `left` have been looked at and it has no event loop.
+    fn calls(&mut self, ports: &[u16], left: &mut u32) -> io::Result<Seen> {
         let mut signal = None;
         loop {
             ptrace::syscall(self.pid, signal.take())?;
             match self.next_stop()? {
-                Stop::End => return Ok(Some(false)),
+                Stop::End => return Ok(Seen::End),
                 Stop::Signal(other) => signal = Some(other),
                 Stop::Asked => {}
                 Stop::Call => {
                     let is_entry = self.at_entry;
                     self.at_entry = !is_entry;
-                    if is_entry && self.binds(ports) {
-                        return Ok(Some(true));
+                    if is_entry && let Some(socket) = self.binds(ports) {
+                        return Ok(Seen::Bind(socket));
                     }
                     *left = left.saturating_sub(1);
                     if *left == 0 {
                         if !is_entry && !self.has_loop() {
                             ptrace::cont(self.pid, None)?;
-                            return Ok(None);
+                            return Ok(Seen::Nothing);
                         }
                         *left = LOOKED_AT;
                     }
@@ -221,26 +263,29 @@ impl Follower {
         entries.flatten().any(|entry| fs::read_link(entry.path()).is_ok_and(|target| target.as_os_str() == "anon_inode:[eventpoll]"))
     }
 
-    /// Whether it stands at the beginning of bind(2) for one of `ports`.
-    fn binds(&self, ports: &[u16]) -> bool {
-        // "49 0x3 0x7ffd… 0x10 …": the number and the arguments (proc_pid_syscall(5)).
+    /// The system call at which it stands: number, first and second argument.
+    fn call(&self) -> io::Result<(i64, u64, u64)> {
+        // "49 0x3 0x7ffd… 0x10 …" (proc_pid_syscall(5)).
         let mut line = [0; 256];
-        let Ok(length) = self.call.read_at(&mut line, 0) else { return false };
-        let mut fields = line[..length].split(|byte| *byte == b' ').filter_map(|field| std::str::from_utf8(field).ok());
-        if fields.next().and_then(|number| number.parse().ok()) != Some(libc::SYS_bind) {
-            return false;
+        let length = self.call.read_at(&mut line, 0)?;
+        let mut fields = std::str::from_utf8(&line[..length]).unwrap_or_default().split(' ');
+        let number = fields.next().and_then(|number| number.parse().ok());
+        let mut argument = || u64::from_str_radix(fields.next()?.strip_prefix("0x")?, 16).ok();
+        match (number, argument(), argument()) {
+            (Some(number), Some(first), Some(second)) => Ok((number, first, second)),
+            _ => Err(io::ErrorKind::InvalidData.into()),
         }
-        let Some(address) = fields.nth(1).and_then(|field| u64::from_str_radix(field.trim_start_matches("0x"), 16).ok()) else {
-            return false;
-        };
-        let mut socket_address = [0; 4];
-        if self.memory.read_exact_at(&mut socket_address, address).is_err() {
-            return false;
-        }
+    }
+
+    /// The descriptor, if it stands at the beginning of bind(2) for one of `ports`.
+    fn binds(&self, ports: &[u16]) -> Option<i32> {
+        let (libc::SYS_bind, socket, pointer) = self.call().ok()? else { return None };
+        let mut address = [0; 4];
+        self.memory.read_exact_at(&mut address, pointer).ok()?;
         // Family and port stand at the same place for IPv4 and IPv6 (ip(7), ipv6(7)).
-        let [family @ .., high, low] = socket_address;
+        let [family @ .., high, low] = address;
         let is_internet = [libc::AF_INET, libc::AF_INET6].contains(&i32::from(u16::from_ne_bytes(family)));
-        is_internet && ports.contains(&u16::from_be_bytes([high, low]))
+        (is_internet && ports.contains(&u16::from_be_bytes([high, low]))).then(|| i32::try_from(socket).ok())?
     }
 }
 
