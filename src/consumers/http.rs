@@ -31,7 +31,7 @@ pub fn post(url: &str, token: Option<&Secret>, body: &Value, patience: Duration)
         request = request.header("Authorization", header);
     }
     let mut response = request.send_json(body).map_err(|error| error.to_string())?;
-    let body = http::beginning(&mut response);
+    let (body, _) = http::beginning(&mut response);
     Ok(Answer { status: response.status().as_u16(), body })
 }
 
