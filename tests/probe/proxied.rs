@@ -1,5 +1,6 @@
 //! Through an HTTP proxy, as in a company's network.
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use credd::core::ProbeVerdict::{Unreachable, Works};
 
 use crate::relay::Relay;
@@ -19,7 +20,7 @@ fn a_proxy_leads_to_amazon() {
     let connect = format!("CONNECT {AWS}:443 HTTP/1.1");
 
     rig().env("HTTPS_PROXY", format!("http://user:hunter2@{}", relay.address)).expect(None, Works, "Bedrock accepts it");
-    assert_eq!(relay.asked(), [(connect.clone(), Some("Basic dXNlcjpodW50ZXIy".to_owned()))]);
+    assert_eq!(relay.asked(), [(connect.clone(), Some(format!("Basic {}", BASE64_STANDARD.encode("user:hunter2"))))]);
     rig().env("https_proxy", relay.address.clone()).env("HTTPS_PROXY", "http://127.0.0.1:1").expect(None, Works, "");
     assert_eq!(relay.asked()[1..], [(connect, None)]);
     // What looks into TLS there isn't trusted here.
