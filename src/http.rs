@@ -21,21 +21,26 @@ pub fn bearer(token: &Secret) -> Option<HeaderValue> {
     Some(header)
 }
 
-/// The beginning of an answer's body, as far as it comes; it may quote secrets, so it is never shown.
-pub fn beginning(response: &mut Response<Body>) -> Zeroizing<Vec<u8>> {
+/// The beginning of an answer's body, and why there is no more of it, if it broke off; it may quote secrets,
+/// so it is never shown.
+pub fn beginning(response: &mut Response<Body>) -> (Zeroizing<Vec<u8>>, Option<io::Error>) {
     // One allocation: a buffer that grows leaves copies behind.
     let mut bytes = Zeroizing::new(vec![0; LONGEST_BODY]);
     let mut body = response.body_mut().as_reader();
     let mut filled = 0;
+    let mut broken = None;
     while filled < bytes.len() {
         match body.read(&mut bytes[filled..]) {
             Ok(0) => break,
             Ok(count) => filled += count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // What came before may say enough.
-            Err(_) => break,
+            Err(error) => {
+                // What came before may say enough.
+                broken = Some(error);
+                break;
+            }
         }
     }
     bytes.truncate(filled);
-    bytes
+    (bytes, broken)
 }

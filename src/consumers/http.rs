@@ -39,9 +39,7 @@ impl Line {
 
     /// GET; the status. The error says why there was no answer.
     pub fn get(&self, url: &str) -> Result<u16, String> {
-        let mut response = self.0.get(url).call().map_err(|error| error.to_string())?;
-        // Read, so that the connection can be used again.
-        http::beginning(&mut response);
+        let response = self.0.get(url).call().map_err(|error| error.to_string())?;
         Ok(response.status().as_u16())
     }
 
@@ -53,7 +51,7 @@ impl Line {
             request = request.header("Authorization", header);
         }
         let mut response = request.send_json(body).map_err(|error| error.to_string())?;
-        let body = http::beginning(&mut response);
+        let (body, _) = http::beginning(&mut response);
         Ok(Answer { status: response.status().as_u16(), body })
     }
 }

@@ -31,9 +31,13 @@ pub(super) fn ask(agent: &Agent, endpoint: &Endpoint, key: &Secret, most: Durati
         .call();
     match answer {
         Ok(mut response) => {
-            let body = http::beginning(&mut response);
+            let (body, broken) = http::beginning(&mut response);
             let error_type = response.headers().get("x-amzn-errortype").and_then(|value| value.to_str().ok()).unwrap_or_default();
-            classify(&Reply { status: response.status().as_u16(), error_type, body: &body })
+            let finding = classify(&Reply { status: response.status().as_u16(), error_type, body: &body });
+            match broken {
+                Some(error) if finding.verdict == ProbeVerdict::Unknown => no_answer(&endpoint.name, &Error::from(error)),
+                _ => finding,
+            }
         }
         Err(error) => no_answer(&endpoint.name, &error),
     }
@@ -47,7 +51,6 @@ fn no_answer(name: &str, error: &Error) -> Finding {
         return unreachable(tls_failure(name, error));
     }
     match error {
-        Error::HostNotFound => unreachable(format!("{name} can't be found: check the network, endpoint and region")),
         Error::Timeout(_) => unreachable(format!("{name} didn't answer in time")),
         Error::ConnectProxyFailed(why) if why.contains("407") => {
             unreachable("the proxy wants to know who asks (HTTP 407): check HTTPS_PROXY".to_owned())
@@ -60,8 +63,10 @@ fn no_answer(name: &str, error: &Error) -> Finding {
             io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
                 format!("{name} closed the connection without an answer")
             }
-            _ => format!("{name} can't be reached: check the network"),
+            // A name that isn't found has no kind of its own.
+            _ => format!("{name} can't be found or reached: check the network, endpoint and region"),
         }),
+        Error::HostNotFound => unreachable(format!("{name} can't be found: check the network, endpoint and region")),
         Error::Tls(_) => unreachable(format!("no TLS with {name}: check endpoint")),
         Error::Protocol(_) | Error::LargeResponseHeader(..) => {
             Finding::new(ProbeVerdict::Unknown, Retry::Useless, format!("{name} answers with something that isn't HTTP: check endpoint"))

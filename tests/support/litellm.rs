@@ -31,6 +31,8 @@ pub struct Options<'a> {
     pub port: Option<u16>,
     /// Another LiteLLM than the one of `tests/setup`.
     pub program: Option<&'a Path>,
+    /// Its configuration file, for another than [`config`].
+    pub config: Option<&'a str>,
     pub env: &'a [(&'a str, &'a str)],
     pub args: &'a [&'a str],
 }
@@ -57,7 +59,7 @@ impl LiteLlm {
         let own_dir = options.dir.is_none().then(|| tempfile::Builder::new().prefix("credd-litellm-").tempdir().unwrap());
         let dir = options.dir.or(own_dir.as_ref().map(TempDir::path)).unwrap().to_owned();
         let port = options.port.unwrap_or_else(free_port);
-        fs::write(dir.join("config.yaml"), config()).unwrap();
+        fs::write(dir.join("config.yaml"), options.config.unwrap_or(config())).unwrap();
         run(rig_program("reap").arg(&dir).args(["--after", &std::process::id().to_string()]));
 
         let path = std::env::var("PATH").unwrap_or_default();
