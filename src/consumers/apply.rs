@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use super::environment::{self, Changes};
 use super::find::find;
 use super::sys::{self, Held};
-use super::{lock, plain, unit};
+use super::{handover, lock, plain, unit};
 use crate::clock;
 use crate::config::Restart;
 use crate::core::{ApplyReport, Outcome, RunBy};
@@ -37,7 +37,6 @@ impl End {
 pub(super) struct Attempt<'a> {
     pub(super) order: &'a ApplyOrder,
     pub(super) changes: &'a Changes,
-    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "units alone are looked at afterwards"))]
     pub(super) salt: &'a Salt,
     /// Told what is being done, as words after "is".
     pub(super) progress: &'a mut dyn FnMut(&str),
@@ -106,6 +105,7 @@ fn attempt(order: &ApplyOrder, progress: &mut dyn FnMut(&str)) -> End {
         }
     };
     let mut attempt = Attempt { order, changes: &changes, salt: &salt, progress };
+    let processes = handover::clear(&attempt, processes);
     each(&mut attempt, processes)
 }
 

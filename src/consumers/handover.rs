@@ -15,7 +15,7 @@ use super::find::{matches, option};
 use super::http::Line;
 use super::plain::{Down, Restarting, Up};
 use super::prove::ANSWER;
-use super::stop::Leaving;
+use super::stop::{Leaving, stop};
 use super::sys::{self, Held};
 
 /// How two instances share a port.
@@ -185,7 +185,46 @@ enum No {
     TooEarly,
 }
 
+/// Clears away what a worker that was killed left of a hand-over. The processes that are still to have the
+/// keys.
+pub(super) fn clear(attempt: &Attempt<'_>, processes: Vec<Held>) -> Vec<Held> {
+    let seen: Vec<_> = processes.into_iter().map(|process| (ports_of(&process), attempt.has_keys(&process), process)).collect();
+    let mut left = Vec::new();
+    for (at, (ports, is_new, process)) in seen.iter().enumerate() {
+        let others = || seen.iter().enumerate().filter(move |(other, _)| *other != at).map(|(_, one)| one);
+        let serves_too = |of_new: bool| others().any(|(theirs, new, _)| *new == of_new && theirs.iter().any(|port| ports.contains(port)));
+        let is_held = *is_new && sys::is_stopped(process) && sys::leads_session(process);
+        if is_held || (*is_new && serves_too(false)) {
+            // Never proven, and the old one serves.
+            kill(process);
+        } else if !is_new && ports.is_empty() && others().any(|(theirs, new, _)| *new && !theirs.is_empty()) {
+            // It was asked to go, and finishes its requests.
+            stop(process, attempt.order.consumer.stop_timeout);
+        } else {
+            left.push(at);
+        }
+    }
+    seen.into_iter().enumerate().filter(|(at, _)| left.contains(at)).map(|(_, (_, _, process))| process).collect()
+}
+
+fn ports_of(process: &Held) -> Vec<u16> {
+    let below = sys::descendants(process);
+    let tree: Vec<&Held> = std::iter::once(process).chain(&below).collect();
+    let listeners = sys::listeners(&tree).unwrap_or_default();
+    listeners.iter().filter(|one| one.own).map(|one| one.address.port()).collect()
+}
+
 impl Attempt<'_> {
+    /// Whether a process was started with the keys ordered.
+    pub(super) fn has_keys(&self, process: &Held) -> bool {
+        process.environ().is_ok_and(|environ| {
+            self.order
+                .keys
+                .iter()
+                .all(|key| environ.get(key.variable.as_bytes()).is_some_and(|value| self.salt.fingerprint(value) == key.fingerprint))
+        })
+    }
+
     /// Why what was ordered is no longer wanted, if the file has been edited since.
     fn superseded(&self) -> Option<String> {
         let home = std::env::home_dir().unwrap_or_default();
@@ -199,4 +238,28 @@ fn kill(new: &Held) {
         let _ = process.signal(rustix::process::Signal::KILL);
     }
     new.gone_within(std::time::Duration::from_secs(10));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn why_not(argv: &[&str], ports: &[u16]) -> Result<Way, String> {
+        let own = Held::open(i32::try_from(std::process::id()).unwrap()).unwrap();
+        let argv: Vec<Vec<u8>> = argv.iter().map(|word| word.as_bytes().to_vec()).collect();
+        way(&own, &argv, ports)
+    }
+
+    #[test]
+    fn only_what_can_have_a_second_one_beside_it_is_handed_over() {
+        let litellm = ["/opt/bin/python3.11", "/opt/bin/litellm", "--config", "c.yaml", "--port", "8000"];
+        assert_eq!(why_not(&litellm, &[8000]), Ok(Way::Door));
+        assert_eq!(why_not(&[&litellm[..], &["--num_workers", "1"]].concat(), &[8000]), Ok(Way::Door));
+        assert_eq!(why_not(&[&litellm[..], &["--run_granian", "--num_workers=2"]].concat(), &[8000]), Ok(Way::Both));
+        assert!(why_not(&litellm, &[4000]).unwrap_err().contains("4000"));
+        assert!(why_not(&litellm, &[]).unwrap_err().contains("doesn't listen"));
+        assert!(why_not(&[&litellm[..], &["--num_workers=2"]].concat(), &[8000]).unwrap_err().contains("workers"));
+        assert!(why_not(&[&litellm[..], &["--run_gunicorn"]].concat(), &[8000]).unwrap_err().contains("workers"));
+        assert!(why_not(&["my-proxy", "--config", "x"], &[8000]).unwrap_err().contains("LiteLLM alone"));
+    }
 }

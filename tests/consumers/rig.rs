@@ -125,6 +125,10 @@ impl Rig {
     }
 
     pub fn order(&self) -> ApplyOrder {
+        self.order_of(NEW)
+    }
+
+    fn order_of(&self, key: &str) -> ApplyOrder {
         ApplyOrder {
             state_dir: self.path("state"),
             consumer: self.config.clone(),
@@ -132,7 +136,7 @@ impl Rig {
                 name: KeyName::from("bedrock"),
                 variable: VARIABLE.to_owned(),
                 env_file: self.path("env"),
-                fingerprint: self.salt.fingerprint(NEW.as_bytes()),
+                fingerprint: self.salt.fingerprint(key.as_bytes()),
             }],
             withheld: Vec::new(),
             from_service: false,
@@ -141,8 +145,13 @@ impl Rig {
 
     /// Applies; the phases it went through and the report, which never quotes a secret.
     pub fn apply(&self) -> (Vec<String>, ApplyReport) {
+        self.apply_key(NEW)
+    }
+
+    /// The same of another key.
+    pub fn apply_key(&self, key: &str) -> (Vec<String>, ApplyReport) {
         let mut phases = Vec::new();
-        for answer in work(&Job::Apply(Box::new(self.order()))) {
+        for answer in work(&Job::Apply(Box::new(self.order_of(key)))) {
             match answer {
                 Answer::Progress { phase } => phases.push(phase),
                 Answer::Applied(report) => {

@@ -7,8 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use nix::sys::socket::{setsockopt, sockopt};
-use rustix::net::sockopt::set_socket_reuseport;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, getsockname, socket_with};
+use rustix::net::sockopt::{ipv6_v6only, set_ipv6_v6only, set_socket_reuseaddr, set_socket_reuseport};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, getsockname, listen, socket_with};
 use rustix::process::{PidfdGetfdFlags, pidfd_getfd};
 
 use super::sockets::{listening_descriptors, waiting};
@@ -38,13 +38,16 @@ impl Shared {
     /// listens when this returns. The error says why that can't be: more than one listener, or another
     /// process's descriptors are out of reach.
     pub fn of(old: &[&Held], ports: &[u16], new: &Held, traced: &Traced) -> io::Result<Self> {
-        let shared = Self::bound(old, ports, new, traced.socket())?;
+        let (shared, placeholder) = Self::bound(old, ports, new, traced.socket())?;
         traced.let_listen()?;
-        shared.steer(Some(0))?;
+        drop(placeholder);
         Ok(shared)
     }
 
-    fn bound(old: &[&Held], ports: &[u16], new: &Held, number: i32) -> io::Result<Self> {
+    /// Ready for the new one to listen. Together with a listener of our own that is to be closed once it does:
+    /// the kernel makes the group when a second one listens, and takes a program for a group alone. Ours is there
+    /// for the microseconds between the two, so that no caller meets a new process that wasn't tried yet.
+    fn bound(old: &[&Held], ports: &[u16], new: &Held, number: i32) -> io::Result<(Self, OwnedFd)> {
         let listeners = listening_descriptors(old, ports);
         let [listener] = listeners.as_slice() else {
             return Err(io::Error::other(format!("it has {} listeners", listeners.len())));
@@ -54,7 +57,18 @@ impl Shared {
         let shared = Self { old, new, port: listener.port };
         set_socket_reuseport(&shared.old, true)?;
         set_socket_reuseport(&shared.new, true)?;
-        Ok(shared)
+        let address = getsockname(&shared.old)?;
+        let placeholder = socket_with(address.address_family(), SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+        if address.address_family() == AddressFamily::INET6 {
+            set_ipv6_v6only(&placeholder, ipv6_v6only(&shared.old)?)?;
+        }
+        // Connections that ended lately keep the port from one that doesn't allow for them.
+        set_socket_reuseaddr(&placeholder, true)?;
+        set_socket_reuseport(&placeholder, true)?;
+        bind(&placeholder, &address)?;
+        listen(&placeholder, 0)?;
+        attach(&placeholder, &mut [ret(OLD)])?;
+        Ok((shared, placeholder))
     }
 
     /// Connects to the new process.
@@ -147,7 +161,7 @@ mod tests {
     use std::net::TcpListener;
     use std::os::fd::AsRawFd;
 
-    use rustix::net::{listen, socket};
+    use rustix::net::socket;
 
     use super::*;
 
@@ -174,14 +188,14 @@ mod tests {
         let port = address.port();
         let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
         let new = socket(family, SocketType::STREAM, None).unwrap();
-        rustix::net::sockopt::set_socket_reuseaddr(&new, true).unwrap();
+        set_socket_reuseaddr(&new, true).unwrap();
         assert_eq!(bind(&new, &address), Err(rustix::io::Errno::ADDRINUSE));
 
         let own = Held::open(i32::try_from(std::process::id()).unwrap()).unwrap();
-        let shared = Shared::bound(&[&own], &[port], &own, new.as_raw_fd()).unwrap();
+        let (shared, placeholder) = Shared::bound(&[&own], &[port], &own, new.as_raw_fd()).unwrap();
         bind(&new, &address).unwrap();
         listen(&new, 50).unwrap();
-        shared.steer(Some(0)).unwrap();
+        drop(placeholder);
         let new = TcpListener::from(new);
         // Also by IPv4 to a listener for both.
         address.set_ip(if place.starts_with("[::1]") { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() });
@@ -196,14 +210,15 @@ mod tests {
         drop(old);
         drop(shared);
         let third = socket(family, SocketType::STREAM, None).unwrap();
-        rustix::net::sockopt::set_socket_reuseaddr(&third, true).unwrap();
+        set_socket_reuseaddr(&third, true).unwrap();
         assert_eq!(bind(&third, &new.local_addr().unwrap()), Err(rustix::io::Errno::ADDRINUSE));
         // And once more, with the one that was new.
-        let shared = Shared::bound(&[&own], &[port], &own, third.as_raw_fd()).unwrap();
+        let (shared, placeholder) = Shared::bound(&[&own], &[port], &own, third.as_raw_fd()).unwrap();
         bind(&third, &new.local_addr().unwrap()).unwrap();
         listen(&third, 50).unwrap();
+        drop(placeholder);
         let third = TcpListener::from(third);
-        assert_eq!(taker([&new, &third], &TcpStream::connect(address).unwrap()), 0, "even before anything is said");
+        assert_eq!(taker([&new, &third], &TcpStream::connect(address).unwrap()), 0);
         assert_eq!(taker([&new, &third], &shared.dial(address).unwrap()), 1);
     }
 

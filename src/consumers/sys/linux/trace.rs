@@ -27,7 +27,7 @@ pub struct Traced {
 
 /// How many system calls are looked at from the start on: what a small server makes before it listens.
 /// LiteLLM makes some 90,000 in four seconds, and at ten microseconds for each …
-const LOOKED_AT: u32 = 3000;
+const LOOKED_AT: u32 = 6000;
 /// … the rest is looked at only once it has an event loop, which is a fifth of a second before it listens.
 const LOOP_LOOK: Duration = Duration::from_millis(5);
 /// How long `credd launch`, which nobody may trace, takes at most to become the process to be traced.
@@ -134,9 +134,8 @@ fn attach(process: &Held, pid: Pid) -> io::Result<bool> {
 
 struct Follower {
     pid: Pid,
-    /// `/proc/PID/syscall` and `/proc/PID/mem`.
+    /// `/proc/PID/syscall`.
     call: File,
-    memory: File,
     /// The next stop is the beginning of a system call, not its end.
     at_entry: bool,
 }
@@ -166,8 +165,7 @@ enum Seen {
 
 impl Follower {
     fn new(pid: Pid) -> io::Result<Self> {
-        let open = |name: &str| File::open(format!("/proc/{pid}/{name}"));
-        Ok(Self { pid, call: open("syscall")?, memory: open("mem")?, at_entry: true })
+        Ok(Self { pid, call: File::open(format!("/proc/{pid}/syscall"))?, at_entry: true })
     }
 
     /// The descriptor for which it asks for one of `ports`; it stands still then. `None` if it ended before.
@@ -281,7 +279,8 @@ impl Follower {
     fn binds(&self, ports: &[u16]) -> Option<i32> {
         let (libc::SYS_bind, socket, pointer) = self.call().ok()? else { return None };
         let mut address = [0; 4];
-        self.memory.read_exact_at(&mut address, pointer).ok()?;
+        // Opened here, since it is the memory of what the process is now: it may have been `credd launch` at first.
+        File::open(format!("/proc/{}/mem", self.pid)).ok()?.read_exact_at(&mut address, pointer).ok()?;
         // Family and port stand at the same place for IPv4 and IPv6 (ip(7), ipv6(7)).
         let [family @ .., high, low] = address;
         let is_internet = [libc::AF_INET, libc::AF_INET6].contains(&i32::from(u16::from_ne_bytes(family)));
