@@ -1,12 +1,15 @@
 //! One tracked key: what the file holds, since when, and which alert is next.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::alarm::{AlertSent, Channel, Delivery, PopupRecord};
 use super::event::{Calendar, Facts, KeySpec, Notice, Topic};
 use super::policy::{Life, Reason, Threshold};
+use super::probe::Probing;
 use super::record::{Issued, IssuedSource, KeyRecord, KnownKey};
-use super::{FileBody, Finding, Fingerprint, PresentKey, VariableReport};
+use super::{ConsumerName, FileBody, Finding, Fingerprint, PresentKey, VariableReport};
 
 /// What the env file says of the key's variable, when last believed.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +35,8 @@ pub enum KeyState {
     Due,
     /// It has ended.
     Expired,
+    /// Its issuer rejects it.
+    Rejected,
     /// No such assignment or no file.
     Missing,
     /// Only running the file could tell.
@@ -54,9 +59,20 @@ pub struct Key {
     /// When the file was changed to hold the value that counts instead of another, if that was found
     /// out in this run.
     pub replaced_at: Option<Timestamp>,
+    /// How asking after it goes.
+    pub probing: Probing,
     /// Reminders are counted from then, since the latest alert is dated in the future: the clock was
     /// ahead when it was sent.
     remind_from: Option<Timestamp>,
+}
+
+/// Who uses a key's value, and who another one.
+#[derive(Clone, Debug, Default)]
+pub struct Users {
+    /// Consumers that run with the value that counts.
+    pub running: Vec<ConsumerName>,
+    /// Consumers that run with another.
+    pub kept: Vec<ConsumerName>,
 }
 
 /// A value that arrived in the file.
@@ -70,7 +86,15 @@ pub struct Arrival {
 impl Key {
     /// A key with what was saved of it.
     pub fn new(spec: KeySpec, record: KeyRecord) -> Self {
-        Self { spec, record, found: Found::Unknown, delivery: Delivery::default(), replaced_at: None, remind_from: None }
+        Self {
+            spec,
+            record,
+            found: Found::Unknown,
+            delivery: Delivery::default(),
+            replaced_at: None,
+            probing: Probing::default(),
+            remind_from: None,
+        }
     }
 
     /// The ways to reach the user are others now.
@@ -120,6 +144,7 @@ impl Key {
         self.record.current = Some(key.fingerprint);
         self.record.snoozed_until = None;
         self.delivery.forget();
+        self.probing.start_over();
         self.remind_from = None;
         let known = self.record.known_now_mut();
         let new = known.is_none();
@@ -127,6 +152,8 @@ impl Key {
             known.last_seen = now;
             known.anatomy = key.anatomy.clone();
             known.issued = known.issued.better(issued);
+            // Much may have happened to it meanwhile.
+            known.probe = None;
         } else {
             self.record.known.push(KnownKey {
                 fingerprint: key.fingerprint,
@@ -135,6 +162,8 @@ impl Key {
                 issued,
                 anatomy: key.anatomy.clone(),
                 alerts: Vec::new(),
+                probe: None,
+                rejection: None,
             });
         }
         self.record.trim();
@@ -158,7 +187,7 @@ impl Key {
         if !known.alerts.iter().any(moved) {
             return None;
         }
-        let is_ahead = |reason: Reason| !thresholds.iter().any(|threshold| threshold.reason == reason && threshold.at <= now);
+        let is_ahead = |reason: Reason| reason != Reason::Rejected && !thresholds.iter().any(|threshold| threshold.reason == reason && threshold.at <= now);
         let is_well = thresholds.iter().all(|threshold| threshold.at > now);
         let mut untrue = false;
         known.alerts.retain_mut(|alert| {
@@ -175,7 +204,8 @@ impl Key {
         if is_well {
             self.delivery.forget();
         }
-        if is_well || untrue { self.record.popup.take() } else { None }
+        let speaks_of_dates = self.latest_alert().is_none_or(|alert| alert.reason != Reason::Rejected);
+        if (is_well && speaks_of_dates) || untrue { self.record.popup.take() } else { None }
     }
 
     /// The dates of the value that counts.
@@ -185,6 +215,14 @@ impl Key {
 
     /// Its standing.
     pub fn state(&self, days: &[u32], now: Timestamp) -> KeyState {
+        match self.state_by_dates(days, now) {
+            KeyState::Ok | KeyState::Due if self.rejection().is_some() => KeyState::Rejected,
+            state => state,
+        }
+    }
+
+    /// Its standing, whatever its issuer says.
+    pub fn state_by_dates(&self, days: &[u32], now: Timestamp) -> KeyState {
         match &self.found {
             Found::Missing(_) => return KeyState::Missing,
             Found::Dynamic(_) => return KeyState::Dynamic,
@@ -222,6 +260,13 @@ impl Key {
         let mut open = life_of(known, self.spec.lifetime).thresholds(days);
         open.retain(|threshold| threshold.reason > told);
         open
+    }
+
+    /// Whether its issuer rejects it and nobody was told; where the user knows that it has ended, that says
+    /// it all.
+    fn has_untold_rejection(&self) -> bool {
+        let knows_worse = || self.record.known_now().is_some_and(|known| known.alerts.iter().any(|alert| alert.weight() == Reason::Expired));
+        self.alertable() && self.rejection().is_some_and(|rejection| !rejection.told) && !knows_worse()
     }
 
     /// The end of the quiet that the user asked for, if that is to come.
@@ -265,6 +310,7 @@ impl Key {
     /// silence reminders until then.
     pub fn clock_went_back(&mut self, now: Timestamp) {
         self.delivery.clock_went_back(now);
+        self.probe_clock_went_back(now);
         if self.latest_alert().is_some_and(|alert| alert.at > now) {
             self.remind_from = Some(now);
         }
@@ -272,12 +318,32 @@ impl Key {
 
     /// Records the alert that is due, if any. The caller saves, then sends.
     pub fn decide(&mut self, days: &[u32], channels: &[Channel], calendar: &dyn Calendar, now: Timestamp) -> bool {
-        if self.next_alert_at(days, calendar, now).is_none_or(|at| at > now) {
+        let is_due = self.next_alert_at(days, calendar, now).is_some_and(|at| at <= now);
+        let is_rejected = self.has_untold_rejection();
+        if !is_due && !is_rejected {
             return false;
         }
-        let missed: Vec<Reason> =
-            self.open_thresholds(days).iter().filter(|threshold| threshold.at <= now).map(|threshold| threshold.reason).collect();
-        let reason = missed.iter().copied().max().unwrap_or(Reason::Reminder);
+        let mut reasons: BTreeSet<Reason> = is_rejected.then_some(Reason::Rejected).into_iter().collect();
+        // Thresholds that are put off, since the user asked for quiet, stay so.
+        reasons.extend(self.open_thresholds(days).iter().filter(|threshold| is_due && threshold.at <= now).map(|threshold| threshold.reason));
+        let rejection_counts = self.rejection().is_some();
+        let Some(known) = self.record.known_now_mut() else { return false };
+        // One that never reached anybody becomes part of this one.
+        if let Some(unheard) = known.alerts.pop_if(|last| !last.delivered) {
+            reasons.extend(unheard.covers);
+            reasons.insert(unheard.reason);
+            reasons.remove(&Reason::Reminder);
+        }
+        if let Some(rejection) = &mut known.rejection {
+            rejection.told |= is_rejected;
+        }
+        let reason = match reasons.last() {
+            // That calls fail now matters more than that they will one day.
+            Some(last) if *last != Reason::Expired && rejection_counts && reasons.contains(&Reason::Rejected) => Reason::Rejected,
+            Some(last) => *last,
+            None => Reason::Reminder,
+        };
+        reasons.remove(&reason);
         if self.record.snoozed_until.is_some_and(|until| until <= now) || reason == Reason::Expired {
             self.record.snoozed_until = None;
         }
@@ -286,15 +352,8 @@ impl Key {
         let expires_at = self.life().and_then(|life| life.expires_at);
         let mut alert = AlertSent::new(now, reason, channels);
         alert.expires_at = expires_at;
-        alert.covers = missed.into_iter().filter(|other| *other != reason).collect();
+        alert.covers = reasons;
         let Some(known) = self.record.known_now_mut() else { return false };
-        // One that never reached anybody becomes part of this one.
-        if let Some(unheard) = known.alerts.pop_if(|last| !last.delivered) {
-            alert.covers.extend(unheard.covers);
-            alert.covers.insert(unheard.reason);
-            alert.covers.remove(&reason);
-            alert.covers.remove(&Reason::Reminder);
-        }
         known.alerts.push(alert);
         let tag = tag_of(&self.spec);
         self.record.popup.get_or_insert_with(|| PopupRecord { id: popup_id(&tag), tag });
@@ -302,8 +361,13 @@ impl Key {
         true
     }
 
+    /// Whether the alert that is to be told speaks of who uses the key.
+    pub fn tells_of_users(&self) -> bool {
+        self.unsent_alert().is_some_and(|alert| alert.reason == Reason::Rejected)
+    }
+
     /// The alert to be sent now, and the channels to send it by. They are taken to be under way.
-    pub fn take_notices(&mut self, now: Timestamp) -> Vec<(Channel, Notice)> {
+    pub fn take_notices(&mut self, users: &Users, now: Timestamp) -> Vec<(Channel, Notice)> {
         self.delivery.wake(now);
         let Some(alert) = self.unsent_alert() else { return Vec::new() };
         if self.held_back_until(alert, now).is_some() {
@@ -311,7 +375,7 @@ impl Key {
         }
         let due = self.delivery.due(alert, now);
         let reason = alert.reason;
-        let Some(notice) = self.notice(reason).filter(|_| !due.is_empty()) else { return Vec::new() };
+        let Some(notice) = self.notice(reason, users).filter(|_| !due.is_empty()) else { return Vec::new() };
         due.into_iter()
             .map(|channel| {
                 self.delivery.started(channel, now);
@@ -322,22 +386,27 @@ impl Key {
 
     /// Until when an alert that reached nobody yet waits, since the user asked for quiet meanwhile.
     fn held_back_until(&self, alert: &AlertSent, now: Timestamp) -> Option<Timestamp> {
-        self.quiet_until(now).filter(|_| alert.reason != Reason::Expired)
+        self.quiet_until(now).filter(|_| !matches!(alert.reason, Reason::Expired | Reason::Rejected))
     }
 
     /// The latest alert, if there is still something to tell by it.
     fn unsent_alert(&self) -> Option<&AlertSent> {
-        let tells = self.alertable() && self.life()?.expires_at.is_some();
-        self.latest_alert().filter(|alert| tells && !alert.pending.is_empty())
+        let ends = self.life()?.expires_at.is_some();
+        self.latest_alert().filter(|alert| {
+            let is_true = if alert.reason == Reason::Rejected { self.rejection().is_some() } else { ends };
+            self.alertable() && is_true && !alert.pending.is_empty()
+        })
     }
 
-    fn notice(&mut self, reason: Reason) -> Option<Notice> {
+    fn notice(&mut self, reason: Reason, users: &Users) -> Option<Notice> {
         let known = self.record.known_now()?;
-        let facts = Facts::Expiry {
-            variable: self.spec.variable.clone(),
-            env_file: self.spec.env_file.clone(),
-            expires_at: life_of(known, self.spec.lifetime).expires_at?,
-            source: known.issued.source,
+        let (variable, env_file) = (self.spec.variable.clone(), self.spec.env_file.clone());
+        let facts = if reason == Reason::Rejected {
+            let detail = self.rejection()?.detail.clone();
+            Facts::Rejected { variable, env_file, detail, running: users.running.clone(), kept: users.kept.clone() }
+        } else {
+            let expires_at = life_of(known, self.spec.lifetime).expires_at?;
+            Facts::Expiry { variable, env_file, expires_at, source: known.issued.source }
         };
         let tag = tag_of(&self.spec);
         let popup = self.record.popup.get_or_insert_with(|| PopupRecord { id: popup_id(&tag), tag });
@@ -365,6 +434,9 @@ impl Key {
     pub fn deadline(&self, days: &[u32], calendar: &dyn Calendar, now: Timestamp) -> Option<Timestamp> {
         if !self.alertable() {
             return None;
+        }
+        if self.has_untold_rejection() {
+            return Some(Timestamp::MIN);
         }
         let delivery = self.unsent_alert().and_then(|alert| self.delivery.deadline(alert).max(self.held_back_until(alert, now)));
         [self.next_alert_at(days, calendar, now), delivery].into_iter().flatten().min()

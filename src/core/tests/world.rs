@@ -31,6 +31,11 @@ impl Calendar for Daily {
         let midnight = Timestamp::from_second(now.as_second().div_euclid(86_400) * 86_400 + 86_400 - 1).unwrap();
         self.next_reminder(midnight).unwrap()
     }
+
+    fn next_probe(&self, _key: &KeyName, time: Timestamp) -> Option<Timestamp> {
+        let six_hours = 6 * 3600;
+        Timestamp::from_second((time.as_second().div_euclid(six_hours) + 1) * six_hours).ok()
+    }
 }
 
 /// How the notification service behaves.
@@ -163,7 +168,15 @@ pub fn at(text: &str) -> Timestamp {
 }
 
 pub fn key(name: &str, variable: &str, file: &str) -> KeySpec {
-    KeySpec { name: name.into(), variable: variable.into(), env_file: std::path::Path::new(file).into(), lifetime: Some(DAY * 30) }
+    KeySpec {
+        name: name.into(),
+        variable: variable.into(),
+        env_file: std::path::Path::new(file).into(),
+        lifetime: Some(DAY * 30),
+        probed: false,
+        endpoint: None,
+        region: "us-east-1".into(),
+    }
 }
 
 pub fn consumer(name: &str, keys: &[&str]) -> ConsumerSpec {

@@ -5,7 +5,7 @@ use super::*;
 impl World {
     pub(super) fn carry_out(&mut self, effect: Effect) {
         match effect {
-            Effect::Probe(..) => {}
+            Effect::Probe(name, print, manner) => self.probe(name, print, manner),
             Effect::Save(records) => {
                 for record in records {
                     // Whatever is saved can be read again.
