@@ -10,7 +10,9 @@ use crate::core::consumer::{Consumer, ConsumerState, Phase};
 use crate::core::key::{Found, Key, KeyState};
 use crate::core::{Calendar, FileBody, Fingerprint, Machine, RunBy, Settings};
 use crate::paths::{shell_word, tilde};
-use crate::protocol::{AlertStatus, ApplyStatus, ConsumerStatus, DaemonStatus, KeyStanding, KeyStatus, ProbeStatus, Problem, Severity, Status};
+use crate::protocol::{
+    AlertStatus, ApplyStatus, ConsumerStatus, DaemonStatus, KeyStanding, KeyStatus, ProbeStatus, Problem, Severity, Status,
+};
 
 /// Version of the status document.
 const SCHEMA: u32 = 1;

@@ -187,7 +187,9 @@ impl Key {
         if !known.alerts.iter().any(moved) {
             return None;
         }
-        let is_ahead = |reason: Reason| reason != Reason::Rejected && !thresholds.iter().any(|threshold| threshold.reason == reason && threshold.at <= now);
+        let is_ahead = |reason: Reason| {
+            reason != Reason::Rejected && !thresholds.iter().any(|threshold| threshold.reason == reason && threshold.at <= now)
+        };
         let is_well = thresholds.iter().all(|threshold| threshold.at > now);
         let mut untrue = false;
         known.alerts.retain_mut(|alert| {
@@ -265,7 +267,8 @@ impl Key {
     /// Whether its issuer rejects it and nobody was told; where the user knows that it has ended, that says
     /// it all.
     fn has_untold_rejection(&self) -> bool {
-        let knows_worse = || self.record.known_now().is_some_and(|known| known.alerts.iter().any(|alert| alert.weight() == Reason::Expired));
+        let knows_worse =
+            || self.record.known_now().is_some_and(|known| known.alerts.iter().any(|alert| alert.weight() == Reason::Expired));
         self.alertable() && self.rejection().is_some_and(|rejection| !rejection.told) && !knows_worse()
     }
 
@@ -325,7 +328,8 @@ impl Key {
         }
         let mut reasons: BTreeSet<Reason> = is_rejected.then_some(Reason::Rejected).into_iter().collect();
         // Thresholds that are put off, since the user asked for quiet, stay so.
-        reasons.extend(self.open_thresholds(days).iter().filter(|threshold| is_due && threshold.at <= now).map(|threshold| threshold.reason));
+        reasons
+            .extend(self.open_thresholds(days).iter().filter(|threshold| is_due && threshold.at <= now).map(|threshold| threshold.reason));
         let rejection_counts = self.rejection().is_some();
         let Some(known) = self.record.known_now_mut() else { return false };
         // One that never reached anybody becomes part of this one.

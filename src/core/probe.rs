@@ -111,10 +111,7 @@ impl Probing {
                 under_way.until = later(now, ANSWER_LIMIT);
             }
         }
-        self.under_way
-            .extract_if(.., |under_way| under_way.until <= now)
-            .map(|under_way| (under_way.print, under_way.waiting))
-            .collect()
+        self.under_way.extract_if(.., |under_way| under_way.until <= now).map(|under_way| (under_way.print, under_way.waiting)).collect()
     }
 
     fn clock_went_back(&mut self, now: Timestamp) {

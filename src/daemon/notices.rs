@@ -38,7 +38,9 @@ impl Notices {
                 body: text.body,
                 actions: match &notice.topic {
                     // There is no quiet to be had from a key that doesn't work.
-                    Topic::Key(_) if notice.reason == Reason::Rejected => [ActionId::Renew].map(|action| (action, action.label().into())).into(),
+                    Topic::Key(_) if notice.reason == Reason::Rejected => {
+                        [ActionId::Renew].map(|action| (action, action.label().into())).into()
+                    }
                     Topic::Key(_) => [ActionId::Renew, ActionId::Tomorrow].map(|action| (action, action.label().into())).into(),
                     Topic::Consumer(_) => Vec::new(),
                 },

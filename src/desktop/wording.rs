@@ -75,7 +75,11 @@ pub fn refused(key: KeyWords<'_>, kept: &[&str], detail: &str) -> Text {
     };
     Text {
         summary: format!("{}: new key is not accepted", key.name),
-        body: format!("Bedrock refuses the new key in {} ({}){left}. Put a working one there: credd does the rest.", key.env_file, detail.trim()),
+        body: format!(
+            "Bedrock refuses the new key in {} ({}){left}. Put a working one there: credd does the rest.",
+            key.env_file,
+            detail.trim()
+        ),
     }
 }
 

@@ -104,7 +104,10 @@ fn why_unanswerable(key: &Key) -> Denial {
     if key.present().is_none() {
         refused(format!("there is no key {name} to ask about"), &format!("put it into {env_file}, and see: credd status"))
     } else if key.spec.probed {
-        refused(format!("{name} is no key of Bedrock's, and nobody else is named who could be asked"), "name an endpoint in the configuration")
+        refused(
+            format!("{name} is no key of Bedrock's, and nobody else is named who could be asked"),
+            "name an endpoint in the configuration",
+        )
     } else {
         refused(format!("nobody is to be asked about {name}: its probe is off"), "remove probe = \"off\" from the configuration")
     }
