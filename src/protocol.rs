@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use crate::core::consumer::ConsumerState;
-use crate::core::{ConsumerProbe, Fingerprint, KeyKind, Outcome};
+use crate::core::{ConsumerProbe, Fingerprint, KeyKind, Outcome, ProbeVerdict};
 
 /// `GET /v1/status`, `credd status --json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -118,8 +118,8 @@ pub struct AlertStatus {
 /// A probe of a key.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProbeStatus {
-    /// `works`, `rejected`, `denied`, `unreachable` or `unknown`.
-    pub verdict: String,
+    /// What was said.
+    pub verdict: ProbeVerdict,
     /// When.
     pub at: Timestamp,
     /// In words.

@@ -119,7 +119,7 @@ pub fn key_status(machine: &Machine, key: &Key, now: Timestamp, calendar: &dyn C
                     .collect()
             })
             .unwrap_or_default(),
-        probe: key.probe().map(|probe| ProbeStatus { verdict: probe.verdict.as_str().into(), at: probe.at, detail: probe.detail.clone() }),
+        probe: key.probe().map(|probe| ProbeStatus { verdict: probe.verdict, at: probe.at, detail: probe.detail.clone() }),
         region: anatomy.and_then(|anatomy| anatomy.region.clone()),
         account: anatomy.and_then(|anatomy| anatomy.account.clone()),
         user: anatomy.and_then(|anatomy| anatomy.user.clone()),

@@ -8,7 +8,7 @@ use jiff::Zoned;
 use super::terminal::{Terminal, clean};
 use super::{Failure, http, offline, words};
 use crate::clock;
-use crate::core::{IssuedSource, Outcome};
+use crate::core::{IssuedSource, Outcome, ProbeVerdict};
 use crate::paths::{Paths, tilde};
 use crate::protocol::{ConsumerState, ConsumerStatus, KeyStanding, KeyStatus, Problem, Severity, Status, those_there_are};
 
@@ -271,7 +271,18 @@ impl Page {
                 None => format!("issued {day}"),
             }
         });
-        [expires, next, issued].into_iter().flatten().collect()
+        let probe = key.probe.as_ref().and_then(|probe| {
+            let ago = words::ago(probe.at, now.timestamp());
+            match probe.verdict {
+                ProbeVerdict::Works => Some(format!("accepted {ago}")),
+                ProbeVerdict::Denied => Some(format!("accepted {ago}, but lacks a permission")),
+                ProbeVerdict::Rejected => Some(format!("rejected {ago}")),
+                ProbeVerdict::Unreachable => Some(format!("nobody could be asked {ago}")),
+                // Where nothing was learned there is nothing to say.
+                ProbeVerdict::Unknown => None,
+            }
+        });
+        [expires, next, issued, probe].into_iter().flatten().collect()
     }
 
     fn consumer(&mut self, consumer: &ConsumerStatus) {

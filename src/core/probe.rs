@@ -131,6 +131,11 @@ impl Key {
         is_bedrock_s || *self.spec.variable == *BEDROCK_VARIABLE || self.spec.endpoint.is_some()
     }
 
+    /// Whether there is a value to ask about, and somebody to ask.
+    fn is_answerable(&self) -> bool {
+        self.present().is_some() && self.is_askable()
+    }
+
     /// The latest answer about the value that counts.
     pub fn probe(&self) -> Option<&Probe> {
         self.record.known_now()?.probe.as_ref()
@@ -167,12 +172,12 @@ impl Key {
 
     /// Users who wait for an answer that there can't be.
     pub fn take_unanswerable(&mut self) -> Vec<Ticket> {
-        if self.present().is_some() && self.is_askable() { Vec::new() } else { std::mem::take(&mut self.probing.waiting) }
+        if self.is_answerable() { Vec::new() } else { std::mem::take(&mut self.probing.waiting) }
     }
 
     /// When it is to be asked after, and how; a time in the past means now.
     fn probe_due(&self, calendar: &dyn Calendar) -> Option<(Timestamp, ProbeManner)> {
-        let known = self.record.known_now().filter(|_| self.present().is_some() && self.is_askable())?;
+        let known = self.record.known_now().filter(|_| self.is_answerable())?;
         let probing = &self.probing;
         if probing.asks_about(known.fingerprint) || probing.under_way.len() >= MOST_UNDER_WAY {
             return None;
@@ -200,8 +205,8 @@ impl Key {
 
     /// When something is to be done about asking after it, while its file is at rest.
     pub fn probe_deadline(&self, file_at_rest: bool, calendar: &dyn Calendar) -> Option<Timestamp> {
-        let unanswerable = !self.probing.waiting.is_empty() && !(self.present().is_some() && self.is_askable());
-        let due = if unanswerable { Some(Timestamp::MIN) } else { self.probe_due(calendar).map(|(at, _)| at) };
+        let users_wait = !self.probing.waiting.is_empty();
+        let due = if users_wait && !self.is_answerable() { Some(Timestamp::MIN) } else { self.probe_due(calendar).map(|(at, _)| at) };
         let lost = self.probing.under_way.iter().map(|under_way| under_way.until).min();
         [due.filter(|_| file_at_rest), lost].into_iter().flatten().min()
     }

@@ -24,7 +24,9 @@ impl Machine {
                 Some(mut old) => {
                     let waiting = old.probing.take_waiting();
                     let mut key = Key::new(spec.clone(), old.record);
-                    waiting.into_iter().for_each(|ticket| key.await_probe(ticket));
+                    for ticket in waiting {
+                        key.await_probe(ticket);
+                    }
                     key
                 }
                 None => Key::new(spec.clone(), self.dormant.keys.remove(&spec.name).unwrap_or_default()),
