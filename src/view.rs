@@ -83,7 +83,11 @@ pub fn status(machine: &Machine, at: Viewpoint) -> Status {
     problems.extend(deliveries.filter_map(|delivery| delivery.desktop_failure.as_deref()).map(notification_problem).take(1));
     problems.extend(machine.keys().filter_map(|key| rejected_key_problem(key, at.home)));
     problems.extend(shared_key_problems(machine, at.home));
-    problems.extend(consumers.iter().filter_map(consumer_problem));
+    problems.extend(consumers.iter().filter_map(|consumer| {
+        let lacks_rejected =
+            machine.consumer(&consumer.name.as_str().into()).is_some_and(|consumer| machine.lacks_what_is_rejected(consumer));
+        consumer_problem(consumer, lacks_rejected)
+    }));
     problems.sort_by_key(|problem| std::cmp::Reverse(problem.severity));
     Status { schema: SCHEMA, live: at.daemon.is_some(), daemon: at.daemon, keys, consumers, problems }
 }
@@ -305,10 +309,12 @@ fn shared_key_problems(machine: &Machine, home: &Path) -> Vec<Problem> {
         .collect()
 }
 
-fn consumer_problem(consumer: &ConsumerStatus) -> Option<Problem> {
+fn consumer_problem(consumer: &ConsumerStatus, lacks_rejected: bool) -> Option<Problem> {
     let name = &consumer.name;
     let apply = if consumer.restart == Restart::None.as_str() { format!("restart {name} yourself") } else { format!("credd apply {name}") };
     match consumer.state {
+        // The key's own problem says what to do.
+        ConsumerState::Stale if lacks_rejected => None,
         ConsumerState::Stale => {
             Some(problem("stale-consumer", Severity::Warning, format!("{name} runs with another key than the env file holds"), apply))
         }

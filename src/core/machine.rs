@@ -58,6 +58,8 @@ pub struct Machine {
     dirty: BTreeSet<Subject>,
     /// Looks that a [`super::Request::Refresh`] still waits for.
     looks_awaited: HashMap<Ticket, usize>,
+    /// Keys that are being asked after.
+    probes_under_way: BTreeSet<KeyName>,
     /// Time of the step before this.
     previous: Timestamp,
     latest_time: Timestamp,
@@ -120,6 +122,7 @@ impl Machine {
             users: HashMap::new(),
             users_of_all: Vec::new(),
             looks_awaited: HashMap::new(),
+            probes_under_way: BTreeSet::new(),
             previous: latest_time,
             latest_time,
             saved_time: latest_time,

@@ -11,7 +11,8 @@ use super::{Fingerprint, KeyKind, PopupRecord, ProbeManner, ProbeReport, ProbeVe
 const BEDROCK_VARIABLE: &str = "AWS_BEARER_TOKEN_BEDROCK";
 /// A verdict is no older than this when something is done on the strength of it.
 const FRESH: SignedDuration = SignedDuration::from_mins(10);
-/// A worker tries for a minute, then asks consumers; one that takes this long has been lost.
+/// A worker tries for a minute, then asks consumers; an answer that takes this long has been lost. One worker
+/// may be given many keys, so it is given as long for each.
 pub const ANSWER_LIMIT: SignedDuration = SignedDuration::from_mins(5);
 /// A limit that is noticed so much later than it was set for ran out in a suspend, or the clock was set.
 const LATE: SignedDuration = SignedDuration::from_secs(5);
@@ -71,12 +72,18 @@ struct UnderWay {
     manner: ProbeManner,
     /// The answer is lost if it hasn't come by then.
     until: Timestamp,
+    limit: SignedDuration,
     waiting: Vec<Ticket>,
 }
 
 impl Probing {
     fn asks_about(&self, print: Fingerprint) -> bool {
         self.under_way.iter().any(|under_way| under_way.print == print)
+    }
+
+    /// Whether nothing is under way.
+    pub fn is_idle(&self) -> bool {
+        self.under_way.is_empty()
     }
 
     /// Another value counts: who waits, waits for that.
@@ -108,7 +115,7 @@ impl Probing {
     pub fn take_lost(&mut self, now: Timestamp) -> Vec<(Fingerprint, Vec<Ticket>)> {
         for under_way in &mut self.under_way {
             if under_way.until < now && now.duration_since(under_way.until) > LATE {
-                under_way.until = later(now, ANSWER_LIMIT);
+                under_way.until = later(now, under_way.limit);
             }
         }
         self.under_way.extract_if(.., |under_way| under_way.until <= now).map(|under_way| (under_way.print, under_way.waiting)).collect()
@@ -116,7 +123,7 @@ impl Probing {
 
     fn clock_went_back(&mut self, now: Timestamp) {
         for under_way in &mut self.under_way {
-            under_way.until = under_way.until.min(later(now, ANSWER_LIMIT));
+            under_way.until = under_way.until.min(later(now, under_way.limit));
         }
         self.not_before = None;
     }
@@ -192,14 +199,14 @@ impl Key {
         Some((probing.not_before.filter(|_| !users_wait).map_or(at, |earliest| at.max(earliest)), manner))
     }
 
-    /// The probe that is due, if any. It is taken to be under way.
-    pub fn take_due_probe(&mut self, calendar: &dyn Calendar, now: Timestamp) -> Option<(Fingerprint, ProbeManner)> {
+    /// The probe that is due, if any. It is taken to be under way, and lost after `limit`.
+    pub fn take_due_probe(&mut self, limit: SignedDuration, calendar: &dyn Calendar, now: Timestamp) -> Option<(Fingerprint, ProbeManner)> {
         let (_, manner) = self.probe_due(calendar).filter(|(at, _)| *at <= now)?;
         let print = self.record.current?;
         let waiting = if manner == ProbeManner::Asked { std::mem::take(&mut self.probing.waiting) } else { Vec::new() };
         self.probing.wanted = None;
         self.probing.not_before = None;
-        self.probing.under_way.push(UnderWay { print, manner, until: later(now, ANSWER_LIMIT), waiting });
+        self.probing.under_way.push(UnderWay { print, manner, until: later(now, limit), limit, waiting });
         Some((print, manner))
     }
 

@@ -68,15 +68,15 @@ pub fn revoked(key: KeyWords<'_>, running: &[&str], detail: &str) -> Text {
 
 /// The issuer doesn't take a key that nobody uses yet, so nobody was given it.
 pub fn refused(key: KeyWords<'_>, kept: &[&str], detail: &str) -> Text {
-    let left = match kept {
-        [] => String::new(),
-        [one] => format!("; {one} keeps running with the old one"),
-        many => format!("; {} keep running with the old one", listed(many)),
+    let (new, left) = match kept {
+        [] => ("", String::new()),
+        [one] => ("new ", format!("; {one} keeps running with the old one")),
+        many => ("new ", format!("; {} keep running with the old one", listed(many))),
     };
     Text {
-        summary: format!("{}: new key is not accepted", key.name),
+        summary: format!("{}: {new}key is not accepted", key.name),
         body: format!(
-            "Bedrock refuses the new key in {} ({}){left}. Put a working one there: credd does the rest.",
+            "Bedrock refuses the {new}key in {} ({}){left}. Put a working one there: credd does the rest.",
             key.env_file,
             detail.trim()
         ),
@@ -246,7 +246,7 @@ mod tests {
              Put a working one there: credd does the rest."
         );
         assert!(refused(&["a", "b", "c"]).contains("; a, b and c keep running with the old one."));
-        assert!(refused(&[]).contains("rejects it). Put"));
+        assert!(refused(&[]).starts_with("Bedrock refuses the key in ") && refused(&[]).contains("rejects it). Put"));
         let text = revoked(KEY, &["litellm"], "Bedrock rejects it");
         assert_eq!(text.summary, "bedrock: key is no longer accepted");
         assert_eq!(

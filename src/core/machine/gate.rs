@@ -12,6 +12,12 @@ impl Machine {
         targets.iter().map(|(key, print)| (key.clone(), *print)).partition(|(key, _)| !is_rejected(key))
     }
 
+    /// Whether a consumer lacks keys, and rejected ones alone.
+    pub fn lacks_what_is_rejected(&self, consumer: &Consumer) -> bool {
+        let (accepted, rejected) = self.without_rejected(&consumer.lacking(&self.targets(consumer)));
+        accepted.is_empty() && !rejected.is_empty()
+    }
+
     /// Variables whose values are rejected and stand in the files of `targets`: they must not ride along.
     pub fn withheld(&self, targets: &Targets) -> Vec<&str> {
         let specs: Vec<_> = targets.keys().filter_map(|key| self.keys.get(key)).map(|key| &key.spec).collect();

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::{ConsumerName, Effect, Fingerprint, Key, KeyName, Machine, Reply, Step, Subject, Ticket, Why};
 use crate::core::event::Denial;
 use crate::core::key::Users;
+use crate::core::probe::ANSWER_LIMIT;
 use crate::core::{ProbeReport, ProbeVerdict};
 
 impl Machine {
@@ -20,6 +21,7 @@ impl Machine {
             let report = ProbeReport { verdict: ProbeVerdict::Unknown, detail: "no answer ever came".into(), consumers: Vec::new() };
             self.answered(name, print, report, waiting, step);
         }
+        self.note_idle(name);
         if !self.keys.get(name).is_some_and(|key| self.is_at_rest(key)) {
             return;
         }
@@ -29,7 +31,10 @@ impl Machine {
             let reply = Reply::Denied(why_unanswerable(key));
             step.reply_all(&mut unanswerable, &reply);
         }
-        if let Some((print, manner)) = key.take_due_probe(step.calendar, step.now) {
+        let others = i32::try_from(self.probes_under_way.len()).unwrap_or(i32::MAX);
+        let limit = ANSWER_LIMIT.saturating_mul(others.saturating_add(1));
+        if let Some((print, manner)) = key.take_due_probe(limit, step.calendar, step.now) {
+            self.probes_under_way.insert(name.clone());
             step.effects.push(Effect::Probe(name.clone(), print, manner));
         }
     }
@@ -49,6 +54,8 @@ impl Machine {
         let Some(key) = self.keys.get_mut(name) else { return };
         self.dirty.insert(Subject::Key(name.clone()));
         let mut waiting = key.probing.ended(print);
+        self.note_idle(name);
+        let Some(key) = self.keys.get_mut(name) else { return };
         if let Some(report) = report {
             return self.answered(name, print, report, waiting, step);
         }
@@ -59,6 +66,12 @@ impl Machine {
         let denial = refused(format!("{} was being changed", path.display()), "try again in a moment");
         step.reply_all(&mut waiting, &Reply::Denied(denial));
         self.with_file(&path, |file| file.stir(step.now));
+    }
+
+    fn note_idle(&mut self, name: &KeyName) {
+        if self.keys.get(name).is_none_or(|key| key.probing.is_idle()) {
+            self.probes_under_way.remove(name);
+        }
     }
 
     fn answered(&mut self, name: &KeyName, print: Fingerprint, report: ProbeReport, mut waiting: Vec<Ticket>, step: &mut Step) {

@@ -74,6 +74,7 @@ impl Machine {
             left.extend(key.probing.take_waiting().into_iter().map(|ticket| (ticket, denied.clone())));
             self.dormant.keys.insert(name, key.record);
         }
+        self.probes_under_way = self.keys.values().filter(|key| !key.probing.is_idle()).map(|key| key.spec.name.clone()).collect();
         self.settings = settings;
         self.deadlines.clear();
         self.deadline_of.clear();

@@ -245,7 +245,6 @@ fn a_crash_at_any_moment_loses_no_edit() {
                 if rejected {
                     world.rejects.insert(2);
                 }
-                // Older than the process: only what is on record tells that it is to be taken up.
                 world.set(FILE, "K", 2);
                 world.files.get_mut(std::path::Path::new(FILE)).unwrap().modified = Some(at("2026-10-01T11:00:00Z"));
                 world.hint(FILE);
@@ -263,6 +262,25 @@ fn a_crash_at_any_moment_loses_no_edit() {
             }
         }
     }
+}
+
+#[test]
+fn a_daemon_that_ends_while_it_waits_for_an_answer() {
+    let mut world = World::probing();
+    world.run(HOUR);
+    world.issuer = UNREACHABLE;
+    // Older than the process: only what is on record tells that it is to be taken up.
+    world.set(FILE, "K", 2);
+    world.files.get_mut(std::path::Path::new(FILE)).unwrap().modified = Some(at("2026-10-01T11:00:00Z"));
+    world.hint(FILE);
+    for _ in 0..3 {
+        world.run(SECOND * 30);
+        assert_eq!((world.state("litellm"), world.applies.len()), (ConsumerState::Pending, 0));
+        world.crash();
+    }
+    world.issuer = Issuer::Truthful;
+    world.run(MINUTE);
+    assert_eq!((world.state("litellm"), world.applies.len()), (ConsumerState::Current, 1));
 }
 
 // On a schedule
@@ -413,6 +431,23 @@ fn an_answer_that_is_lost_is_given_up() {
     world.run(HOUR * 6);
     assert_eq!(world.key("bedrock").probe().unwrap().verdict, ProbeVerdict::Works);
     assert!(world.shown.is_empty());
+}
+
+#[test]
+fn many_keys_are_given_the_time_that_one_worker_needs() {
+    let names: Vec<String> = (0..20).map(|n| format!("key-{n}")).collect();
+    let keys: Vec<KeySpec> = names.iter().map(|name| probed(name, name, FILE)).collect();
+    let mut world = World::new(Settings { keys, ..usual() });
+    for (name, value) in names.iter().zip(1..) {
+        world.set(FILE, name, value);
+    }
+    world.issuer = Issuer::Silent;
+    world.start();
+    world.run(MINUTE * 6);
+    assert!(world.key("key-0").probe().is_some());
+    assert!(world.key("key-9").probe().is_none());
+    world.run(MINUTE * 95);
+    assert!(names.iter().all(|name| world.key(name).probe().is_some()));
 }
 
 #[test]

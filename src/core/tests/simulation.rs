@@ -413,9 +413,7 @@ impl Life {
                 ConsumerState::Absent | ConsumerState::Failed => assert!(by_hand || processes.is_empty(), "{name} runs"),
                 ConsumerState::Stale | ConsumerState::Pending => {
                     let consumer = world.machine.consumer(&spec.name).unwrap();
-                    let lacking = consumer.lacking(&world.machine.targets(consumer));
-                    let rejected = |key: &KeyName| world.key(key.as_str()).rejection().is_some();
-                    let explained = lacking.keys().all(rejected);
+                    let explained = world.machine.lacks_what_is_rejected(consumer);
                     assert!(self.jumpy || by_hand || !spec.restartable || explained, "{name} is not up to date");
                 }
                 ConsumerState::Applying => panic!("{name} is still being worked on"),
