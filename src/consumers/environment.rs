@@ -141,14 +141,22 @@ pub fn changes(keys: &[KeyTarget], salt: &Salt, home: &Path) -> Result<Changes, 
             all.unset(name);
         }
         for key in keys.iter().filter(|key| key.env_file == path) {
-            let value = file
-                .value(&key.variable)
-                .filter(|value| salt.fingerprint(value.expose()) == key.fingerprint)
-                .ok_or_else(|| Unfit::Other { path: path.to_owned(), variable: key.variable.clone() })?;
-            all.set(key.variable.clone().into_bytes(), value);
+            all.set(key.variable.clone().into_bytes(), decided_on(&file, key, salt)?);
         }
     }
     Ok(all)
+}
+
+/// Reads a key's env file again: the key, provided that it still has the value decided on.
+pub fn value(key: &KeyTarget, salt: &Salt, home: &Path) -> Result<Secret, Unfit> {
+    let source = read_file(&key.env_file).map_err(|source| Unfit::Unreadable { path: key.env_file.clone(), source })?;
+    decided_on(&EnvFile::read(source.expose(), home), key, salt)
+}
+
+fn decided_on(file: &EnvFile, key: &KeyTarget, salt: &Salt) -> Result<Secret, Unfit> {
+    file.value(&key.variable)
+        .filter(|value| salt.fingerprint(value.expose()) == key.fingerprint)
+        .ok_or_else(|| Unfit::Other { path: key.env_file.clone(), variable: key.variable.clone() })
 }
 
 /// Larger ones are no env files (and the daemon would have said so).
@@ -244,6 +252,8 @@ mod tests {
         assert_eq!(new.get(b"B"), Some(&b"2"[..]));
         assert_eq!(new.get(b"C"), None);
         assert!(matches!(changes(&[target(b"two")], &salt, dir.path()), Err(Unfit::Other { .. })));
+        assert_eq!(value(&target(b"one"), &salt, dir.path()).unwrap().expose(), b"one");
+        assert!(matches!(value(&target(b"two"), &salt, dir.path()), Err(Unfit::Other { .. })));
         std::fs::remove_file(&path).unwrap();
         assert!(matches!(changes(&[target(b"one")], &salt, dir.path()), Err(Unfit::Unreadable { .. })));
     }

@@ -1,15 +1,18 @@
 //! Consumers: the processes that use the keys, and having them take up a new one.
 //!
 //! All of this runs in a short-lived worker (see [`crate::worker`]), the only place where secrets are
-//! handled: [`inspect()`] looks, [`apply()`] acts, and [`launch::launch`] is what the new process does first.
+//! handled: [`inspect()`] looks, [`apply()`] acts, [`probe()`] asks them to prove a key, and [`launch::launch`] is
+//! what a new process does first.
 //!
 //! A process is found by its exact arguments ([`find`]) and held by its identity from then on
 //! ([`sys::Held`]); nothing is signalled by number.
 
 mod apply;
+mod door;
 mod envfile;
 pub mod environment;
 pub mod find;
+mod handover;
 mod http;
 mod inspect;
 pub mod launch;
@@ -18,6 +21,7 @@ mod litellm;
 mod lock;
 mod pid_file;
 mod plain;
+mod probe;
 mod program;
 mod prove;
 mod ready;
@@ -29,6 +33,7 @@ mod unit;
 pub use apply::apply;
 pub use inspect::inspect;
 pub use lock::{await_idle, is_at_work, lock_path};
+pub use probe::probe;
 
 /// A name as a part of a file's or a unit's: letters, digits, `-` and `.` stay, any other byte becomes `_`
 /// and two hexadecimal digits, so that different names stay different.

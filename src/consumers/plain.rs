@@ -5,16 +5,18 @@ use std::time::Duration;
 
 use super::apply::{Attempt, End};
 use super::environment::Environ;
+use super::handover::{self, Handed, Way};
+use super::http::Line;
 use super::launch::LaunchSpec;
 use super::litellm::{LiteLlm, config_path};
-use super::prove::{Proof, prove};
+use super::prove::{ANSWER, Proof, prove};
 use super::ready::{Place, Waited};
 use super::start::Starter;
+use super::stop::Leaving;
 use super::sys::{self, Held, Streams};
 use super::{find, pid_file, program, stop};
 use crate::config::{ConsumerConfig, Verify};
 use crate::core::Outcome;
-use crate::secret::Secret;
 
 /// A new process that turns out to be no good gets no longer than this to end by itself.
 const UNWANTED: Duration = Duration::from_secs(10);
@@ -22,13 +24,13 @@ const UNWANTED: Duration = Duration::from_secs(10);
 const RUNS: Duration = Duration::from_secs(2);
 
 /// Everything needed to start a process anew, gathered while it lives.
-struct Memory {
+pub(super) struct Memory {
     argv: Vec<Vec<u8>>,
-    spec: LaunchSpec,
+    pub(super) spec: LaunchSpec,
     environ: Environ,
-    streams: Streams,
-    place: Place,
-    log: Option<PathBuf>,
+    pub(super) streams: Streams,
+    pub(super) place: Place,
+    pub(super) log: Option<PathBuf>,
 }
 
 impl Memory {
@@ -59,7 +61,8 @@ impl Memory {
         (!config.is_file()).then(|| format!("its configuration {} is gone", config.display()))
     }
 
-    fn see_log(&self) -> String {
+    /// Where to look for what it says of itself.
+    pub(super) fn see_log(&self) -> String {
         self.log.as_ref().map_or_else(String::new, |path| format!("; see {}", path.display()))
     }
 }
@@ -84,99 +87,149 @@ pub(super) fn restart(attempt: &mut Attempt<'_>, process: &Held, known: &[i32]) 
         Err(why) => return End::untouched(process, &why),
     };
     let environ = memory.environ.overlaid(attempt.changes);
-    let is_first = known.first() == Some(&process.pid());
+    let way = if consumer.handover { handover::way(process, &memory.argv, &memory.place.ports()).map_err(Some) } else { Err(None) };
+    let pids = Pids { old: process.pid(), is_first: known.first() == Some(&process.pid()), all: known };
     let mut restart = Restarting { attempt, memory, starter };
-
+    let reason = match way {
+        Ok(way) => match restart.hand_over(process, &environ, way, true) {
+            Handed::Over(up, leaving) => return restart.over(&pids, up, leaving),
+            Handed::Failed(down, leaving) => return restart.back(&pids, &down, Some(way), Some(leaving)),
+            Handed::Kept(why) => return End::untouched(process, &format!("with the new one, {why}")),
+            Handed::Superseded(why) => return End::new(Outcome::Superseded, why, None),
+            Handed::Impossible(why) => Some(why),
+        },
+        Err(reason) => reason,
+    };
     (restart.attempt.progress)("stopping");
     if !stop::stop(process, consumer.stop_timeout) {
         let detail = format!("process {} can't be stopped: end it and start it yourself", process.pid());
         return End::new(Outcome::Failed, detail, Some(process.pid()));
     }
     let mut end = match restart.serve(&environ, true) {
-        Ok(up) => End::new(Outcome::Applied, up.note, Some(up.process.pid())),
-        Err(down) => restart.go_back(&down, known),
+        Ok(up) => restart.up(&pids, up),
+        Err(down) => restart.back(&pids, &down, None, None),
     };
-    if let (Some(path), Some(pid)) = (&consumer.pid_file, end.pid)
-        && let Err(error) = pid_file::update(path, process.pid(), pid, is_first)
-    {
-        end.detail = format!("{}; its pid is {pid}, but {} can't be written ({error})", end.detail, path.display());
+    if let Some(reason) = reason {
+        end.detail = format!("{}; it was stopped first, since {reason}", end.detail);
     }
     end
 }
 
+/// A process that is being replaced.
+struct Pids<'a> {
+    old: i32,
+    is_first: bool,
+    all: &'a [i32],
+}
+
 /// A restart under way: the old process is gone or going.
-struct Restarting<'a, 'b> {
-    attempt: &'a mut Attempt<'b>,
-    memory: Memory,
-    starter: Starter,
+pub(super) struct Restarting<'a, 'b> {
+    pub(super) attempt: &'a mut Attempt<'b>,
+    pub(super) memory: Memory,
+    pub(super) starter: Starter,
 }
 
 /// A process that serves.
-struct Up {
-    process: Held,
+pub(super) struct Up {
+    pub(super) process: Held,
     /// What was proven, for people.
-    note: String,
+    pub(super) note: String,
 }
 
 /// An attempt that failed.
-struct Down {
+pub(super) struct Down {
     /// What went wrong.
-    why: String,
+    pub(super) why: String,
     /// What was started, and may still be there.
-    process: Option<Held>,
+    pub(super) process: Option<Held>,
 }
 
 impl Restarting<'_, '_> {
+    /// It serves, and the one before it is done or about to be.
+    fn over(&mut self, pids: &Pids<'_>, up: Up, leaving: Leaving<'_>) -> End {
+        let mut end = self.up(pids, up);
+        (self.attempt.progress)("letting the old one finish its requests");
+        if !leaving.finish() {
+            end.detail = format!("{}; the old process {} can't be ended", end.detail, pids.old);
+        }
+        end
+    }
+
+    fn up(&self, pids: &Pids<'_>, up: Up) -> End {
+        self.noted(pids, End::new(Outcome::Applied, up.note, Some(up.process.pid())))
+    }
+
+    /// Keeps the pid file true.
+    fn noted(&self, pids: &Pids<'_>, mut end: End) -> End {
+        if let (Some(path), Some(pid)) = (&self.attempt.order.consumer.pid_file, end.pid)
+            && let Err(error) = pid_file::update(path, pids.old, pid, pids.is_first)
+        {
+            end.detail = format!("{}; its pid is {pid}, but {} can't be written ({error})", end.detail, path.display());
+        }
+        end
+    }
+
     /// Starts a process and sees to it that it serves, with a proof of the key where that is asked.
     fn serve(&mut self, environ: &Environ, with_proof: bool) -> Result<Up, Down> {
-        let consumer = &self.attempt.order.consumer;
         (self.attempt.progress)("starting");
         let started = self.starter.start(&self.memory.spec, environ, &self.memory.streams);
         let process =
             started.map_err(|why| Down { why: format!("it couldn't be started: {why}{}", self.memory.see_log()), process: None })?;
-        let verify = match consumer.verify {
-            Verify::Completion if !with_proof => Verify::Readiness,
-            other => other,
-        };
-        match self.check(&process, environ, verify) {
+        match self.check(&process, environ, with_proof) {
             Ok(note) => Ok(Up { process, note }),
             Err(why) => Err(Down { why, process: Some(process) }),
         }
     }
 
-    fn check(&mut self, process: &Held, environ: &Environ, verify: Verify) -> Result<String, String> {
+    /// Sees whether a process serves. What it is good for, or why it isn't.
+    pub(super) fn check(&mut self, process: &Held, environ: &Environ, with_proof: bool) -> Result<String, String> {
+        self.check_by(process, environ, with_proof, &Line::new(ANSWER))
+    }
+
+    /// The same of one that is reached by this line.
+    pub(super) fn check_by(&mut self, process: &Held, environ: &Environ, with_proof: bool, line: &Line) -> Result<String, String> {
+        match self.await_ready(process)? {
+            Ok(base) => self.prove(process, environ, with_proof, &base, line),
+            Err(note) => Ok(note),
+        }
+    }
+
+    /// Waits until a process serves. Its base URL, or what to say of one that isn't to be asked.
+    pub(super) fn await_ready(&mut self, process: &Held) -> Result<Result<String, String>, String> {
         let consumer = &self.attempt.order.consumer;
         let log = self.memory.see_log();
-        if verify == Verify::None {
+        if consumer.verify == Verify::None {
             if process.gone_within(RUNS) {
                 return Err(format!("it ended at once{log}"));
             }
-            return Ok("it runs with the new key (not proven: verify = \"none\")".to_owned());
+            return Ok(Err("it runs with the new key (not proven: verify = \"none\")".to_owned()));
         }
         (self.attempt.progress)("waiting until it is ready");
-        let base = match self.memory.place.wait(process, consumer.ready_timeout) {
-            Waited::Ready(base) => base,
-            Waited::Died => return Err(format!("it ended before it was ready{log}")),
-            Waited::Taken(port) => {
-                return Err(format!("another process has taken its port {port}"));
-            }
+        match self.memory.place.wait(process, consumer.ready_timeout) {
+            Waited::Ready(base) => Ok(Ok(base)),
+            Waited::Died => Err(format!("it ended before it was ready{log}")),
+            Waited::Taken(port) => Err(format!("another process has taken its port {port}")),
             Waited::TimedOut => {
                 let seconds = consumer.ready_timeout.as_secs();
-                return Err(format!("it was not ready within {seconds} s{log}"));
+                Err(format!("it was not ready within {seconds} s{log}"))
             }
-        };
-        if verify == Verify::Readiness {
+        }
+    }
+
+    /// Proves the key, as far as that is asked. What to say of it, or why the process is no good.
+    pub(super) fn prove(&mut self, process: &Held, environ: &Environ, with_proof: bool, base: &str, line: &Line) -> Result<String, String> {
+        let consumer = &self.attempt.order.consumer;
+        if !with_proof || consumer.verify != Verify::Completion {
             return Ok("it is ready with the new key (not proven: verify = \"readiness\")".to_owned());
         }
         let litellm = LiteLlm::of(&self.memory.argv, &self.memory.spec.dir, environ);
         let unproven = |why: &str| format!("it runs with the new key, which couldn't be proven: {why}");
-        let Some(model) = consumer.model.clone().or(litellm.model) else {
+        let Some(model) = consumer.model.clone().or_else(|| litellm.model().map(str::to_owned)) else {
             return Ok(unproven("its configuration names no Bedrock model, so set model"));
         };
         (self.attempt.progress)("proving it by a completion");
-        let master_key =
-            environ.get(consumer.master_key_variable.as_bytes()).map(|value| Secret::new(value.to_vec())).or(litellm.master_key);
-        match prove(process, &base, &model, master_key.as_ref()) {
+        let master_key = litellm.master_key(consumer, environ);
+        match prove(process, line, base, &model, master_key.as_ref()) {
             Proof::Works => Ok(format!("it runs with the new key, proven by a completion of {model}")),
             Proof::Unproven(why) => Ok(unproven(&why)),
             Proof::Refused(why) => Err(why),
@@ -190,20 +243,38 @@ impl Restarting<'_, '_> {
         }
     }
 
-    /// Starts it with its old environment.
-    fn go_back(&mut self, failed: &Down, known: &[i32]) -> End {
+    /// Puts it back.
+    fn back(&mut self, pids: &Pids<'_>, failed: &Down, way: Option<Way>, leaving: Option<Leaving<'_>>) -> End {
         (self.attempt.progress)("going back");
-        self.end(failed.process.as_ref());
+        let end = self.go_back(failed, way, pids.all);
+        let end = self.noted(pids, end);
+        if let Some(leaving) = leaving {
+            leaving.finish();
+        }
+        end
+    }
+
+    /// Starts it with its old environment.
+    fn go_back(&mut self, failed: &Down, way: Option<Way>, known: &[i32]) -> End {
         let why = &failed.why;
+        let old = std::mem::replace(&mut self.memory.environ, Environ::new(Vec::new().into()));
+        // One that listens, with a key that is no good, can be handed over like any other.
+        if let (Some(way), Some(process)) = (way, failed.process.as_ref().filter(|process| !process.is_gone())) {
+            match self.hand_over(process, &old, way, false) {
+                Handed::Over(up, leaving) => {
+                    leaving.finish();
+                    return put_back(why, &up);
+                }
+                Handed::Failed(_, leaving) => drop(leaving.finish()),
+                Handed::Kept(_) | Handed::Superseded(_) | Handed::Impossible(_) => {}
+            }
+        }
+        self.end(failed.process.as_ref());
         if let Some(other) = self.other(known, None) {
             return left_alone(why, other);
         }
-        let old = std::mem::replace(&mut self.memory.environ, Environ::new(Vec::new().into()));
         let again = match self.serve(&old, false) {
-            Ok(up) => {
-                let detail = format!("it runs with its old key again, since with the new one {why}");
-                return End::new(Outcome::RolledBack, detail, Some(up.process.pid()));
-            }
+            Ok(up) => return put_back(why, &up),
             Err(again) => again,
         };
         let own = again.process.as_ref().map(Held::pid);
@@ -228,6 +299,11 @@ impl Restarting<'_, '_> {
             .find(|process| process.argv().is_ok_and(|argv| argv == self.memory.argv))
             .map(|process| process.pid())
     }
+}
+
+fn put_back(why: &str, up: &Up) -> End {
+    let detail = format!("it runs with its old key again, since with the new one {why}");
+    End::new(Outcome::RolledBack, detail, Some(up.process.pid()))
 }
 
 fn left_alone(why: &str, other: i32) -> End {

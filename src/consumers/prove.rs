@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use super::http;
+use zeroize::Zeroizing;
+
+use super::http::Line;
 use super::sys::Held;
 use crate::clock;
 use crate::secret::Secret;
@@ -24,66 +26,99 @@ pub enum Proof {
 const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_secs(2);
 /// For one completion of a single token.
-const ANSWER: Duration = Duration::from_secs(30);
+pub const ANSWER: Duration = Duration::from_secs(30);
 
 /// Asks for one token, again where the answer may change, until it is clear; ends early when the process
 /// does.
-pub fn prove(process: &Held, base: &str, model: &str, master_key: Option<&Secret>) -> Proof {
+pub fn prove(process: &Held, line: &Line, base: &str, model: &str, master_key: Option<&Secret>) -> Proof {
+    let end = clock::monotonic() + PATIENCE;
+    loop {
+        let reply = ask(line, base, model, master_key);
+        if !reply.may_change || clock::monotonic() >= end {
+            return reply.into();
+        }
+        if process.gone_within(PAUSE) {
+            return Proof::Refused("it ended while the key was being proven".to_owned());
+        }
+    }
+}
+
+/// What LiteLLM answered to a completion.
+#[derive(Debug)]
+pub struct Reply {
+    /// What that tells of the key.
+    pub meaning: Meaning,
+    /// The same for people, with whose fault it is; empty where it works.
+    pub why: String,
+    /// Whether asking again could give another answer.
+    pub may_change: bool,
+}
+
+/// What an answer of LiteLLM's tells of the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meaning {
+    /// The completion was answered.
+    Works,
+    /// Bedrock doesn't accept the key.
+    Rejected,
+    /// Bedrock accepts it, but not for a completion.
+    Denied,
+    /// LiteLLM has none.
+    NoKey,
+    /// LiteLLM, or Bedrock behind it, doesn't answer.
+    Unreachable,
+    /// Nothing.
+    Unclear,
+}
+
+impl From<Reply> for Proof {
+    fn from(Reply { meaning, why, .. }: Reply) -> Self {
+        match meaning {
+            Meaning::Works => Self::Works,
+            Meaning::Rejected | Meaning::Denied | Meaning::NoKey => Self::Refused(why),
+            Meaning::Unreachable | Meaning::Unclear => Self::Unproven(why),
+        }
+    }
+}
+
+/// Asks once for one token.
+pub fn ask(line: &Line, base: &str, model: &str, master_key: Option<&Secret>) -> Reply {
     let body = serde_json::json!({
         "model": model,
         "messages": [{"role": "user", "content": "hi"}],
         "max_tokens": 1,
     });
-    let end = clock::monotonic() + PATIENCE;
-    loop {
-        let proof = match http::post(&format!("{base}/v1/chat/completions"), master_key, &body, ANSWER) {
-            Ok(answer) => classify(answer.status, &answer.body),
-            Err(problem) => Again::Worth(Proof::Unproven(format!("the completion got no answer ({problem})"))),
-        };
-        match proof {
-            Again::Useless(proof) => return proof,
-            Again::Worth(proof) if clock::monotonic() >= end => return proof,
-            Again::Worth(proof) if process.gone_within(PAUSE) => {
-                return match proof {
-                    Proof::Works => Proof::Works,
-                    _ => Proof::Refused("it ended while the key was being proven".to_owned()),
-                };
-            }
-            Again::Worth(_) => {}
-        }
+    match line.post(&format!("{base}/v1/chat/completions"), master_key, &body) {
+        Ok(answer) => classify(answer.status, &String::from_utf8_lossy(&answer.body)),
+        Err(problem) => Reply {
+            meaning: Meaning::Unreachable,
+            why: format!("LiteLLM itself gave the completion no answer ({problem})"),
+            may_change: true,
+        },
     }
-}
-
-/// Whether asking again could give another answer.
-#[derive(Debug, PartialEq, Eq)]
-enum Again {
-    Worth(Proof),
-    Useless(Proof),
 }
 
 /// What an answer of LiteLLM's (1.106) says of the key. Bedrock's errors come through as
 /// `litellm.PermissionDeniedError: BedrockException - {"Message": …}` with 403, and a missing or empty key
 /// as 401 `Unable to locate credentials`; LiteLLM's own refusal of a caller is 401 too, but speaks of the
 /// proxy's token. The message itself is for nobody's eyes: it may quote a key.
-fn classify(status: u16, body: &str) -> Again {
-    let says = |words: &[&str]| {
-        let body = body.to_ascii_lowercase();
-        words.iter().any(|word| body.contains(word))
-    };
-    let refused = |why: &str| Again::Worth(Proof::Refused(why.to_owned()));
-    let unproven = |why: String| Proof::Unproven(why);
+fn classify(status: u16, body: &str) -> Reply {
+    let body = Zeroizing::new(body.to_ascii_lowercase());
+    let says = |words: &[&str]| words.iter().any(|word| body.contains(word));
+    let lasting = |meaning, why: String| Reply { meaning, why, may_change: false };
+    let passing = |meaning, why: String| Reply { meaning, why, may_change: true };
     if (200..300).contains(&status) {
-        return Again::Useless(Proof::Works);
+        return lasting(Meaning::Works, String::new());
     }
     if says(&["unable to locate credentials"]) {
-        return Again::Useless(Proof::Refused("LiteLLM found no key in its environment".to_owned()));
+        return lasting(Meaning::NoKey, "LiteLLM found no key in its environment".to_owned());
     }
     if says(&["access to the model", "model access is denied", "model use case details"]) {
         // The account's affair, whatever the key.
-        return Again::Useless(unproven(format!("the account has no access to the model (HTTP {status})")));
+        return lasting(Meaning::Unclear, format!("the account has no access to the model (HTTP {status})"));
     }
     if says(&["expiredtoken", "token has expired", "api key has expired", "key is expired"]) {
-        return Again::Useless(Proof::Refused(format!("Bedrock says that the key has expired (HTTP {status})")));
+        return lasting(Meaning::Rejected, format!("Bedrock says that the key has expired (HTTP {status})"));
     }
     if says(&[
         "make sure your api key is valid",
@@ -93,18 +128,20 @@ fn classify(status: u16, body: &str) -> Again {
         "incompletesignatureexception",
         "invalidclienttokenid",
     ]) {
-        return refused(&format!("Bedrock refuses the key (HTTP {status})"));
+        return passing(Meaning::Rejected, format!("Bedrock refuses the key (HTTP {status})"));
     }
     let from_bedrock = says(&["bedrockexception", "litellm.permissiondeniederror", "litellm.authenticationerror", "accessdeniedexception"]);
     match status {
         401 | 403 if from_bedrock && says(&["not authorized to perform"]) => {
-            refused(&format!("the key lacks a permission that the completion needs (HTTP {status})"))
+            passing(Meaning::Denied, format!("the key lacks a permission that the completion needs (HTTP {status})"))
         }
-        401 | 403 if from_bedrock => refused(&format!("Bedrock refuses the key (HTTP {status})")),
-        401 | 403 => Again::Useless(unproven(format!("LiteLLM itself refused the completion (HTTP {status}): check master_key_variable"))),
-        429 => Again::Worth(unproven("Bedrock is throttling (HTTP 429)".to_owned())),
-        500.. => Again::Worth(unproven(format!("Bedrock couldn't be asked (HTTP {status})"))),
-        _ => Again::Useless(unproven(format!("LiteLLM didn't take the completion (HTTP {status}): check model"))),
+        401 | 403 if from_bedrock => passing(Meaning::Rejected, format!("Bedrock refuses the key (HTTP {status})")),
+        401 | 403 => lasting(Meaning::Unclear, format!("LiteLLM itself refused the completion (HTTP {status}): check master_key_variable")),
+        429 => passing(Meaning::Unreachable, "Bedrock is throttling (HTTP 429)".to_owned()),
+        // Its exceptions for what its upstream does all have this prefix.
+        500.. if says(&["litellm."]) => passing(Meaning::Unreachable, format!("LiteLLM can't reach Bedrock (HTTP {status})")),
+        500.. => passing(Meaning::Unreachable, format!("LiteLLM itself is in trouble (HTTP {status}): see its log")),
+        _ => lasting(Meaning::Unclear, format!("LiteLLM didn't take the completion (HTTP {status}): check model")),
     }
 }
 
@@ -113,8 +150,7 @@ mod tests {
     use super::*;
 
     fn proof(status: u16, body: &str) -> &'static str {
-        let (Again::Worth(proof) | Again::Useless(proof)) = classify(status, body);
-        match proof {
+        match Proof::from(classify(status, body)) {
             Proof::Works => "works",
             Proof::Refused(_) => "refused",
             Proof::Unproven(_) => "unproven",
@@ -146,6 +182,20 @@ mod tests {
             (503, "litellm.ServiceUnavailableError: BedrockException", "unproven"),
         ] {
             assert_eq!(proof(status, body), expected, "{status} {body}");
+        }
+    }
+    #[test]
+    fn whose_fault_it_is() {
+        for (status, body, expected, said) in [
+            (403, r#"litellm.PermissionDeniedError: BedrockException - {"Message":"?"}"#, Meaning::Rejected, "Bedrock refuses the key"),
+            (403, "BedrockException: User: x is not authorized to perform: y", Meaning::Denied, "lacks a permission"),
+            (503, "litellm.ServiceUnavailableError: BedrockException", Meaning::Unreachable, "LiteLLM can't reach Bedrock"),
+            (500, "litellm.APIConnectionError: refused", Meaning::Unreachable, "LiteLLM can't reach Bedrock"),
+            (500, "Internal Server Error", Meaning::Unreachable, "LiteLLM itself is in trouble"),
+            (401, "Authentication Error, Invalid proxy server token passed", Meaning::Unclear, "LiteLLM itself refused"),
+        ] {
+            let reply = classify(status, body);
+            assert!(reply.meaning == expected && reply.why.contains(said), "{status} {body}: {reply:?}");
         }
     }
 }

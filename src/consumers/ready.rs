@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use super::find::option;
-use super::http;
+use super::http::Line;
 use super::sys::{self, Held, Listener};
 use crate::clock;
 
@@ -16,6 +16,8 @@ pub struct Place {
     ports: Vec<u16>,
     /// Port of its command line, or LiteLLM's usual one here.
     fallback: u16,
+    /// The port it has, where the system doesn't tell.
+    likely: Option<u16>,
 }
 
 /// How the wait ended.
@@ -39,12 +41,22 @@ const ANSWER: Duration = Duration::from_secs(5);
 impl Place {
     /// Where a running consumer serves; its successor is expected in the same place.
     pub fn of(process: &Held, argv: &[Vec<u8>], url: Option<&str>) -> Self {
-        let own = own_listeners(process).unwrap_or_default();
+        let own = own_listeners(process);
+        let fallback = option(argv, &["--port"]).and_then(|port| port.to_str()?.parse().ok()).unwrap_or(8000);
         Self {
+            likely: own.is_none().then_some(fallback),
             url: url.filter(|url| url.starts_with("http://")).map(|url| url.trim_end_matches('/').to_owned()),
-            ports: own.iter().map(|listener| listener.address.port()).collect(),
-            fallback: option(argv, &["--port"]).and_then(|port| port.to_str()?.parse().ok()).unwrap_or(8000),
+            ports: own.iter().flatten().map(|listener| listener.address.port()).collect(),
+            fallback,
         }
+    }
+
+    /// The ports it has, each once.
+    pub fn ports(&self) -> Vec<u16> {
+        let mut ports: Vec<u16> = self.ports.iter().copied().chain(self.likely).collect();
+        ports.sort_unstable();
+        ports.dedup();
+        ports
     }
 
     /// Waits until the process, or one below it, listens where its predecessor did and answers.
@@ -107,7 +119,12 @@ fn own_listeners(process: &Held) -> Option<Vec<Listener>> {
 }
 
 fn answers(base: &str) -> bool {
-    http::get(&format!("{base}/health/liveliness"), ANSWER).is_ok_and(|status| status < 500)
+    Line::new(ANSWER).get(&sign_of_life(base)).is_ok_and(|status| status < 500)
+}
+
+/// What it answers without a model and without a master key.
+fn sign_of_life(base: &str) -> String {
+    format!("{base}/health/liveliness")
 }
 
 /// A URL for a listening address; "any" is asked at loopback.
@@ -134,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_port_taken_by_another_is_told_from_one_not_yet_open() {
-        let place = Place { url: None, ports: vec![8000], fallback: 8000 };
+        let place = Place { url: None, ports: vec![8000], fallback: 8000, likely: None };
         let listener = |port: u16, own| Listener { address: ([127, 0, 0, 1], port).into(), own };
         let taken = |all: &[Listener]| {
             let own: Vec<_> = all.iter().filter(|one| one.own).map(|one| one.address).collect();

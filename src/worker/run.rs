@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::job::{Answer, Job};
 use crate::consumers;
+use crate::probe;
 use crate::salt::Salt;
 
 /// A job is a few hundred bytes for each key and consumer, of which there may be tens of thousands.
@@ -55,7 +56,7 @@ fn work() -> io::Result<()> {
             }
             Ok(())
         }
-        Job::Probe { .. } => Err(io::Error::other("not built yet")),
+        Job::Probe { state_dir, probes } => probe::probe(&state_dir, probes, &answer),
         Job::AwaitApply { state_dir, consumer } => consumers::await_idle(&state_dir, &consumer),
         Job::Apply(order) => {
             let report = consumers::apply(&order, &mut |phase| {

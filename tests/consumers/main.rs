@@ -7,6 +7,7 @@
 mod apply;
 mod inspect;
 mod odd;
+mod probe;
 mod rig;
 mod service;
 #[path = "../support/mod.rs"]

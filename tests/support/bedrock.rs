@@ -4,7 +4,7 @@
 //! LiteLLM, the AWS CLI and credd reach it through `AWS_BEDROCK_RUNTIME_ENDPOINT` and
 //! `AWS_ENDPOINT_URL_BEDROCK`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,6 +18,11 @@ use super::http::{Message, read_message};
 
 /// What Bedrock says to a key it doesn't know.
 pub const REJECTION: &str = "Authentication failed: Please make sure your API Key is valid.";
+/// What Bedrock says to a short-term key after its end.
+pub const EXPIRED: &str = "Bearer Token has expired";
+/// What Bedrock says to a key whose user lacks a permission.
+pub const DENIED: &str = "User: arn:aws:iam::123456789012:user/BedrockAPIKey-rig is not authorized to perform: \
+                          bedrock:ListFoundationModels because no identity-based policy allows the bedrock:ListFoundationModels action";
 /// What the model says.
 pub const ANSWER: &str = "Hello from the stand-in.";
 
@@ -43,6 +48,10 @@ impl Request {
 #[derive(Default)]
 struct Behaviour {
     accepted: BTreeSet<String>,
+    /// Answers of 403 that are a key's own, with what they say.
+    refusals: BTreeMap<String, String>,
+    /// Keys that may ask models but not list them.
+    unlisted: BTreeSet<String>,
     delay: Duration,
     between_chunks: Duration,
     fail_with: Option<u16>,
@@ -95,6 +104,17 @@ impl BedrockStandIn {
 
     pub fn revoke(&self, key: &str) {
         self.shared.behaviour.lock().unwrap().accepted.remove(key);
+    }
+
+    /// Refuses a key in words of its own, such as [`EXPIRED`].
+    pub fn refuse(&self, key: &str, message: &str) {
+        self.shared.behaviour.lock().unwrap().refusals.insert(key.to_owned(), message.to_owned());
+    }
+
+    /// Accepts a key for everything but the list of models.
+    pub fn accept_without_list(&self, key: &str) {
+        self.accept(key);
+        self.shared.behaviour.lock().unwrap().unlisted.insert(key.to_owned());
     }
 
     /// Lets every further request wait before it is answered.
@@ -203,11 +223,17 @@ impl Shared {
         if let Some(status) = behaviour.fail_with {
             return Answer::Whole(status, json!({"message": "The stand-in was told to fail."}));
         }
+        if let Some(message) = bearer.and_then(|key| behaviour.refusals.get(key)) {
+            return Answer::Whole(403, json!({"Message": message}));
+        }
         if !bearer.is_some_and(|key| behaviour.accepted.contains(key)) {
             return Answer::Whole(403, json!({"Message": REJECTION}));
         }
         let path = path.split('?').next().unwrap_or_default();
         match (method, path) {
+            ("GET", "/foundation-models") if bearer.is_some_and(|key| behaviour.unlisted.contains(key)) => {
+                Answer::Whole(403, json!({"Message": DENIED}))
+            }
             ("POST", p) if p.starts_with("/model/") && p.ends_with("/converse") => Answer::Whole(200, whole_answer()),
             ("POST", p) if p.starts_with("/model/") && p.ends_with("/converse-stream") => Answer::Stream(streamed_answer()),
             ("GET", "/foundation-models") => Answer::Whole(200, models()),

@@ -31,6 +31,8 @@ pub struct Options<'a> {
     pub port: Option<u16>,
     /// Another LiteLLM than the one of `tests/setup`.
     pub program: Option<&'a Path>,
+    /// Its configuration file, for another than [`config`].
+    pub config: Option<&'a str>,
     pub env: &'a [(&'a str, &'a str)],
     pub args: &'a [&'a str],
 }
@@ -57,7 +59,7 @@ impl LiteLlm {
         let own_dir = options.dir.is_none().then(|| tempfile::Builder::new().prefix("credd-litellm-").tempdir().unwrap());
         let dir = options.dir.or(own_dir.as_ref().map(TempDir::path)).unwrap().to_owned();
         let port = options.port.unwrap_or_else(free_port);
-        fs::write(dir.join("config.yaml"), config()).unwrap();
+        fs::write(dir.join("config.yaml"), options.config.unwrap_or(config())).unwrap();
         run(rig_program("reap").arg(&dir).args(["--after", &std::process::id().to_string()]));
 
         let path = std::env::var("PATH").unwrap_or_default();
@@ -137,30 +139,22 @@ impl LiteLlm {
 
     /// A completion: what the model said, or the status (0 without an answer) and the reason.
     pub fn complete(&self) -> Result<String, (u16, String)> {
-        let answer = self.ask(false)?;
-        let body: serde_json::Value = serde_json::from_slice(&answer.body).map_err(|e| (200, e.to_string()))?;
-        body["choices"][0]["message"]["content"].as_str().map(str::to_owned).ok_or_else(|| (200, body.to_string()))
+        self.client().complete()
+    }
+
+    /// Somebody who asks whatever listens on its port.
+    pub fn client(&self) -> Client {
+        Client { port: self.port }
     }
 
     /// The same as a stream, put together again.
     pub fn complete_streamed(&self) -> Result<String, (u16, String)> {
-        let answer = self.ask(true)?.text();
+        let answer = self.client().ask(true)?.text();
         let parts = answer.lines().filter_map(|line| line.strip_prefix("data: {"));
         Ok(parts
             .filter_map(|json| serde_json::from_str::<serde_json::Value>(&format!("{{{json}")).ok())
             .filter_map(|event| event["choices"][0]["delta"]["content"].as_str().map(str::to_owned))
             .collect())
-    }
-
-    fn ask(&self, stream: bool) -> Result<http::Message, (u16, String)> {
-        let question = json!({
-            "model": MODEL, "stream": stream, "max_tokens": 16,
-            "messages": [{"role": "user", "content": "Say hello."}]
-        });
-        let path = "/v1/chat/completions";
-        let timeout = Duration::from_mins(1);
-        let answer = http::request(self.port, "POST", path, Some(MASTER_KEY), Some(&question), timeout).map_err(|e| (0, e.to_string()))?;
-        if answer.status() == 200 { Ok(answer) } else { Err((answer.status(), answer.text())) }
     }
 
     fn get(&self, path: &str) -> std::io::Result<http::Message> {
@@ -176,6 +170,32 @@ impl LiteLlm {
 impl Drop for LiteLlm {
     fn drop(&mut self) {
         let _ = rig_program("reap").arg(&self.dir).output();
+    }
+}
+
+/// Somebody who asks for completions.
+#[derive(Clone, Copy)]
+pub struct Client {
+    port: u16,
+}
+
+impl Client {
+    /// A completion: what the model said, or the status (0 without an answer) and the reason.
+    pub fn complete(&self) -> Result<String, (u16, String)> {
+        let answer = self.ask(false)?;
+        let body: serde_json::Value = serde_json::from_slice(&answer.body).map_err(|e| (200, e.to_string()))?;
+        body["choices"][0]["message"]["content"].as_str().map(str::to_owned).ok_or_else(|| (200, body.to_string()))
+    }
+
+    fn ask(&self, stream: bool) -> Result<http::Message, (u16, String)> {
+        let question = json!({
+            "model": MODEL, "stream": stream, "max_tokens": 16,
+            "messages": [{"role": "user", "content": "Say hello."}]
+        });
+        let path = "/v1/chat/completions";
+        let timeout = Duration::from_mins(1);
+        let answer = http::request(self.port, "POST", path, Some(MASTER_KEY), Some(&question), timeout).map_err(|e| (0, e.to_string()))?;
+        if answer.status() == 200 { Ok(answer) } else { Err((answer.status(), answer.text())) }
     }
 }
 

@@ -18,6 +18,7 @@ pub mod guest;
 pub mod home;
 pub mod http;
 pub mod litellm;
+pub mod load;
 pub mod wait;
 
 use std::path::{Path, PathBuf};

@@ -129,12 +129,34 @@ pub fn is_native(process: &Held) -> bool {
     }
 }
 
+/// Whether it was stopped by a signal.
+pub fn is_stopped(process: &Held) -> bool {
+    Stat::of(process.pid).is_ok_and(|stat| stat.start_ticks == process.start_ticks && stat.state == b'T')
+}
+
+/// Whether it leads a session without a terminal, as what credd starts does.
+pub fn leads_session(process: &Held) -> bool {
+    Stat::of(process.pid).is_ok_and(|stat| stat.start_ticks == process.start_ticks && leads(&stat))
+}
+
+fn leads(stat: &Stat) -> bool {
+    stat.session == stat.pid && stat.tty == 0
+}
+
+/// How much memory it has, in bytes.
+pub fn resident(process: &Held) -> Option<u64> {
+    // Its second number is of pages (proc_pid_statm(5)).
+    let text = fs::read_to_string(format!("/proc/{}/statm", process.pid)).ok()?;
+    let pages: u64 = text.split_ascii_whitespace().nth(1)?.parse().ok()?;
+    Some(pages * rustix::param::page_size() as u64)
+}
+
 /// The living descendants of a process, held, without this very process. Where it leads a session
 /// without a terminal (as what credd starts does), the rest of that session counts as well, so that a
 /// worker whose own parent ended is found.
 pub fn descendants(of: &Held) -> Vec<Held> {
     let all = procfs::all();
-    let alone = all.iter().any(|stat| stat.pid == of.pid && stat.session == of.pid && stat.tty == 0);
+    let alone = all.iter().any(|stat| stat.pid == of.pid && leads(stat));
     let mut tree = vec![of.pid];
     let mut at = 0;
     while let Some(parent) = tree.get(at).copied() {

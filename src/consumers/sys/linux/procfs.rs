@@ -120,8 +120,17 @@ fn has_suffix(unit: &str, kind: &str) -> bool {
     unit.rsplit_once('.').is_some_and(|(_, suffix)| suffix == kind)
 }
 
-/// Listening sockets of `/proc/PID/net/tcp` or `tcp6`: inode and address.
-pub(super) fn listening(text: &str) -> Vec<(u64, SocketAddr)> {
+/// A socket that listens.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Listening {
+    pub(super) inode: u64,
+    pub(super) address: SocketAddr,
+    /// Connections that wait to be accepted: what the receive queue of a listener counts.
+    pub(super) waiting: u32,
+}
+
+/// Listening sockets of `/proc/PID/net/tcp` or `tcp6`.
+pub(super) fn listening(text: &str) -> Vec<Listening> {
     const LISTEN: &str = "0A";
     text.lines()
         .skip(1)
@@ -130,7 +139,12 @@ pub(super) fn listening(text: &str) -> Vec<(u64, SocketAddr)> {
             if *fields.get(3)? != LISTEN {
                 return None;
             }
-            Some((fields.get(9)?.parse().ok()?, address(fields.get(1)?)?))
+            let (_, waiting) = fields.get(4)?.split_once(':')?;
+            Some(Listening {
+                inode: fields.get(9)?.parse().ok()?,
+                address: address(fields.get(1)?)?,
+                waiting: u32::from_str_radix(waiting, 16).ok()?,
+            })
         })
         .collect()
 }
@@ -221,9 +235,10 @@ mod tests {
     #[cfg(target_endian = "little")]
     fn listening_sockets() {
         let text = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n\
-             0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 12345 1 0 100 0 0 10 0\n\
+             0: 0100007F:1F90 00000000:0000 0A 00000000:00000003 00:00000000 00000000  1000        0 12345 1 0 100 0 0 10 0\n\
              1: 0100007F:1F90 0100007F:9999 01 00000000:00000000 00:00000000 00000000  1000        0 12346 1 0 100 0 0 10 0\n\
              2: 00000000000000000000000001000000:0FA0 00000000000000000000000000000000:0000 0A 0:0 0:0 0 0 0 777 1\n";
-        assert_eq!(listening(text), [(12345, "127.0.0.1:8080".parse().unwrap()), (777, "[::1]:4000".parse().unwrap())]);
+        let found: Vec<_> = listening(text).into_iter().map(|one| (one.inode, one.address.to_string(), one.waiting)).collect();
+        assert_eq!(found, [(12345, "127.0.0.1:8080".to_owned(), 3), (777, "[::1]:4000".to_owned(), 0)]);
     }
 }

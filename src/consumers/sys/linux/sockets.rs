@@ -1,6 +1,6 @@
 //! Which process listens where.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::net::SocketAddr;
 
@@ -19,22 +19,60 @@ pub struct Listener {
 /// processes holds them. `None` where that can't be told.
 pub fn listeners(tree: &[&Held]) -> Option<Vec<Listener>> {
     let first = tree.first()?;
-    let table = |name: &str| fs::read_to_string(format!("/proc/{}/net/{name}", first.pid()));
-    let mut all = procfs::listening(&table("tcp").ok()?);
+    let mut all = procfs::listening(&table(first, "tcp")?);
     // Without IPv6 there is no such file.
-    all.extend(table("tcp6").map(|text| procfs::listening(&text)).unwrap_or_default());
-    let own: HashSet<u64> = tree.iter().flat_map(|process| socket_inodes(process)).collect();
-    Some(all.into_iter().map(|(inode, address)| Listener { address, own: own.contains(&inode) }).collect())
+    all.extend(table(first, "tcp6").map(|text| procfs::listening(&text)).unwrap_or_default());
+    let own: HashSet<u64> = tree.iter().flat_map(|process| sockets(process)).map(|(_, inode)| inode).collect();
+    Some(all.into_iter().map(|one| Listener { address: one.address, own: own.contains(&one.inode) }).collect())
 }
 
-fn socket_inodes(process: &Held) -> Vec<u64> {
+/// A descriptor of a listening socket.
+pub(super) struct Listening<'a> {
+    pub(super) holder: &'a Held,
+    pub(super) number: i32,
+    pub(super) port: u16,
+}
+
+/// The sockets by which processes listen on one of these ports, each once.
+pub(super) fn listening_descriptors<'a>(tree: &[&'a Held], ports: &[u16]) -> Vec<Listening<'a>> {
+    let Some(first) = tree.first() else { return Vec::new() };
+    let mut open: HashMap<u64, u16> = ["tcp", "tcp6"]
+        .iter()
+        .filter_map(|name| table(first, name))
+        .flat_map(|text| procfs::listening(&text))
+        .map(|one| (one.inode, one.address.port()))
+        .filter(|(_, port)| ports.contains(port))
+        .collect();
+    let mut found = Vec::new();
+    for holder in tree {
+        for (number, inode) in sockets(holder) {
+            found.extend(open.remove(&inode).map(|port| Listening { holder, number, port }));
+        }
+    }
+    found
+}
+
+/// How many connections to a local port nobody has accepted yet.
+pub(super) fn waiting(port: u16) -> u32 {
+    let tables = ["tcp", "tcp6"].iter().filter_map(|name| fs::read_to_string(format!("/proc/self/net/{name}")).ok());
+    tables.flat_map(|text| procfs::listening(&text)).filter(|one| one.address.port() == port).map(|one| one.waiting).sum()
+}
+
+fn table(process: &Held, name: &str) -> Option<String> {
+    fs::read_to_string(format!("/proc/{}/net/{name}", process.pid())).ok()
+}
+
+/// Descriptors and inodes of a process's sockets.
+fn sockets(process: &Held) -> Vec<(i32, u64)> {
     let Ok(entries) = fs::read_dir(format!("/proc/{}/fd", process.pid())) else {
         return Vec::new();
     };
     entries
         .filter_map(|entry| {
-            let target = fs::read_link(entry.ok()?.path()).ok()?;
-            target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+            let entry = entry.ok()?;
+            let target = fs::read_link(entry.path()).ok()?;
+            let inode = target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()?;
+            Some((entry.file_name().to_str()?.parse().ok()?, inode))
         })
         .collect()
 }

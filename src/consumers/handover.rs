@@ -1,0 +1,202 @@
+//! The hand-over: the new process loads beside the old one, which is asked to go only when the new one has
+//! proven itself.
+//!
+//! The new one is held in the very call that asks for the port ([`super::door`]). There both sockets are made
+//! to share the port, both processes listen, the new one proves its key, and the old one is asked to go: at no
+//! time does nobody listen. Where the old socket can't be had, the old one is asked to go first and the new
+//! one let in as soon as the port is free, which takes milliseconds.
+
+use std::sync::Arc;
+
+use super::apply::Attempt;
+use super::door::{Door, LogTail, Reached};
+use super::environment::{self, Environ};
+use super::find::{matches, option};
+use super::http::Line;
+use super::plain::{Down, Restarting, Up};
+use super::prove::ANSWER;
+use super::stop::Leaving;
+use super::sys::{self, Held};
+
+/// How two instances share a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// The new one is held right before it asks for the port.
+    Door,
+    /// Both listen of themselves.
+    Both,
+}
+
+/// How a hand-over ended.
+pub(super) enum Handed<'a> {
+    /// The new one serves; the old one finishes its requests.
+    Over(Up, Leaving<'a>),
+    /// The new one is no good, and the old one was asked to go.
+    Failed(Down, Leaving<'a>),
+    /// The old one serves as before: why the new one doesn't.
+    Kept(String),
+    /// The old one serves as before, and what was to be done is no longer wanted: why.
+    Superseded(String),
+    /// The old one serves as before; it has to be stopped first, since …
+    Impossible(String),
+}
+
+/// A new one that goes by the door is started again as often; on a busy machine it may be too fast.
+const TRIES: usize = 3;
+/// LiteLLM's own port when none is named. Where it is taken, it silently listens on another.
+const JUMPY_PORT: u16 = 4000;
+/// What a second LiteLLM may need beyond the first one's memory.
+const HEADROOM: u64 = 64 << 20;
+
+/// Whether a process can be handed over, and how. The error says why it has to be stopped first.
+pub(super) fn way(process: &Held, argv: &[Vec<u8>], ports: &[u16]) -> Result<Way, String> {
+    if !matches(&["litellm".to_owned()], argv) {
+        return Err("two of it side by side are known to work with LiteLLM alone".to_owned());
+    }
+    if ports.is_empty() {
+        return Err("it doesn't listen".to_owned());
+    }
+    if ports.contains(&JUMPY_PORT) {
+        return Err(format!("LiteLLM moves to another port where {JUMPY_PORT} is taken"));
+    }
+    enough_memory(process)?;
+    if has_flag(argv, "--run_granian") {
+        return Ok(Way::Both);
+    }
+    let below = sys::descendants(process);
+    let workers = sys::listeners(&below.iter().collect::<Vec<_>>()).unwrap_or_default();
+    let several = option(argv, &["--num_workers"]).and_then(|count| count.to_str()?.parse::<u32>().ok()).is_some_and(|count| count > 1);
+    if several || has_flag(argv, "--run_gunicorn") || workers.iter().any(|one| one.own && ports.contains(&one.address.port())) {
+        return Err("its workers share one listener, which is made before they load".to_owned());
+    }
+    Ok(Way::Door)
+}
+
+fn has_flag(argv: &[Vec<u8>], flag: &str) -> bool {
+    argv.iter().any(|argument| argument == flag.as_bytes())
+}
+
+fn enough_memory(process: &Held) -> Result<(), String> {
+    let below = sys::descendants(process);
+    let used: u64 = std::iter::once(process).chain(&below).filter_map(sys::resident).sum();
+    let Some(free) = available_memory() else { return Ok(()) };
+    if free >= used + HEADROOM {
+        return Ok(());
+    }
+    Err(format!("there is memory for one alone ({} MB used, {} MB free)", used >> 20, free >> 20))
+}
+
+fn available_memory() -> Option<u64> {
+    let mut system = sysinfo::System::new().ok()?;
+    system.refresh_memory();
+    let free = system.available_memory();
+    (free > 0).then_some(free)
+}
+
+impl Restarting<'_, '_> {
+    /// Has a new process take over from `old`.
+    pub(super) fn hand_over<'a>(&mut self, old: &'a Held, environ: &Environ, way: Way, with_proof: bool) -> Handed<'a> {
+        for _ in 0..TRIES {
+            // Before the new process writes to it.
+            let log = self.memory.log.as_deref().and_then(LogTail::of);
+            (self.attempt.progress)("loading the new one beside the old");
+            let new = match self.starter.start(&self.memory.spec, environ, &self.memory.streams) {
+                Ok(new) => new,
+                Err(why) => return Handed::Kept(format!("it couldn't be started: {why}{}", self.memory.see_log())),
+            };
+            let no = match self.replace(old, &new, environ, log, way, with_proof) {
+                Ok((Ok(note), leaving)) => return Handed::Over(Up { process: new, note }, leaving),
+                Ok((Err(why), leaving)) => return Handed::Failed(Down { why, process: Some(new) }, leaving),
+                Err(no) => no,
+            };
+            kill(&new);
+            match no {
+                No::Kept(why) => return Handed::Kept(why),
+                No::Superseded(why) => return Handed::Superseded(why),
+                No::Impossible(why) => return Handed::Impossible(why),
+                No::TooEarly => {}
+            }
+        }
+        Handed::Impossible("the new one couldn't be held before it asked for the port".to_owned())
+    }
+
+    /// Has `new` listen and `old` go, and tells what is to be said of the new one.
+    fn replace<'a>(
+        &mut self,
+        old: &'a Held,
+        new: &Held,
+        environ: &Environ,
+        log: Option<LogTail>,
+        way: Way,
+        with_proof: bool,
+    ) -> Result<(Result<String, String>, Leaving<'a>), No> {
+        let ports = self.memory.place.ports();
+        if way == Way::Both {
+            self.await_ready(new).map_err(No::Kept)?.ok();
+            let leaving = self.dismiss(old, &ports)?;
+            return Ok((self.check(new, environ, with_proof), leaving));
+        }
+        let door = self.reach_door(new, &ports, log)?;
+        let below = sys::descendants(old);
+        let tree: Vec<&Held> = std::iter::once(old).chain(&below).collect();
+        if let Ok(shared) = door.share(new, &tree, &ports) {
+            // The old one goes on, and the new one is tried.
+            drop(door);
+            let shared = Arc::new(shared);
+            let dialed = Arc::clone(&shared);
+            let line = Line::through(move |address| dialed.dial(address), ANSWER);
+            let note = self.check_by(new, environ, with_proof, &line).map_err(No::Kept)?;
+            shared.switch().map_err(|error| No::Impossible(error.to_string()))?;
+            return Ok((Ok(note), self.dismiss(old, &ports)?));
+        }
+        door.outlive_us();
+        let leaving = self.dismiss(old, &ports)?;
+        drop(door);
+        Ok((self.check(new, environ, with_proof), leaving))
+    }
+
+    fn reach_door<'n>(&self, new: &'n Held, ports: &[u16], log: Option<LogTail>) -> Result<Door<'n>, No> {
+        let patience = self.attempt.order.consumer.ready_timeout;
+        let see_log = self.memory.see_log();
+        match Door::reached_by(new, ports, log, patience).map_err(No::Impossible)? {
+            Reached::Door(door) => Ok(door),
+            Reached::Died => Err(No::Kept(format!("it ended before it was ready{see_log}"))),
+            Reached::TimedOut => Err(No::Kept(format!("it was not ready within {} s{see_log}", patience.as_secs()))),
+            Reached::Passed => Err(No::TooEarly),
+        }
+    }
+
+    /// Has the old one give its ports up, unless that is no longer wanted.
+    fn dismiss<'a>(&mut self, old: &'a Held, ports: &[u16]) -> Result<Leaving<'a>, No> {
+        if let Some(why) = self.attempt.superseded() {
+            return Err(No::Superseded(why));
+        }
+        (self.attempt.progress)("handing over");
+        let mut leaving = Leaving::ask(old, self.attempt.order.consumer.stop_timeout);
+        if leaving.give_up(ports) { Ok(leaving) } else { Err(No::Kept(format!("process {} can't be stopped", old.pid()))) }
+    }
+}
+
+/// Why a new process is to be ended again. The old one serves as before.
+enum No {
+    Kept(String),
+    Superseded(String),
+    Impossible(String),
+    TooEarly,
+}
+
+impl Attempt<'_> {
+    /// Why what was ordered is no longer wanted, if the file has been edited since.
+    fn superseded(&self) -> Option<String> {
+        let home = std::env::home_dir().unwrap_or_default();
+        environment::changes(&self.order.keys, self.salt, &home).err().map(|unfit| unfit.to_string())
+    }
+}
+
+/// Ends a new process that has served nobody yet.
+fn kill(new: &Held) {
+    for process in sys::descendants(new).iter().chain([new]) {
+        let _ = process.signal(rustix::process::Signal::KILL);
+    }
+    new.gone_within(std::time::Duration::from_secs(10));
+}

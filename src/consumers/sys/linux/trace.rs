@@ -1,0 +1,301 @@
+//! Following a process that starts up to the moment at which it asks for its port (ptrace(2)).
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::ptrace::{self, Options};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+use rustix::process::Signal;
+
+use super::Held;
+use crate::clock;
+use crate::consumers::door::Reached;
+
+/// A process that is stopped in the middle of asking for a port. It is let go when this is dropped, and
+/// when this process ends: the kernel sees to that.
+pub struct Traced {
+    pid: Pid,
+    /// The descriptor that it wants to bind.
+    socket: i32,
+}
+
+/// How many system calls are looked at from the start on: what a small server makes before it listens.
+/// LiteLLM makes some 90,000 in four seconds, and at ten microseconds for each …
+const LOOKED_AT: u32 = 3000;
+/// … the rest is looked at only once it has an event loop, which is a fifth of a second before it listens.
+const LOOP_LOOK: Duration = Duration::from_millis(5);
+/// How long `credd launch`, which nobody may trace, takes at most to become the process to be traced.
+const LAUNCH: Duration = Duration::from_secs(10);
+const LAUNCH_LOOK: Duration = Duration::from_millis(1);
+
+/// Follows `process`, which has just been started, until it calls bind(2) for one of `ports`, in its main
+/// thread. Up to then it ends with this process.
+///
+/// One that isn't there within `patience` is killed. The error says why it can't be traced: a sandbox or
+/// Yama's `ptrace_scope`, for a process that isn't below this one.
+pub fn await_bind(process: &Held, ports: &[u16], patience: Duration) -> io::Result<Reached<Traced>> {
+    let pid = Pid::from_raw(process.pid());
+    if !attach(process, pid)? {
+        return Ok(Reached::Died);
+    }
+    thread::scope(|scope| {
+        let (done, is_done) = channel::<()>();
+        let too_late = scope.spawn(move || {
+            let late = is_done.recv_timeout(patience) == Err(RecvTimeoutError::Timeout);
+            if late {
+                let _ = process.signal(Signal::KILL);
+            }
+            late
+        });
+        let reached = Follower::new(pid).and_then(|mut follower| follower.follow(ports));
+        drop(done);
+        let late = too_late.join().unwrap_or(false);
+        match reached {
+            _ if late => Ok(Reached::TimedOut),
+            Ok(Some(socket)) => Ok(Reached::Door(Traced { pid, socket })),
+            Ok(None) => Ok(Reached::Died),
+            Err(_) if process.is_gone() => Ok(Reached::Died),
+            Err(error) => {
+                let _ = ptrace::detach(pid, None);
+                Err(error)
+            }
+        }
+    })
+}
+
+impl Traced {
+    /// From now on it goes on should this process end.
+    pub fn outlive_us(&self) -> io::Result<()> {
+        Ok(ptrace::setoptions(self.pid, Options::PTRACE_O_TRACESYSGOOD)?)
+    }
+
+    /// The descriptor that it wants to bind.
+    pub fn socket(&self) -> i32 {
+        self.socket
+    }
+
+    /// Lets it have the port, and holds it again once it listens. The error is of one that doesn't.
+    pub fn let_listen(&self) -> io::Result<()> {
+        // It stands at the beginning of bind(2): what comes next is that call's end.
+        let mut follower = Follower { at_entry: false, ..Follower::new(self.pid)? };
+        let mut calls = LOOKED_AT;
+        while calls > 0 {
+            ptrace::syscall(self.pid, None)?;
+            match follower.next_stop()? {
+                Stop::End => break,
+                Stop::Call => {
+                    let is_end = !follower.at_entry;
+                    follower.at_entry = is_end;
+                    if is_end && follower.call()?.0 == libc::SYS_listen {
+                        return Ok(());
+                    }
+                    calls -= 1;
+                }
+                Stop::Signal(_) | Stop::Asked => {}
+            }
+        }
+        Err(io::Error::other("it didn't listen"))
+    }
+}
+
+impl Drop for Traced {
+    fn drop(&mut self) {
+        let _ = ptrace::detach(self.pid, None);
+    }
+}
+
+/// Whether it could be attached to before it ended.
+fn attach(process: &Held, pid: Pid) -> io::Result<bool> {
+    let end = clock::monotonic() + LAUNCH;
+    // At first it is `credd launch`, whose memory is nobody's business.
+    let is_launched = |argv: Vec<Vec<u8>>| !matches!(argv.as_slice(), [_, word] if word == b"launch");
+    loop {
+        let late = clock::monotonic() >= end;
+        if late || process.argv().is_ok_and(is_launched) {
+            match ptrace::seize(pid, Options::PTRACE_O_TRACESYSGOOD | Options::PTRACE_O_EXITKILL) {
+                Ok(()) => return Ok(true),
+                Err(_) if process.is_gone() => return Ok(false),
+                Err(error) if late => return Err(error.into()),
+                Err(_) if !process.argv().is_ok_and(is_launched) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if process.gone_within(LAUNCH_LOOK) {
+            return Ok(false);
+        }
+    }
+}
+
+struct Follower {
+    pid: Pid,
+    /// `/proc/PID/syscall` and `/proc/PID/mem`.
+    call: File,
+    memory: File,
+    /// The next stop is the beginning of a system call, not its end.
+    at_entry: bool,
+}
+
+/// What made a process stop.
+#[derive(PartialEq)]
+enum Stop {
+    /// The beginning or the end of a system call.
+    Call,
+    /// A signal is about to be delivered.
+    Signal(nix::sys::signal::Signal),
+    /// We asked it to, or it was stopped by somebody.
+    Asked,
+    /// It has ended.
+    End,
+}
+
+/// What came of looking at system calls.
+enum Seen {
+    /// It asks for a port for this descriptor.
+    Bind(i32),
+    /// It is far from that, and runs.
+    Nothing,
+    /// It has ended.
+    End,
+}
+
+impl Follower {
+    fn new(pid: Pid) -> io::Result<Self> {
+        let open = |name: &str| File::open(format!("/proc/{pid}/{name}"));
+        Ok(Self { pid, call: open("syscall")?, memory: open("mem")?, at_entry: true })
+    }
+
+    /// The descriptor for which it asks for one of `ports`; it stands still then. `None` if it ended before.
+    fn follow(&mut self, ports: &[u16]) -> io::Result<Option<i32>> {
+        let mut left = LOOKED_AT;
+        loop {
+            if !self.halt()? {
+                return Ok(None);
+            }
+            match self.calls(ports, &mut left)? {
+                Seen::Bind(socket) => return Ok(Some(socket)),
+                Seen::Nothing if self.await_loop()? => left = LOOKED_AT,
+                Seen::Nothing | Seen::End => return Ok(None),
+            }
+        }
+    }
+
+    /// Has it stop. Whether it did.
+    fn halt(&mut self) -> io::Result<bool> {
+        ptrace::interrupt(self.pid)?;
+        loop {
+            match self.next_stop()? {
+                Stop::End => return Ok(false),
+                Stop::Asked => {
+                    // It stops on its way out of the kernel: what comes next is a call's beginning.
+                    self.at_entry = true;
+                    return Ok(true);
+                }
+                Stop::Signal(signal) => ptrace::cont(self.pid, signal)?,
+                Stop::Call => ptrace::cont(self.pid, None)?,
+            }
+        }
+    }
+
+    /// Looks at system calls, until `left` have been looked at and it has no event loop.
+    fn calls(&mut self, ports: &[u16], left: &mut u32) -> io::Result<Seen> {
+        let mut signal = None;
+        loop {
+            ptrace::syscall(self.pid, signal.take())?;
+            match self.next_stop()? {
+                Stop::End => return Ok(Seen::End),
+                Stop::Signal(other) => signal = Some(other),
+                Stop::Asked => {}
+                Stop::Call => {
+                    let is_entry = self.at_entry;
+                    self.at_entry = !is_entry;
+                    if is_entry && let Some(socket) = self.binds(ports) {
+                        return Ok(Seen::Bind(socket));
+                    }
+                    *left = left.saturating_sub(1);
+                    if *left == 0 {
+                        if !is_entry && !self.has_loop() {
+                            ptrace::cont(self.pid, None)?;
+                            return Ok(Seen::Nothing);
+                        }
+                        *left = LOOKED_AT;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Lets it run until it has an event loop. False once it has ended.
+    fn await_loop(&self) -> io::Result<bool> {
+        loop {
+            match waitpid(self.pid, Some(WaitPidFlag::WNOHANG | WaitPidFlag::__WALL)).map(stop)? {
+                None if self.has_loop() => return Ok(true),
+                None => thread::sleep(LOOP_LOOK),
+                Some(Stop::End) => return Ok(false),
+                Some(Stop::Signal(signal)) => ptrace::cont(self.pid, signal)?,
+                Some(Stop::Asked | Stop::Call) => ptrace::cont(self.pid, None)?,
+            }
+        }
+    }
+
+    fn next_stop(&self) -> io::Result<Stop> {
+        loop {
+            match waitpid(self.pid, Some(WaitPidFlag::__WALL)) {
+                Ok(status) => {
+                    if let Some(stop) = stop(status) {
+                        return Ok(stop);
+                    }
+                }
+                Err(Errno::EINTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Whether it has an event loop, as a server does before it listens: asyncio's and uvloop's are epoll's.
+    fn has_loop(&self) -> bool {
+        let Ok(entries) = fs::read_dir(format!("/proc/{}/fd", self.pid)) else { return false };
+        entries.flatten().any(|entry| fs::read_link(entry.path()).is_ok_and(|target| target.as_os_str() == "anon_inode:[eventpoll]"))
+    }
+
+    /// The system call at which it stands: number, first and second argument.
+    fn call(&self) -> io::Result<(i64, u64, u64)> {
+        // "49 0x3 0x7ffd… 0x10 …" (proc_pid_syscall(5)).
+        let mut line = [0; 256];
+        let length = self.call.read_at(&mut line, 0)?;
+        let mut fields = std::str::from_utf8(&line[..length]).unwrap_or_default().split(' ');
+        let number = fields.next().and_then(|number| number.parse().ok());
+        let mut argument = || u64::from_str_radix(fields.next()?.strip_prefix("0x")?, 16).ok();
+        match (number, argument(), argument()) {
+            (Some(number), Some(first), Some(second)) => Ok((number, first, second)),
+            _ => Err(io::ErrorKind::InvalidData.into()),
+        }
+    }
+
+    /// The descriptor, if it stands at the beginning of bind(2) for one of `ports`.
+    fn binds(&self, ports: &[u16]) -> Option<i32> {
+        let (libc::SYS_bind, socket, pointer) = self.call().ok()? else { return None };
+        let mut address = [0; 4];
+        self.memory.read_exact_at(&mut address, pointer).ok()?;
+        // Family and port stand at the same place for IPv4 and IPv6 (ip(7), ipv6(7)).
+        let [family @ .., high, low] = address;
+        let is_internet = [libc::AF_INET, libc::AF_INET6].contains(&i32::from(u16::from_ne_bytes(family)));
+        (is_internet && ports.contains(&u16::from_be_bytes([high, low]))).then(|| i32::try_from(socket).ok())?
+    }
+}
+
+/// `None` for nothing.
+fn stop(status: WaitStatus) -> Option<Stop> {
+    match status {
+        WaitStatus::PtraceSyscall(_) => Some(Stop::Call),
+        WaitStatus::Stopped(_, signal) => Some(Stop::Signal(signal)),
+        WaitStatus::PtraceEvent(..) => Some(Stop::Asked),
+        WaitStatus::Exited(..) | WaitStatus::Signaled(..) => Some(Stop::End),
+        WaitStatus::Continued(_) | WaitStatus::StillAlive => None,
+    }
+}

@@ -1,0 +1,165 @@
+//! Many keys: those of one endpoint one after another, several endpoints side by side.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use std::{io, thread};
+
+use ureq::Agent;
+
+use super::combine::combine;
+use super::endpoint::Endpoint;
+use super::finding::{Finding, Retry};
+use super::{form, patience, request, route};
+use crate::clock;
+use crate::consumers;
+use crate::core::{ProbeManner, ProbeReport, ProbeVerdict};
+use crate::salt::Salt;
+use crate::secret::Secret;
+use crate::worker::job::{Answer, ProbeOrder};
+
+/// Endpoints that are asked at the same time.
+const SIDE_BY_SIDE: usize = 4;
+
+/// How often a key that waits for its next try is looked at in its file.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Asks after keys; each gives one [`Answer::Probed`], as soon as it is clear. The error is of the salt.
+pub fn probe(state_dir: &Path, probes: Vec<ProbeOrder>, answer: &(dyn Fn(&Answer) + Sync)) -> io::Result<()> {
+    let salt = Salt::load(state_dir)?;
+    let home = std::env::home_dir().unwrap_or_else(|| PathBuf::from("/"));
+    let job = Job { salt, home, answer };
+    let queues = job.queues(probes);
+    let lanes = queues.len().min(SIDE_BY_SIDE);
+    let queues = Mutex::new(queues);
+    let next = || queues.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+    thread::scope(|scope| {
+        for _ in 0..lanes {
+            scope.spawn(|| {
+                while let Some(queue) = next() {
+                    job.work_through(queue);
+                }
+            });
+        }
+    });
+    Ok(())
+}
+
+/// What is the same for all keys.
+struct Job<'a> {
+    salt: Salt,
+    home: PathBuf,
+    answer: &'a (dyn Fn(&Answer) + Sync),
+}
+
+/// Keys of one endpoint.
+struct Queue {
+    endpoint: Endpoint,
+    agent: Agent,
+    orders: Vec<ProbeOrder>,
+}
+
+impl Job<'_> {
+    /// Sorts orders by endpoint; those that can't be asked anywhere are answered at once.
+    fn queues(&self, orders: Vec<ProbeOrder>) -> VecDeque<Queue> {
+        let environment = |name: &str| std::env::var(name).ok();
+        let mut queues: VecDeque<Queue> = VecDeque::new();
+        for order in orders {
+            let Some(value) = self.value(&order) else { continue };
+            if let Some(flaw) = form::flaw(value.expose()) {
+                let detail = format!("{flaw}: correct {} in {}", order.key.variable, order.key.env_file.display());
+                self.tell(&order, ProbeReport { verdict: ProbeVerdict::Rejected, detail, consumers: Vec::new() });
+                continue;
+            }
+            drop(value);
+            let chosen = Endpoint::choose(order.endpoint.as_deref(), &order.region, environment)
+                .map_err(|why| Finding::new(ProbeVerdict::Unknown, Retry::Useless, why));
+            let endpoint = match chosen {
+                Ok(endpoint) => endpoint,
+                Err(finding) => {
+                    self.conclude(&order, finding);
+                    continue;
+                }
+            };
+            if let Some(queue) = queues.iter_mut().find(|queue| queue.endpoint == endpoint) {
+                queue.orders.push(order);
+                continue;
+            }
+            match route::agent(&endpoint, environment) {
+                Ok(agent) => queues.push_back(Queue { endpoint, agent, orders: vec![order] }),
+                Err(finding) => self.conclude(&order, finding),
+            }
+        }
+        queues
+    }
+
+    /// Rounds of asking after each key that is still open, with growing pauses in between.
+    fn work_through(&self, queue: Queue) {
+        let Queue { endpoint, agent, mut orders } = queue;
+        let start = clock::monotonic();
+        let elapsed = || clock::monotonic().saturating_duration_since(start);
+        for tries in 1.. {
+            // Nobody there for one key is nobody there for the next.
+            let mut down: Option<Finding> = None;
+            let mut wait = Duration::ZERO;
+            orders.retain(|order| {
+                let Some(key) = self.value(order) else { return false };
+                let finding = down.clone().unwrap_or_else(|| {
+                    let most = if tries == 1 { patience::FRESH } else { patience::FRESH.saturating_sub(elapsed()) };
+                    request::ask(&agent, &endpoint, &key, most.max(LOOK))
+                });
+                drop(key);
+                if finding.retry == Retry::Endpoint {
+                    down = Some(finding.clone());
+                }
+                match patience::pause(order.manner, tries, elapsed(), &finding) {
+                    Some(pause) => wait = wait.max(pause),
+                    None => {
+                        self.conclude(order, finding);
+                        return false;
+                    }
+                }
+                true
+            });
+            while !orders.is_empty() && !wait.is_zero() {
+                thread::sleep(LOOK);
+                wait = wait.saturating_sub(LOOK);
+                orders.retain(|order| self.value(order).is_some());
+            }
+            if orders.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// The key, if its file still has the value ordered; says so where it hasn't.
+    fn value(&self, order: &ProbeOrder) -> Option<Secret> {
+        let value = consumers::environment::value(&order.key, &self.salt, &self.home).ok();
+        if value.is_none() {
+            self.send(order, None);
+        }
+        value
+    }
+
+    /// Asks the consumers where that is wanted, and tells what everything came to.
+    fn conclude(&self, order: &ProbeOrder, direct: Finding) {
+        let asks = match order.manner {
+            ProbeManner::Fresh => false,
+            ProbeManner::Scheduled => !direct.verdict.is_good(),
+            ProbeManner::Asked => true,
+        };
+        let consumers = if asks { &order.consumers[..] } else { &[] };
+        let said = consumers.iter().filter_map(|consumer| consumers::probe(consumer, &order.key, &self.salt)).collect();
+        self.tell(order, combine(direct, said));
+    }
+
+    fn tell(&self, order: &ProbeOrder, report: ProbeReport) {
+        self.send(order, Some(report));
+    }
+
+    fn send(&self, order: &ProbeOrder, report: Option<ProbeReport>) {
+        let (key, fingerprint) = (order.key.name.clone(), order.key.fingerprint);
+        (self.answer)(&Answer::Probed { key, fingerprint, report });
+    }
+}
