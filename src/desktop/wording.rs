@@ -57,10 +57,10 @@ pub fn revoked(key: KeyWords<'_>, running: &[&str], detail: &str) -> Text {
     Text {
         summary: format!("{}: key is no longer accepted", key.name),
         body: format!(
-            "Bedrock no longer accepts the key in {} ({}): calls of {} fail. {}",
+            "Bedrock no longer accepts the key in {}: calls of {} fail. {} {}",
             key.env_file,
-            detail.trim(),
             listed(running),
+            sentence(detail),
             key.way_out()
         ),
     }
@@ -76,9 +76,9 @@ pub fn refused(key: KeyWords<'_>, kept: &[&str], detail: &str) -> Text {
     Text {
         summary: format!("{}: {new}key is not accepted", key.name),
         body: format!(
-            "Bedrock refuses the {new}key in {} ({}){left}. Put a working one there: credd does the rest.",
+            "Bedrock refuses the {new}key in {}{left}. {} Put a working one there: credd does the rest.",
             key.env_file,
-            detail.trim()
+            sentence(detail)
         ),
     }
 }
@@ -239,19 +239,19 @@ mod tests {
 
     #[test]
     fn a_key_that_is_rejected() {
-        let refused = |kept: &[&str]| refused(KEY, kept, "Bedrock rejects it").body;
+        let refused = |kept: &[&str]| refused(KEY, kept, "it was revoked").body;
         assert_eq!(
             refused(&["litellm"]),
-            "Bedrock refuses the new key in ~/.backlog-toolkit-env (Bedrock rejects it); litellm keeps running with the old one. \
+            "Bedrock refuses the new key in ~/.backlog-toolkit-env; litellm keeps running with the old one. It was revoked. \
              Put a working one there: credd does the rest."
         );
         assert!(refused(&["a", "b", "c"]).contains("; a, b and c keep running with the old one."));
-        assert!(refused(&[]).starts_with("Bedrock refuses the key in ") && refused(&[]).contains("rejects it). Put"));
-        let text = revoked(KEY, &["litellm"], "Bedrock rejects it");
+        assert!(refused(&[]).starts_with("Bedrock refuses the key in ~/.backlog-toolkit-env. It was revoked. Put"));
+        let text = revoked(KEY, &["litellm"], "it was revoked");
         assert_eq!(text.summary, "bedrock: key is no longer accepted");
         assert_eq!(
             text.body,
-            "Bedrock no longer accepts the key in ~/.backlog-toolkit-env (Bedrock rejects it): calls of litellm fail. \
+            "Bedrock no longer accepts the key in ~/.backlog-toolkit-env: calls of litellm fail. It was revoked. \
              Make a new key and put it into ~/.backlog-toolkit-env: credd does the rest."
         );
     }

@@ -80,7 +80,7 @@ impl Machine {
         let said = keys.clone().find_map(|key| key.rejection()).map(|rejection| rejection.detail.as_str()).unwrap_or_default();
         let mut files: Vec<String> = keys.map(|key| key.spec.env_file.display().to_string()).collect();
         files.dedup();
-        format!("the new key is rejected ({said}): {name} was left as it is; put a working key into {}", files.join(" and "))
+        format!("{said}; {name} was left as it is; put a working key into {}", files.join(" and "))
     }
 }
 
