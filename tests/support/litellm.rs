@@ -181,13 +181,13 @@ pub struct Client {
 
 impl Client {
     /// A completion: what the model said, or the status (0 without an answer) and the reason.
-    pub fn complete(&self) -> Result<String, (u16, String)> {
+    pub fn complete(self) -> Result<String, (u16, String)> {
         let answer = self.ask(false)?;
         let body: serde_json::Value = serde_json::from_slice(&answer.body).map_err(|e| (200, e.to_string()))?;
         body["choices"][0]["message"]["content"].as_str().map(str::to_owned).ok_or_else(|| (200, body.to_string()))
     }
 
-    fn ask(&self, stream: bool) -> Result<http::Message, (u16, String)> {
+    fn ask(self, stream: bool) -> Result<http::Message, (u16, String)> {
         let question = json!({
             "model": MODEL, "stream": stream, "max_tokens": 16,
             "messages": [{"role": "user", "content": "Say hello."}]
