@@ -61,6 +61,8 @@ enum Command {
     Issued(client::issued::IssuedArgs),
     /// Quiet the reminders of a key for a while
     Snooze(client::snooze::SnoozeArgs),
+    /// Ask Bedrock, and each consumer, whether a key works now
+    Verify(client::verify::VerifyArgs),
     /// Have consumers take up the key that is in the env file now
     Apply(client::apply::ApplyArgs),
     /// Show what happened
@@ -118,6 +120,7 @@ fn dispatch(command: Option<Command>, global: &Global) -> Result<u8, Failure> {
         Some(Command::Check(args)) => client::check::run(&paths, &args),
         Some(Command::Issued(args)) => client::issued::run(&paths, &args),
         Some(Command::Snooze(args)) => client::snooze::run(&paths, &args),
+        Some(Command::Verify(args)) => client::verify::run(&paths, &args),
         Some(Command::Apply(args)) => client::apply::run(&paths, &args),
         Some(Command::History(args)) => client::history::run(&paths, &args),
         Some(Command::Config(args)) => client::config::run(&paths, &args),

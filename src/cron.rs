@@ -1,11 +1,14 @@
 //! Cron expressions with seconds, as tokio-cron-scheduler reads them, in local time.
 
+use std::collections::HashMap;
+use std::rc::Rc;
+
 use chrono::Local;
 use croner::Cron;
 use croner::parser::{CronParser, Seconds};
 use jiff::{SignedDuration, Timestamp, ToSpan};
 
-use crate::core::Calendar;
+use crate::core::{Calendar, KeyName};
 
 /// Reads an expression exactly as the scheduler does (its `Job::new_async_tz`), so that the two never
 /// differ about a time.
@@ -26,12 +29,36 @@ pub fn next_after(cron: &Cron, time: Timestamp) -> Option<Timestamp> {
     Timestamp::from_second(next.timestamp()).ok()
 }
 
-/// The user's `remind` cron as the core asks it.
-pub struct RemindCalendar(pub Cron);
+/// The user's cron expressions as the core asks them.
+pub struct CronCalendar {
+    remind: Cron,
+    /// Keys that are asked after; thousands may share one expression.
+    probes: HashMap<KeyName, Rc<Cron>>,
+}
 
-impl Calendar for RemindCalendar {
+impl CronCalendar {
+    /// Of the `remind` expression and the `probe` expressions of keys.
+    pub fn new<'c>(remind: &str, probes: impl Iterator<Item = (&'c KeyName, &'c str)>) -> Result<Self, String> {
+        let mut parsed: HashMap<&str, Rc<Cron>> = HashMap::new();
+        let mut of_keys = HashMap::new();
+        for (key, expression) in probes {
+            let cron = match parsed.get(expression) {
+                Some(cron) => cron.clone(),
+                None => parsed.entry(expression).or_insert(Rc::new(parse(expression)?)).clone(),
+            };
+            of_keys.insert(key.clone(), cron);
+        }
+        Ok(Self { remind: parse(remind)?, probes: of_keys })
+    }
+}
+
+impl Calendar for CronCalendar {
     fn next_reminder(&self, time: Timestamp) -> Option<Timestamp> {
-        next_after(&self.0, time)
+        next_after(&self.remind, time)
+    }
+
+    fn next_probe(&self, key: &KeyName, time: Timestamp) -> Option<Timestamp> {
+        next_after(self.probes.get(key)?, time)
     }
 
     fn tomorrow(&self, now: Timestamp) -> Timestamp {
@@ -69,8 +96,20 @@ mod tests {
     }
 
     #[test]
+    fn each_key_has_its_own() {
+        let (often, seldom, never) = (KeyName::from("often"), KeyName::from("seldom"), KeyName::from("never"));
+        let probes = [(&often, "*/10 * * * * *"), (&seldom, "0 0 * * * *")];
+        let calendar = CronCalendar::new("0 0 10 * * *", probes.into_iter()).unwrap();
+        let at = |second| Timestamp::from_second(second).unwrap();
+        assert_eq!(calendar.next_probe(&often, at(7_200)), Some(at(7_210)));
+        assert_eq!(calendar.next_probe(&seldom, at(7_200)), Some(at(10_800)));
+        assert_eq!(calendar.next_probe(&never, at(7_200)), None);
+        assert!(CronCalendar::new("0 0 10 * * *", [(&often, "x")].into_iter()).is_err());
+    }
+
+    #[test]
     fn tomorrow_is_tomorrow() {
-        let calendar = RemindCalendar(parse("0 0 10 * * *").unwrap());
+        let calendar = CronCalendar::new("0 0 10 * * *", std::iter::empty()).unwrap();
         let now: Timestamp = "2026-11-22T10:00:05Z".parse().unwrap();
         let hours = calendar.tomorrow(now).duration_since(now).as_secs_f64() / 3600.0;
         assert!((10.0..48.0).contains(&hours), "{hours}");

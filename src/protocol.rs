@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use crate::core::consumer::ConsumerState;
-use crate::core::{Fingerprint, KeyKind, Outcome};
+use crate::core::{ConsumerProbe, Fingerprint, KeyKind, Outcome, ProbeVerdict};
 
 /// `GET /v1/status`, `credd status --json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -118,8 +118,8 @@ pub struct AlertStatus {
 /// A probe of a key.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProbeStatus {
-    /// `works`, `rejected`, `denied`, `unreachable` or `unknown`.
-    pub verdict: String,
+    /// What was said.
+    pub verdict: ProbeVerdict,
     /// When.
     pub at: Timestamp,
     /// In words.
@@ -255,6 +255,21 @@ mod tomorrow {
             Some(text) => text.parse::<Timestamp>().map(SnoozeUntil::At).map_err(serde::de::Error::custom),
         }
     }
+}
+
+/// `POST /v1/keys/{name}/verify`: an empty object.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VerifyRequest {}
+
+/// The answer to a [`VerifyRequest`]: the key's new state, and more.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct VerifyAnswer {
+    /// The key.
+    #[serde(flatten)]
+    pub key: KeyStatus,
+    /// What each consumer said that was asked.
+    pub consumers: Vec<ConsumerProbe>,
 }
 
 /// What to say to somebody who asked for a name that there isn't.

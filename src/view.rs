@@ -10,7 +10,9 @@ use crate::core::consumer::{Consumer, ConsumerState, Phase};
 use crate::core::key::{Found, Key, KeyState};
 use crate::core::{Calendar, FileBody, Fingerprint, Machine, RunBy, Settings};
 use crate::paths::{shell_word, tilde};
-use crate::protocol::{AlertStatus, ApplyStatus, ConsumerStatus, DaemonStatus, KeyStanding, KeyStatus, Problem, Severity, Status};
+use crate::protocol::{
+    AlertStatus, ApplyStatus, ConsumerStatus, DaemonStatus, KeyStanding, KeyStatus, ProbeStatus, Problem, Severity, Status,
+};
 
 /// Version of the status document.
 const SCHEMA: u32 = 1;
@@ -30,6 +32,9 @@ pub fn settings(config: &Config) -> Settings {
             variable: key.variable.as_str().into(),
             env_file: paths.entry(&key.env_file).or_insert_with(|| key.env_file.as_path().into()).clone(),
             lifetime: key.lifetime,
+            probed: key.probe.is_some(),
+            endpoint: key.endpoint.as_deref().map(Into::into),
+            region: key.region.as_str().into(),
         })
         .collect();
     let consumers = config
@@ -48,7 +53,7 @@ pub fn settings(config: &Config) -> Settings {
 pub struct Viewpoint<'a> {
     /// Now.
     pub now: Timestamp,
-    /// The `remind` cron.
+    /// The user's cron expressions.
     pub calendar: &'a dyn Calendar,
     /// The configuration in force.
     pub config: &'a Config,
@@ -76,8 +81,13 @@ pub fn status(machine: &Machine, at: Viewpoint) -> Status {
     problems.extend(file_problems(machine, at.home));
     let deliveries = machine.keys().map(|key| &key.delivery).chain(machine.consumers().map(|consumer| &consumer.delivery));
     problems.extend(deliveries.filter_map(|delivery| delivery.desktop_failure.as_deref()).map(notification_problem).take(1));
+    problems.extend(machine.keys().filter_map(|key| rejected_key_problem(key, at.home)));
     problems.extend(shared_key_problems(machine, at.home));
-    problems.extend(consumers.iter().filter_map(consumer_problem));
+    problems.extend(consumers.iter().filter_map(|consumer| {
+        let lacks_rejected =
+            machine.consumer(&consumer.name.as_str().into()).is_some_and(|consumer| machine.lacks_what_is_rejected(consumer));
+        consumer_problem(consumer, lacks_rejected)
+    }));
     problems.sort_by_key(|problem| std::cmp::Reverse(problem.severity));
     Status { schema: SCHEMA, live: at.daemon.is_some(), daemon: at.daemon, keys, consumers, problems }
 }
@@ -113,7 +123,7 @@ pub fn key_status(machine: &Machine, key: &Key, now: Timestamp, calendar: &dyn C
                     .collect()
             })
             .unwrap_or_default(),
-        probe: None,
+        probe: key.probe().map(|probe| ProbeStatus { verdict: probe.verdict, at: probe.at, detail: probe.detail.clone() }),
         region: anatomy.and_then(|anatomy| anatomy.region.clone()),
         account: anatomy.and_then(|anatomy| anatomy.account.clone()),
         user: anatomy.and_then(|anatomy| anatomy.user.clone()),
@@ -130,12 +140,13 @@ fn standing(key: &Key, state: KeyState) -> (KeyStanding, Option<String>) {
     let why = match &key.found {
         Found::Missing(why) | Found::Dynamic(why) | Found::Unreadable(why) => Some(why.clone()),
         Found::Unknown if state == KeyState::Missing => Some("it was never seen".into()),
-        Found::Unknown | Found::Value(_) => None,
+        Found::Unknown | Found::Value(_) => key.rejection().map(|rejection| rejection.detail.clone()),
     };
     let standing = match state {
         KeyState::Ok => KeyStanding::Ok,
         KeyState::Due => KeyStanding::Due,
         KeyState::Expired => KeyStanding::Expired,
+        KeyState::Rejected => KeyStanding::Rejected,
         KeyState::Missing => KeyStanding::Missing,
         KeyState::Dynamic => KeyStanding::Dynamic,
         KeyState::Unreadable => KeyStanding::Unreadable,
@@ -155,9 +166,12 @@ pub fn consumer_status(machine: &Machine, consumer: &Consumer, spec: &ConsumerCo
         (configured, _) => configured.as_str(),
     };
     let waits = matches!(state, ConsumerState::Pending | ConsumerState::Failed);
-    let pending = consumer.record.pending.as_ref().filter(|_| waits);
+    let pending = consumer.record.pending.as_ref().filter(|_| waits && !consumer.waits_for_issuer());
     let detail = match &consumer.phase {
         Phase::Applying { progress, .. } => Some(progress.clone()),
+        _ if state == ConsumerState::Pending && consumer.waits_for_issuer() => {
+            Some("waiting until Bedrock has been asked about the new key".into())
+        }
         _ => pending.map(|pending| pending.reason.clone()),
     };
     ConsumerStatus {
@@ -270,6 +284,13 @@ fn notification_problem(why: &str) -> Problem {
     problem("notifications-unavailable", Severity::Warning, message, "log in to a desktop session with a notification service".into())
 }
 
+fn rejected_key_problem(key: &Key, home: &Path) -> Option<Problem> {
+    let rejection = key.rejection().filter(|_| matches!(key.found, Found::Unknown | Found::Value(_)))?;
+    let path = tilde(&key.spec.env_file, home);
+    let message = format!("the key {} in {path} is not accepted: {}", key.spec.name, rejection.detail);
+    Some(problem("rejected-key", Severity::Error, message, format!("put a working key into {path}: credd does the rest")))
+}
+
 fn shared_key_problems(machine: &Machine, home: &Path) -> Vec<Problem> {
     let mut holders: BTreeMap<Fingerprint, Vec<&Key>> = BTreeMap::new();
     for key in machine.keys() {
@@ -288,10 +309,12 @@ fn shared_key_problems(machine: &Machine, home: &Path) -> Vec<Problem> {
         .collect()
 }
 
-fn consumer_problem(consumer: &ConsumerStatus) -> Option<Problem> {
+fn consumer_problem(consumer: &ConsumerStatus, lacks_rejected: bool) -> Option<Problem> {
     let name = &consumer.name;
     let apply = if consumer.restart == Restart::None.as_str() { format!("restart {name} yourself") } else { format!("credd apply {name}") };
     match consumer.state {
+        // The key's own problem says what to do.
+        ConsumerState::Stale if lacks_rejected => None,
         ConsumerState::Stale => {
             Some(problem("stale-consumer", Severity::Warning, format!("{name} runs with another key than the env file holds"), apply))
         }

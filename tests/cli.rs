@@ -48,7 +48,7 @@ fn without_anything_it_says_so() {
     let text = String::from_utf8_lossy(&status.stdout).into_owned();
     assert!(text.contains("no daemon answers") && text.contains("Nothing is known yet"), "{text}");
     assert_eq!(code(&credd(&["check"])), 3);
-    for args in [&["issued", "bedrock", "today"][..], &["snooze", "bedrock"], &["apply"]] {
+    for args in [&["issued", "bedrock", "today"][..], &["snooze", "bedrock"], &["verify"], &["verify", "bedrock"], &["apply"]] {
         let output = credd(args);
         assert_eq!(code(&output), 3, "{args:?}: {}", said(&output));
         assert!(stderr(&output).contains("credd install"), "{}", said(&output));
@@ -329,6 +329,9 @@ fn the_socket_speaks_http_and_is_bounded() {
         ("POST", "/v1/keys/bedrock/issued", "{\"at\": \"2999-01-01T00:00:00Z\"}", 409, "refused"),
         ("POST", "/v1/keys/bedrock/issued", "{\"at\": 5}", 400, "bad-request"),
         ("POST", "/v1/keys/bedrock/issued", "", 400, "bad-request"),
+        ("GET", "/v1/keys/bedrock/verify", "", 405, "method"),
+        ("POST", "/v1/keys/nobody/verify", "", 404, "unknown-key"),
+        ("POST", "/v1/keys/bedrock/verify", "[5]", 400, "bad-request"),
         ("POST", "/v1/consumers/nobody/apply", "{}", 404, "unknown-consumer"),
         ("GET", "/v1/history?n=x", "", 400, "bad-request"),
     ] {
@@ -395,10 +398,55 @@ fn the_generated_files_are_made() {
     assert!(made(&["config", "--path"]).trim().ends_with(".config/credd/config.toml"));
     assert!(made(&["--version"]).starts_with("credd "));
     for command in
-        ["run", "status", "check", "issued", "snooze", "apply", "history", "config", "install", "uninstall", "completions", "man"]
+        ["run", "status", "check", "issued", "snooze", "verify", "apply", "history", "config", "install", "uninstall", "completions", "man"]
     {
         assert!(made(&[command, "--help"]).contains("Usage: credd"), "{command}");
     }
+}
+
+#[test]
+fn nobody_is_asked_about_what_is_not_bedrock_s() {
+    let home = Home::new();
+    home.write_config(&format!(
+        "{QUIET}[[keys]]\nprobe = \"off\"\n[[keys]]\nname = \"master\"\nvariable = \"LITELLM_MASTER_KEY\"\nlifetime = \"never\"\n\
+         [[keys]]\nname = \"gone\"\nvariable = \"GONE\"\n"
+    ));
+    home.set_key(KEY);
+    let daemon = Daemon::start(CREDD, &home);
+    let status = daemon.until("the keys", SOON, |status| status["keys"][1]["state"] == "ok");
+    assert_eq!((&status["keys"][0]["probe"], &status["keys"][1]["probe"]), (&Value::Null, &Value::Null));
+    for (name, why) in [("bedrock", "probe is off"), ("master", "no key of Bedrock's"), ("gone", "there is no key")] {
+        let output = daemon.credd(&["verify", name]);
+        assert_eq!(code(&output), 1, "{}", said(&output));
+        assert!(stderr(&output).contains(why), "{}", said(&output));
+        let (status, body) = request(&home, "POST", &format!("/v1/keys/{name}/verify"), "");
+        assert_eq!((status, &body["error"]["code"]), (409, &json!("refused")));
+    }
+    assert_eq!(code(&daemon.credd(&["verify", "nobody"])), 2);
+    // One that is missing is something to worry about, one that is left in peace isn't.
+    let output = daemon.credd(&["verify"]);
+    assert_eq!(code(&output), 1);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("bedrock: not asked: ") && text.contains("gone: not asked: "), "{text}");
+    home.write_env(&format!("export AWS_BEARER_TOKEN_BEDROCK={KEY}\nexport LITELLM_MASTER_KEY=x\nexport GONE=y\n"));
+    daemon.until("the third key", SOON, |status| status["keys"][2]["state"] == "ok");
+    assert_eq!(code(&daemon.credd(&["verify"])), 0);
+}
+
+#[test]
+fn a_key_that_nobody_can_be_asked_about_is_no_bad_key() {
+    let home = home();
+    home.set_key(KEY);
+    let daemon = Daemon::start(CREDD, &home);
+    daemon.until("the key", SOON, |status| status["keys"][0]["state"] == "ok");
+    let output = daemon.credd(&["verify", "bedrock", "--json"]);
+    assert_eq!(code(&output), 1, "{}", said(&output));
+    let keys: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&keys[0]["name"], &keys[0]["state"], &keys[0]["consumers"]), (&json!("bedrock"), &json!("ok"), &json!([])));
+    let verdict = keys[0]["probe"]["verdict"].as_str().unwrap();
+    assert!(["unreachable", "unknown"].contains(&verdict), "{keys}");
+    assert_eq!(daemon.status()["keys"][0]["probe"], keys[0]["probe"]);
+    assert_eq!(code(&daemon.credd(&["check"])), 0);
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn config_for(proxy: &LiteLlm) -> String {
 #[test]
 fn changes_in_a_row_lose_nothing() {
     let bedrock = BedrockStandIn::start((0..4).map(key));
-    let home = Home::new();
+    let home = Home::new().asking(&bedrock.url());
     let proxy = LiteLlm::start(&bedrock, &key(0));
     home.write_config(&config_for(&proxy));
     home.set_key(&key(0));

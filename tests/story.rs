@@ -28,7 +28,7 @@ fn config_for(proxy: &LiteLlm) -> String {
 fn a_key_of_25_days_is_told_of_and_its_successor_taken_up() {
     let bedrock = BedrockStandIn::start([OLD, NEW]);
     let desktop = Desktop::start();
-    let home = Home::new().on_bus(&desktop.bus());
+    let home = Home::new().on_bus(&desktop.bus()).asking(&bedrock.url());
     let proxy = LiteLlm::start(&bedrock, OLD);
     home.write_config(&config_for(&proxy));
     home.set_key(OLD);

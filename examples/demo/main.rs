@@ -69,7 +69,7 @@ fn play(stage: &mut Stage, wanted: &Wanted) -> Outcome<()> {
     stage.start_the_clock();
     let bedrock = BedrockStandIn::start([OLD, NEW]);
     let notifications = Notifications::find(wanted)?;
-    let home = notifications.join(Home::new());
+    let home = notifications.join(Home::new()).asking(&bedrock.url());
     let proxy = Proxy::find(wanted)?;
     Stage::cast(&[
         ("credd", format!("real      {}", program.display())),

@@ -35,7 +35,7 @@ pub fn run(paths: &Paths, args: &ApplyArgs) -> Result<u8, Failure> {
     let mut out = std::io::stdout().lock();
     for name in names {
         let request = ApplyRequest { force: args.force };
-        let answer: ApplyAnswer = http::post(&paths.socket, &super::path(&["v1", "consumers", &name, "apply"])?, &request, true)?;
+        let answer: ApplyAnswer = http::post(&paths.socket, &super::path(&["v1", "consumers", &name, "apply"])?, &request, None)?;
         let word = match answer.outcome {
             Outcome::Applied => "applied",
             Outcome::RolledBack => "rolled back",

@@ -12,18 +12,18 @@ use super::Failure;
 use crate::paths::too_long_for_a_socket;
 use crate::protocol::ErrorBody;
 
-/// The daemon answers from memory; only an apply takes its time.
-const LIMIT: Duration = Duration::from_secs(15);
+/// The daemon answers from memory; only what goes out into the world takes its time.
+pub const LIMIT: Duration = Duration::from_secs(15);
 
 /// Asks for a document.
 pub fn get<T: DeserializeOwned>(socket: &Path, path: &str) -> Result<T, Failure> {
     call(socket, "GET", path, &[], Some(LIMIT))
 }
 
-/// Sends a document and takes the answer, which comes when it is known.
-pub fn post<T: DeserializeOwned>(socket: &Path, path: &str, body: &impl Serialize, wait: bool) -> Result<T, Failure> {
+/// Sends a document and takes the answer, within `limit` or when it is known.
+pub fn post<T: DeserializeOwned>(socket: &Path, path: &str, body: &impl Serialize, limit: Option<Duration>) -> Result<T, Failure> {
     let body = serde_json::to_vec(body).map_err(|error| Failure::failed(error.to_string()))?;
-    call(socket, "POST", path, &body, (!wait).then_some(LIMIT))
+    call(socket, "POST", path, &body, limit)
 }
 
 fn call<T: DeserializeOwned>(socket: &Path, method: &str, path: &str, body: &[u8], limit: Option<Duration>) -> Result<T, Failure> {

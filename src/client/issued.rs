@@ -25,7 +25,8 @@ pub fn run(paths: &Paths, args: &IssuedArgs) -> Result<u8, Failure> {
     if at > now.timestamp() {
         return Err(Failure::usage("that date is in the future").hint("give the day on which the key was made"));
     }
-    let key: KeyStatus = http::post(&paths.socket, &super::path(&["v1", "keys", &args.name, "issued"])?, &IssuedRequest { at }, false)?;
+    let key: KeyStatus =
+        http::post(&paths.socket, &super::path(&["v1", "keys", &args.name, "issued"])?, &IssuedRequest { at }, Some(http::LIMIT))?;
     let ends = key.expires_at.map(|at| format!(", expires {}", words::moment(at, &now))).unwrap_or_default();
     writeln!(std::io::stdout(), "{}: issued {}{ends}", clean(&key.name), words::day(at, &now))?;
     Ok(0)

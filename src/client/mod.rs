@@ -12,6 +12,7 @@ pub mod service;
 pub mod snooze;
 pub mod status;
 mod terminal;
+pub mod verify;
 mod words;
 
 use std::io::{self, Write};

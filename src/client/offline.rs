@@ -3,7 +3,7 @@
 use crate::clock;
 use crate::config::{Config, Surroundings};
 use crate::core::Machine;
-use crate::cron::{self, RemindCalendar};
+use crate::cron::CronCalendar;
 use crate::paths::Paths;
 use crate::protocol::Severity;
 use crate::store::read_ledger;
@@ -26,7 +26,7 @@ pub fn current(paths: &Paths, why: Failure) -> Result<Current, Failure> {
         problem("state-recovered", Severity::Warning, damage.message, fix)
     });
     let known = ledger.keys.values().any(|record| record.current.is_some());
-    let calendar = RemindCalendar(cron::parse(&config.alerts.remind).map_err(Failure::usage)?);
+    let calendar = CronCalendar::new(&config.alerts.remind, config.probes()).map_err(Failure::usage)?;
     let machine = Machine::new(settings(&config), ledger);
     let mut status = view::status(
         &machine,

@@ -38,7 +38,8 @@ pub fn run(paths: &Paths, args: &SnoozeArgs) -> Result<u8, Failure> {
     if matches!(until, SnoozeUntil::At(at) if at <= now.timestamp()) {
         return Err(Failure::usage("that time has passed").hint("give a time in the future, such as 3d"));
     }
-    let key: KeyStatus = http::post(&paths.socket, &super::path(&["v1", "keys", &args.name, "snooze"])?, &SnoozeRequest { until }, false)?;
+    let key: KeyStatus =
+        http::post(&paths.socket, &super::path(&["v1", "keys", &args.name, "snooze"])?, &SnoozeRequest { until }, Some(http::LIMIT))?;
     let said = key.snoozed_until.map_or_else(|| "reminders are on".into(), |until| format!("quiet until {}", words::moment(until, &now)));
     writeln!(std::io::stdout(), "{}: {said}", clean(&key.name))?;
     Ok(0)

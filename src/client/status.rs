@@ -8,7 +8,7 @@ use jiff::Zoned;
 use super::terminal::{Terminal, clean};
 use super::{Failure, http, offline, words};
 use crate::clock;
-use crate::core::{IssuedSource, Outcome};
+use crate::core::{IssuedSource, Outcome, ProbeVerdict, Reason};
 use crate::paths::{Paths, tilde};
 use crate::protocol::{ConsumerState, ConsumerStatus, KeyStanding, KeyStatus, Problem, Severity, Status, those_there_are};
 
@@ -245,13 +245,14 @@ impl Page {
 
     fn dates(&self, key: &KeyStatus) -> Vec<String> {
         let now = &self.now;
-        let told = key.alerts_sent.iter().any(|alert| alert.delivered);
+        let told = told_of_dates(key);
+        let waits = key.alerts_sent.last().is_some_and(|alert| !alert.delivered);
         let expires = key.expires_at.map(|at| {
             let word = if key.state == KeyStanding::Expired { "expired" } else { "expires" };
             format!("{word} {}", words::moment_short(at, now))
         });
         let next = match (key.snoozed_until, key.next_alert_at) {
-            (None, _) if !told && !key.alerts_sent.is_empty() => Some("an alert waits until it can be shown".into()),
+            (None, _) if waits => Some("an alert waits until it can be shown".into()),
             (Some(until), _) => Some(format!("quiet until {}", words::moment_short(until, now))),
             (None, Some(at)) if at > now.timestamp() => {
                 let what = if told { "next reminder" } else { "first alert" };
@@ -271,7 +272,18 @@ impl Page {
                 None => format!("issued {day}"),
             }
         });
-        [expires, next, issued].into_iter().flatten().collect()
+        let probe = key.probe.as_ref().and_then(|probe| {
+            let ago = words::ago(probe.at, now.timestamp());
+            match probe.verdict {
+                ProbeVerdict::Works => Some(format!("accepted {ago}")),
+                ProbeVerdict::Denied => Some(format!("accepted {ago}, but lacks a permission")),
+                ProbeVerdict::Rejected => Some(format!("rejected {ago}")),
+                ProbeVerdict::Unreachable => Some(format!("nobody could be asked {ago}")),
+                // Where nothing was learned there is nothing to say.
+                ProbeVerdict::Unknown => None,
+            }
+        });
+        [expires, next, issued, probe].into_iter().flatten().collect()
     }
 
     fn consumer(&mut self, consumer: &ConsumerStatus) {
@@ -372,6 +384,11 @@ impl Page {
     }
 }
 
+/// Whether the first alert of its end is past.
+fn told_of_dates(key: &KeyStatus) -> bool {
+    key.alerts_sent.iter().any(|alert| alert.delivered && alert.reason != Reason::Rejected.to_string())
+}
+
 /// The key's life as a bar, with a mark where the first alert will be.
 fn bar(key: &KeyStatus, terminal: Terminal) -> Option<String> {
     let (age, left) = (key.age_days?, key.days_left?);
@@ -379,7 +396,7 @@ fn bar(key: &KeyStatus, terminal: Terminal) -> Option<String> {
     if life <= 0.0 || !matches!(key.state, KeyStanding::Ok | KeyStanding::Due | KeyStanding::Expired) {
         return None;
     }
-    let first_alert = key.next_alert_at.filter(|_| key.state == KeyStanding::Ok && key.alerts_sent.is_empty());
+    let first_alert = key.next_alert_at.filter(|_| key.state == KeyStanding::Ok && !told_of_dates(key));
     let mark = first_alert.zip(key.issued_at).map(|(at, issued)| at.duration_since(issued).as_secs_f64() / 86_400.0);
     #[expect(clippy::cast_precision_loss, reason = "thirty")]
     let cells = BAR as f64;

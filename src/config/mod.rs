@@ -33,6 +33,13 @@ pub struct Config {
     pub consumers: Vec<ConsumerConfig>,
 }
 
+impl Config {
+    /// Keys that are asked after, with their cron expressions.
+    pub fn probes(&self) -> impl Iterator<Item = (&KeyName, &str)> {
+        self.keys.iter().filter_map(|key| Some((&key.name, key.probe.as_deref()?)))
+    }
+}
+
 /// `[alerts]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Alerts {

@@ -1,6 +1,6 @@
 //! One consumer: what it runs with, what it should run with, and what is being done about it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use super::alarm::{AlertSent, Channel, Delivery, PopupRecord};
 use super::event::{ConsumerSpec, Facts, Notice, Ticket, Topic};
 use super::key::popup_id;
 use super::policy::Reason;
-use super::record::{ConsumerRecord, LastApply, Pending};
+use super::record::{ConsumerRecord, HeldBack, LastApply, Pending};
 use super::{ApplyReport, Fingerprint, KeyName, Outcome, ProcessReport};
 
 /// What keys a consumer should run with.
@@ -111,8 +111,13 @@ pub struct Consumer {
     pub waiting_for_next: Vec<Ticket>,
     /// Who waits for a look.
     pub waiting_for_look: Vec<Ticket>,
-    /// What is to follow once its files can be told, or it can be looked at.
+    /// What is to follow once its files can be told, or it can be looked at, or the issuers of its keys
+    /// have been asked.
     pub owed: Option<Why>,
+    /// Keys whose issuers are being asked.
+    pub asking: Targets,
+    /// Keys whose issuers were asked for the decision that is to be made.
+    pub asked: Targets,
     look_again: Option<(Timestamp, usize)>,
 }
 
@@ -130,6 +135,8 @@ impl Consumer {
             waiting_for_next: Vec::new(),
             waiting_for_look: Vec::new(),
             owed: None,
+            asking: Targets::new(),
+            asked: Targets::new(),
             look_again: None,
         }
     }
@@ -161,6 +168,40 @@ impl Consumer {
         })
     }
 
+    /// The keys that some process of it doesn't hold.
+    pub fn lacking(&self, targets: &Targets) -> Targets {
+        let lacked: BTreeSet<&KeyName> = self.processes.iter().flatten().flat_map(|process| lacks(process, targets)).collect();
+        targets.iter().filter(|(key, _)| lacked.contains(key)).map(|(key, print)| (key.clone(), *print)).collect()
+    }
+
+    /// Whether it has a process, as far as is known.
+    pub fn runs(&self) -> bool {
+        self.processes.as_ref().is_some_and(|processes| !processes.is_empty())
+    }
+
+    /// Whether it is to take up keys once their issuers have been asked.
+    pub fn waits_for_issuer(&self) -> bool {
+        !self.asking.is_empty()
+    }
+
+    /// An issuer was asked after one of its keys. Returns whether that was all it waits for.
+    pub fn issuer_answered(&mut self, key: &KeyName, print: Fingerprint) -> bool {
+        if self.asking.get(key) != Some(&print) {
+            return false;
+        }
+        self.asking.remove(key);
+        self.asked.insert(key.clone(), print);
+        self.asking.is_empty()
+    }
+
+    /// Keeps on record that it isn't given `targets` for their issuers' sake. Returns whether that is news.
+    pub fn hold_back(&mut self, targets: &Targets, refused: bool) -> bool {
+        let held_back = Some(HeldBack { targets: targets.clone(), refused });
+        let is_news = self.record.held_back != held_back;
+        self.record.held_back = held_back;
+        is_news
+    }
+
     /// Its state.
     pub fn state(&self, targets: &Targets) -> ConsumerState {
         if matches!(self.phase, Phase::Applying { .. }) {
@@ -170,7 +211,7 @@ impl Consumer {
             _ if self.is_down() => ConsumerState::Failed,
             None => ConsumerState::Absent,
             Some(true) => ConsumerState::Current,
-            Some(false) if self.record.pending.is_some() => ConsumerState::Pending,
+            Some(false) if self.record.pending.is_some() || self.waits_for_issuer() => ConsumerState::Pending,
             Some(false) => ConsumerState::Stale,
         }
     }
@@ -261,6 +302,7 @@ impl Consumer {
     /// An apply is about to be ordered.
     pub fn begin(&mut self, targets: &Targets, now: Timestamp) {
         self.record.restarts.push(now);
+        self.asked.clear();
         self.record.applying = Some(targets.clone());
         self.phase = Phase::Applying { targets: targets.clone(), progress: "starting".into(), again: None };
     }

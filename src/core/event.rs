@@ -36,6 +36,12 @@ pub struct KeySpec {
     pub env_file: Arc<std::path::Path>,
     /// From issue to expiry; `None` for keys that don't expire.
     pub lifetime: Option<SignedDuration>,
+    /// Its issuer may be asked whether it accepts it.
+    pub probed: bool,
+    /// Who is to be asked, where the user has named somebody.
+    pub endpoint: Option<Box<str>>,
+    /// Where to ask.
+    pub region: Box<str>,
 }
 
 /// A consumer to be looked after.
@@ -49,12 +55,14 @@ pub struct ConsumerSpec {
     pub restartable: bool,
 }
 
-/// Times on the user's `remind` cron, in local time.
+/// Times on the user's cron expressions, in local time.
 pub trait Calendar {
-    /// The first one after `time`.
+    /// The first reminder after `time`.
     fn next_reminder(&self, time: Timestamp) -> Option<Timestamp>;
-    /// The first one of tomorrow, or this time tomorrow if there is none.
+    /// The first reminder of tomorrow, or this time tomorrow if there is none.
     fn tomorrow(&self, now: Timestamp) -> Timestamp;
+    /// When a key is to be asked after that was last asked after at `time`.
+    fn next_probe(&self, key: &KeyName, time: Timestamp) -> Option<Timestamp>;
 }
 
 /// Names an answer that somebody waits for.
@@ -110,6 +118,8 @@ pub enum Request {
     Snooze(KeyName, Option<Timestamp>),
     /// Have a consumer take up the keys; `force` restarts it even if it has them.
     Apply(ConsumerName, bool),
+    /// Ask whether a key works now.
+    Verify(KeyName),
 }
 
 /// Why a request was turned down.
@@ -135,6 +145,8 @@ pub enum Reply {
     Done,
     /// An apply ended so.
     Applied(Outcome, String),
+    /// What asking after a key came to.
+    Verified(ProbeReport),
     /// Turned down.
     Denied(Denial),
 }
@@ -174,6 +186,19 @@ pub enum Facts {
         expires_at: Timestamp,
         /// How sure the date is.
         source: super::record::IssuedSource,
+    },
+    /// About a key that its issuer rejects.
+    Rejected {
+        /// The key's variable.
+        variable: Box<str>,
+        /// The file that assigns it.
+        env_file: Arc<std::path::Path>,
+        /// What the issuer says.
+        detail: String,
+        /// Who runs with this very value.
+        running: Vec<ConsumerName>,
+        /// Who was left running with another.
+        kept: Vec<ConsumerName>,
     },
     /// About an apply that went wrong.
     Apply {

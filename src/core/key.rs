@@ -1,12 +1,15 @@
-//! One tracked key: what the file holds, since when, and which alert is next.
+//! One tracked key: what the file holds, and since when.
+
+mod alerts;
 
 use jiff::Timestamp;
 
 use super::alarm::{AlertSent, Channel, Delivery, PopupRecord};
-use super::event::{Calendar, Facts, KeySpec, Notice, Topic};
+use super::event::KeySpec;
 use super::policy::{Life, Reason, Threshold};
+use super::probe::Probing;
 use super::record::{Issued, IssuedSource, KeyRecord, KnownKey};
-use super::{FileBody, Finding, Fingerprint, PresentKey, VariableReport};
+use super::{ConsumerName, FileBody, Finding, Fingerprint, PresentKey, VariableReport};
 
 /// What the env file says of the key's variable, when last believed.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +35,8 @@ pub enum KeyState {
     Due,
     /// It has ended.
     Expired,
+    /// Its issuer rejects it.
+    Rejected,
     /// No such assignment or no file.
     Missing,
     /// Only running the file could tell.
@@ -54,9 +59,20 @@ pub struct Key {
     /// When the file was changed to hold the value that counts instead of another, if that was found
     /// out in this run.
     pub replaced_at: Option<Timestamp>,
+    /// How asking after it goes.
+    pub probing: Probing,
     /// Reminders are counted from then, since the latest alert is dated in the future: the clock was
     /// ahead when it was sent.
     remind_from: Option<Timestamp>,
+}
+
+/// Who uses a key's value, and who another one.
+#[derive(Clone, Debug, Default)]
+pub struct Users {
+    /// Consumers that run with the value that counts.
+    pub running: Vec<ConsumerName>,
+    /// Consumers that run with another.
+    pub kept: Vec<ConsumerName>,
 }
 
 /// A value that arrived in the file.
@@ -70,7 +86,15 @@ pub struct Arrival {
 impl Key {
     /// A key with what was saved of it.
     pub fn new(spec: KeySpec, record: KeyRecord) -> Self {
-        Self { spec, record, found: Found::Unknown, delivery: Delivery::default(), replaced_at: None, remind_from: None }
+        Self {
+            spec,
+            record,
+            found: Found::Unknown,
+            delivery: Delivery::default(),
+            replaced_at: None,
+            probing: Probing::default(),
+            remind_from: None,
+        }
     }
 
     /// The ways to reach the user are others now.
@@ -120,6 +144,7 @@ impl Key {
         self.record.current = Some(key.fingerprint);
         self.record.snoozed_until = None;
         self.delivery.forget();
+        self.probing.start_over();
         self.remind_from = None;
         let known = self.record.known_now_mut();
         let new = known.is_none();
@@ -127,6 +152,8 @@ impl Key {
             known.last_seen = now;
             known.anatomy = key.anatomy.clone();
             known.issued = known.issued.better(issued);
+            // Much may have happened to it meanwhile.
+            known.probe = None;
         } else {
             self.record.known.push(KnownKey {
                 fingerprint: key.fingerprint,
@@ -135,6 +162,8 @@ impl Key {
                 issued,
                 anatomy: key.anatomy.clone(),
                 alerts: Vec::new(),
+                probe: None,
+                rejection: None,
             });
         }
         self.record.trim();
@@ -158,7 +187,9 @@ impl Key {
         if !known.alerts.iter().any(moved) {
             return None;
         }
-        let is_ahead = |reason: Reason| !thresholds.iter().any(|threshold| threshold.reason == reason && threshold.at <= now);
+        let is_ahead = |reason: Reason| {
+            reason != Reason::Rejected && !thresholds.iter().any(|threshold| threshold.reason == reason && threshold.at <= now)
+        };
         let is_well = thresholds.iter().all(|threshold| threshold.at > now);
         let mut untrue = false;
         known.alerts.retain_mut(|alert| {
@@ -175,7 +206,8 @@ impl Key {
         if is_well {
             self.delivery.forget();
         }
-        if is_well || untrue { self.record.popup.take() } else { None }
+        let speaks_of_dates = self.latest_alert().is_none_or(|alert| alert.reason != Reason::Rejected);
+        if (is_well && speaks_of_dates) || untrue { self.record.popup.take() } else { None }
     }
 
     /// The dates of the value that counts.
@@ -185,6 +217,14 @@ impl Key {
 
     /// Its standing.
     pub fn state(&self, days: &[u32], now: Timestamp) -> KeyState {
+        match self.state_by_dates(days, now) {
+            KeyState::Ok | KeyState::Due if self.rejection().is_some() => KeyState::Rejected,
+            state => state,
+        }
+    }
+
+    /// Its standing, whatever its issuer says.
+    pub fn state_by_dates(&self, days: &[u32], now: Timestamp) -> KeyState {
         match &self.found {
             Found::Missing(_) => return KeyState::Missing,
             Found::Dynamic(_) => return KeyState::Dynamic,
@@ -197,177 +237,6 @@ impl Key {
             Some(_) => KeyState::Due,
             None => KeyState::Ok,
         }
-    }
-
-    /// The alert about the value that counts that was sent last, or is being sent.
-    pub fn latest_alert(&self) -> Option<&AlertSent> {
-        self.record.known_now()?.alerts.last()
-    }
-
-    fn latest_alert_mut(&mut self) -> Option<&mut AlertSent> {
-        self.record.known_now_mut()?.alerts.last_mut()
-    }
-
-    /// Whether alerts make sense: there is a value, or there was one and the file can't be read now.
-    /// While it wasn't looked at yet, the value may have been replaced.
-    fn alertable(&self) -> bool {
-        matches!(self.found, Found::Value(_) | Found::Unreadable(_))
-    }
-
-    /// Thresholds that no alert spoke for yet, ascending. Once a later one was told, earlier ones have
-    /// nothing to add.
-    fn open_thresholds(&self, days: &[u32]) -> Vec<Threshold> {
-        let Some(known) = self.record.known_now() else { return Vec::new() };
-        let told = known.alerts.iter().map(AlertSent::weight).max().unwrap_or(Reason::Reminder);
-        let mut open = life_of(known, self.spec.lifetime).thresholds(days);
-        open.retain(|threshold| threshold.reason > told);
-        open
-    }
-
-    /// The end of the quiet that the user asked for, if that is to come.
-    fn quiet_until(&self, now: Timestamp) -> Option<Timestamp> {
-        self.record.snoozed_until.filter(|until| *until > now)
-    }
-
-    /// When the next alert is, if the key stays: a threshold, or a reminder. May lie in the past,
-    /// which means now.
-    pub fn next_alert_at(&self, days: &[u32], calendar: &dyn Calendar, now: Timestamp) -> Option<Timestamp> {
-        if !self.alertable() {
-            return None;
-        }
-        let quiet_until = self.quiet_until(now);
-        let threshold = self
-            .open_thresholds(days)
-            .iter()
-            .map(|threshold| match quiet_until {
-                Some(until) if threshold.reason != Reason::Expired => threshold.at.max(until),
-                _ => threshold.at,
-            })
-            .min();
-        [threshold, self.next_reminder_at(days, calendar)].into_iter().flatten().min()
-    }
-
-    fn next_reminder_at(&self, days: &[u32], calendar: &dyn Calendar) -> Option<Timestamp> {
-        let life = self.life()?;
-        let expires_at = life.expires_at?;
-        let first_due = life.thresholds(days).first()?.at;
-        let latest = self.latest_alert().filter(|alert| alert.delivered)?;
-        let last = self.remind_from.unwrap_or(latest.at).max(first_due);
-        let at = match self.record.snoozed_until {
-            Some(until) if until > last => until,
-            _ => calendar.next_reminder(last)?,
-        };
-        // Close to the end, the last alert says it all.
-        (at < expires_at).then_some(at)
-    }
-
-    /// The clock was set back to `now`. An alert from what is now the future stays told, and must not
-    /// silence reminders until then.
-    pub fn clock_went_back(&mut self, now: Timestamp) {
-        self.delivery.clock_went_back(now);
-        if self.latest_alert().is_some_and(|alert| alert.at > now) {
-            self.remind_from = Some(now);
-        }
-    }
-
-    /// Records the alert that is due, if any. The caller saves, then sends.
-    pub fn decide(&mut self, days: &[u32], channels: &[Channel], calendar: &dyn Calendar, now: Timestamp) -> bool {
-        if self.next_alert_at(days, calendar, now).is_none_or(|at| at > now) {
-            return false;
-        }
-        let missed: Vec<Reason> =
-            self.open_thresholds(days).iter().filter(|threshold| threshold.at <= now).map(|threshold| threshold.reason).collect();
-        let reason = missed.iter().copied().max().unwrap_or(Reason::Reminder);
-        if self.record.snoozed_until.is_some_and(|until| until <= now) || reason == Reason::Expired {
-            self.record.snoozed_until = None;
-        }
-        self.delivery.start_over();
-        self.remind_from = None;
-        let expires_at = self.life().and_then(|life| life.expires_at);
-        let mut alert = AlertSent::new(now, reason, channels);
-        alert.expires_at = expires_at;
-        alert.covers = missed.into_iter().filter(|other| *other != reason).collect();
-        let Some(known) = self.record.known_now_mut() else { return false };
-        // One that never reached anybody becomes part of this one.
-        if let Some(unheard) = known.alerts.pop_if(|last| !last.delivered) {
-            alert.covers.extend(unheard.covers);
-            alert.covers.insert(unheard.reason);
-            alert.covers.remove(&reason);
-            alert.covers.remove(&Reason::Reminder);
-        }
-        known.alerts.push(alert);
-        let tag = tag_of(&self.spec);
-        self.record.popup.get_or_insert_with(|| PopupRecord { id: popup_id(&tag), tag });
-        self.record.trim();
-        true
-    }
-
-    /// The alert to be sent now, and the channels to send it by. They are taken to be under way.
-    pub fn take_notices(&mut self, now: Timestamp) -> Vec<(Channel, Notice)> {
-        self.delivery.wake(now);
-        let Some(alert) = self.unsent_alert() else { return Vec::new() };
-        if self.held_back_until(alert, now).is_some() {
-            return Vec::new();
-        }
-        let due = self.delivery.due(alert, now);
-        let reason = alert.reason;
-        let Some(notice) = self.notice(reason).filter(|_| !due.is_empty()) else { return Vec::new() };
-        due.into_iter()
-            .map(|channel| {
-                self.delivery.started(channel, now);
-                (channel, notice.clone())
-            })
-            .collect()
-    }
-
-    /// Until when an alert that reached nobody yet waits, since the user asked for quiet meanwhile.
-    fn held_back_until(&self, alert: &AlertSent, now: Timestamp) -> Option<Timestamp> {
-        self.quiet_until(now).filter(|_| alert.reason != Reason::Expired)
-    }
-
-    /// The latest alert, if there is still something to tell by it.
-    fn unsent_alert(&self) -> Option<&AlertSent> {
-        let tells = self.alertable() && self.life()?.expires_at.is_some();
-        self.latest_alert().filter(|alert| tells && !alert.pending.is_empty())
-    }
-
-    fn notice(&mut self, reason: Reason) -> Option<Notice> {
-        let known = self.record.known_now()?;
-        let facts = Facts::Expiry {
-            variable: self.spec.variable.clone(),
-            env_file: self.spec.env_file.clone(),
-            expires_at: life_of(known, self.spec.lifetime).expires_at?,
-            source: known.issued.source,
-        };
-        let tag = tag_of(&self.spec);
-        let popup = self.record.popup.get_or_insert_with(|| PopupRecord { id: popup_id(&tag), tag });
-        Some(Notice { topic: Topic::Key(self.spec.name.clone()), reason, popup: popup.clone(), facts })
-    }
-
-    /// A channel took an alert; `id` is what the notification service calls it. Returns whether it was
-    /// the latest, and a popup that came up too late: what it says is no longer true.
-    pub fn delivered(&mut self, channel: Channel, id: Option<u32>, now: Timestamp) -> (bool, Option<PopupRecord>) {
-        let mut delivery = std::mem::take(&mut self.delivery);
-        let ours = delivery.ended(self.latest_alert_mut(), channel, now);
-        self.delivery = delivery;
-        if ours {
-            self.remind_from = None;
-        }
-        match (id, &mut self.record.popup) {
-            (Some(id), Some(popup)) => popup.id = id,
-            (Some(id), None) => return (ours, Some(PopupRecord { id, tag: tag_of(&self.spec) })),
-            (None, _) => {}
-        }
-        (ours, None)
-    }
-
-    /// When something is to be done about it.
-    pub fn deadline(&self, days: &[u32], calendar: &dyn Calendar, now: Timestamp) -> Option<Timestamp> {
-        if !self.alertable() {
-            return None;
-        }
-        let delivery = self.unsent_alert().and_then(|alert| self.delivery.deadline(alert).max(self.held_back_until(alert, now)));
-        [self.next_alert_at(days, calendar, now), delivery].into_iter().flatten().min()
     }
 }
 

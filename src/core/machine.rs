@@ -3,6 +3,8 @@
 mod alerts;
 mod consumers;
 mod files;
+mod gate;
+mod probes;
 mod requests;
 mod setup;
 
@@ -56,6 +58,8 @@ pub struct Machine {
     dirty: BTreeSet<Subject>,
     /// Looks that a [`super::Request::Refresh`] still waits for.
     looks_awaited: HashMap<Ticket, usize>,
+    /// Keys that are being asked after.
+    probes_under_way: BTreeSet<KeyName>,
     /// Time of the step before this.
     previous: Timestamp,
     latest_time: Timestamp,
@@ -118,6 +122,7 @@ impl Machine {
             users: HashMap::new(),
             users_of_all: Vec::new(),
             looks_awaited: HashMap::new(),
+            probes_under_way: BTreeSet::new(),
             previous: latest_time,
             latest_time,
             saved_time: latest_time,
@@ -139,7 +144,8 @@ impl Machine {
         self.watch_clock(&mut step);
         match event {
             Event::Start => self.start(&mut step),
-            Event::Tick | Event::Probed(..) => {}
+            Event::Tick => {}
+            Event::Probed(name, print, report) => self.probed(&name, print, report, &mut step),
             Event::FileHint(paths) => {
                 for path in paths {
                     self.with_file(&path, |file| file.stir(now));
@@ -285,7 +291,10 @@ impl Machine {
                         files.push(path.clone());
                     }
                 }
-                Subject::Key(name) => self.key_due(name, step),
+                Subject::Key(name) => {
+                    self.probe_due(name, step);
+                    self.key_due(name, step);
+                }
                 Subject::Consumer(name) => self.consumer_due(name, step),
             }
             self.dirty.insert(subject);
@@ -300,7 +309,11 @@ impl Machine {
         for subject in std::mem::take(&mut self.dirty) {
             let deadline = match &subject {
                 Subject::File(path) => self.files.get(path).and_then(FileTrack::deadline),
-                Subject::Key(name) => self.keys.get(name).and_then(|key| key.deadline(&self.settings.days, step.calendar, step.now)),
+                Subject::Key(name) => self.keys.get(name).and_then(|key| {
+                    let alert = key.deadline(&self.settings.days, step.calendar, step.now);
+                    let probe = key.probe_deadline(self.is_at_rest(key), step.calendar);
+                    [alert, probe].into_iter().flatten().min()
+                }),
                 Subject::Consumer(name) => self.consumers.get(name).and_then(Consumer::deadline),
             };
             if let Some(old) = self.deadline_of.remove(&subject) {

@@ -12,6 +12,7 @@ pub mod key;
 mod machine;
 mod names;
 mod policy;
+mod probe;
 mod record;
 mod sight;
 #[cfg(test)]
@@ -24,5 +25,6 @@ pub use fingerprint::Fingerprint;
 pub use machine::Machine;
 pub use names::{ConsumerName, KeyName};
 pub use policy::{Life, Reason, Threshold};
+pub use probe::{Probe, Rejection};
 pub use record::*;
 pub use sight::*;

@@ -13,6 +13,8 @@ const STANDARD_LIFETIME: SignedDuration = SignedDuration::from_hours(30 * 24);
 pub enum Reason {
     /// A repetition, on the `remind` cron or at the end of a snooze.
     Reminder,
+    /// The issuer rejects the key. Weighs less than any date: each of those is told all the same.
+    Rejected,
     /// A day of `alerts.days`.
     Day(u32),
     /// The key has ended.
@@ -29,6 +31,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Reminder => f.write_str("reminder"),
+            Self::Rejected => f.write_str("rejected"),
             Self::Day(day) => write!(f, "day-{day}"),
             Self::Expired => f.write_str("expired"),
             Self::RolledBack => f.write_str("rolled-back"),
@@ -49,6 +52,7 @@ impl<'de> Deserialize<'de> for Reason {
         let text = String::deserialize(deserializer)?;
         Ok(match text.as_str() {
             "reminder" => Self::Reminder,
+            "rejected" => Self::Rejected,
             "expired" => Self::Expired,
             "rolled-back" => Self::RolledBack,
             "apply-failed" => Self::ApplyFailed,
@@ -172,8 +176,8 @@ mod tests {
 
     #[test]
     fn reasons_survive_the_way_through_json() {
-        for reason in [Reason::Reminder, Reason::Day(25), Reason::Expired, Reason::RolledBack, Reason::ApplyFailed, Reason::TooManyRestarts]
-        {
+        use Reason::*;
+        for reason in [Reminder, Rejected, Day(25), Expired, RolledBack, ApplyFailed, TooManyRestarts] {
             let json = serde_json::to_string(&reason).unwrap();
             assert_eq!(serde_json::from_str::<Reason>(&json).unwrap(), reason);
         }

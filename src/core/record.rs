@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::alarm::{AlertSent, PopupRecord};
 use super::policy::Reason;
+use super::probe::{Probe, Rejection};
 use super::{Anatomy, ConsumerName, Fingerprint, KeyName, Outcome};
 
 /// Where an issue date comes from; a greater one is better (contract, section 4).
@@ -66,6 +67,12 @@ pub struct KnownKey {
     /// Alerts about it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alerts: Vec<AlertSent>,
+    /// The latest answer to whether it works, since it was last put in place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<Probe>,
+    /// Set from the moment it is rejected until it is accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejection: Option<Rejection>,
 }
 
 /// How many earlier values of a variable are remembered, so that restoring one keeps its date.
@@ -147,6 +154,15 @@ pub struct Pending {
     pub targets: BTreeMap<KeyName, Fingerprint>,
 }
 
+/// Keys that a consumer was not given, for their issuer's sake.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HeldBack {
+    /// All that it should have run with.
+    pub targets: BTreeMap<KeyName, Fingerprint>,
+    /// The issuer rejects what it lacks, and that was told; else the issuer is yet to be asked.
+    pub refused: bool,
+}
+
 /// What is remembered of one of `[[consumers]]`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ConsumerRecord {
@@ -162,6 +178,9 @@ pub struct ConsumerRecord {
     /// An apply that waits for its next try.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<Pending>,
+    /// What it was not given while its issuer is asked, or since it is rejected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_back: Option<HeldBack>,
     /// The alert about it, if its last apply went wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alert: Option<AlertSent>,

@@ -1,14 +1,15 @@
 //! Carries out what the core wants.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
 use super::run::Daemon;
 use crate::clock;
-use crate::core::{ConsumerName, Effect, Event, Fingerprint, HistoryEntry, KeyName, Record, Topic};
+use crate::config::{ConsumerConfig, KeyConfig};
+use crate::core::{ConsumerName, Effect, Event, Fingerprint, HistoryEntry, KeyName, ProbeManner, Record, Topic};
 use crate::desktop::open_page;
-use crate::worker::job::{ApplyOrder, ConsumerQuery, FileQuery, KeyTarget, KeyVariable};
+use crate::worker::job::{ApplyOrder, ConsumerQuery, FileQuery, KeyTarget, KeyVariable, ProbeOrder};
 
 impl Daemon {
     pub(super) fn step(&mut self, event: Event) {
@@ -39,11 +40,13 @@ impl Daemon {
         }
         self.tell_all(&told);
         let mut inspect = Vec::new();
+        let mut probes = Vec::new();
         for effect in rest {
             match effect {
-                Effect::Save(_) | Effect::Tell(_) | Effect::Probe(..) => {}
+                Effect::Save(_) | Effect::Tell(_) => {}
                 Effect::ReadFiles(paths) => self.read_files(&paths),
                 Effect::Inspect(names) => inspect.extend(names),
+                Effect::Probe(name, print, manner) => probes.push((name, print, manner)),
                 Effect::Apply(name, targets) => self.apply(&name, &targets),
                 Effect::AwaitApply(name) => self.workers.await_apply(name),
                 Effect::Notify(channel, notice) => self.notices.send(channel, &notice, &self.config, now),
@@ -54,6 +57,9 @@ impl Daemon {
         if !inspect.is_empty() {
             let queries = inspect.iter().filter_map(|name| self.consumer_query(name)).collect();
             self.workers.inspect(queries);
+        }
+        if !probes.is_empty() {
+            self.workers.probe(self.probe_orders(probes));
         }
     }
 
@@ -92,7 +98,7 @@ impl Daemon {
             let consumer = entry.consumer.as_ref().map(tracing::field::display);
             match entry.event.as_str() {
                 "apply-failed" | "rolled-back" | "clock-went-back" | "state-recovered" | "watch-degraded" | "config-invalid"
-                | "key-missing" | "key-dynamic" | "file-unreadable" => {
+                | "key-missing" | "key-dynamic" | "key-rejected" | "refused" | "file-unreadable" => {
                     tracing::warn!(event = entry.event, key, consumer, "{}", entry.message);
                 }
                 event => tracing::info!(event, key, consumer, "{}", entry.message),
@@ -132,21 +138,42 @@ impl Daemon {
         Some(ConsumerQuery { config, keys })
     }
 
+    fn key_target(&self, key: &KeyName, fingerprint: Fingerprint) -> Option<KeyTarget> {
+        let spec = &self.machine.key(key)?.spec;
+        let (variable, env_file) = (spec.variable.to_string(), spec.env_file.to_path_buf());
+        Some(KeyTarget { name: key.clone(), variable, env_file, fingerprint })
+    }
+
+    fn probe_orders(&self, probes: Vec<(KeyName, Fingerprint, ProbeManner)>) -> Vec<ProbeOrder> {
+        let configs: HashMap<&KeyName, &KeyConfig> = self.config.keys.iter().map(|key| (&key.name, key)).collect();
+        let order = |(name, fingerprint, manner)| {
+            let config = configs.get(&name)?;
+            let uses = |consumer: &&ConsumerConfig| consumer.keys.is_empty() || consumer.keys.contains(&name);
+            Some(ProbeOrder {
+                key: self.key_target(&name, fingerprint)?,
+                manner,
+                endpoint: config.endpoint.clone(),
+                region: self.region(config),
+                consumers: self.config.consumers.iter().filter(uses).cloned().collect(),
+            })
+        };
+        probes.into_iter().filter_map(order).collect()
+    }
+
+    /// Where a key is for: it may say so itself.
+    fn region(&self, config: &KeyConfig) -> String {
+        let own = self.machine.key(&config.name).and_then(|key| key.record.known_now()?.anatomy.region.clone());
+        own.unwrap_or_else(|| config.region.clone())
+    }
+
     pub(super) fn apply(&mut self, name: &ConsumerName, targets: &BTreeMap<KeyName, Fingerprint>) {
         let Some(consumer) = self.config.consumers.iter().find(|consumer| consumer.name == *name) else { return };
-        let keys = targets
-            .iter()
-            .filter_map(|(key, fingerprint)| {
-                let spec = &self.machine.key(key)?.spec;
-                let (variable, env_file) = (spec.variable.to_string(), spec.env_file.to_path_buf());
-                Some(KeyTarget { name: key.clone(), variable, env_file, fingerprint: *fingerprint })
-            })
-            .collect();
+        let keys = targets.iter().filter_map(|(key, fingerprint)| self.key_target(key, *fingerprint)).collect();
         self.workers.apply(ApplyOrder {
             state_dir: self.options.paths.state_dir.clone(),
             consumer: consumer.clone(),
             keys,
-            withheld: Vec::new(),
+            withheld: self.machine.withheld(targets).into_iter().map(Into::into).collect(),
             from_service: self.from_service,
         });
     }
@@ -154,8 +181,7 @@ impl Daemon {
     pub(super) fn open_page(&mut self, topic: &Topic) {
         let Topic::Key(name) = topic else { return };
         let Some(key) = self.config.keys.iter().find(|key| key.name == *name) else { return };
-        let region =
-            self.machine.key(name).and_then(|key| key.record.known_now()?.anatomy.region.clone()).unwrap_or_else(|| key.region.clone());
+        let region = self.region(key);
         let from_service = self.from_service;
         tokio::task::spawn_local(async move {
             if let Err(error) = open_page(&region, from_service).await {

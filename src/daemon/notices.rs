@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::config::Config;
-use crate::core::{Channel, Event, Facts, Notice, PopupRecord, Reason, Topic};
+use crate::core::{Channel, ConsumerName, Event, Facts, Notice, PopupRecord, Reason, Topic};
 use crate::desktop::{ActionId, Desktop, DesktopEvent, Expire, Popup, Urgency, wording};
 use crate::paths::tilde;
 
@@ -37,6 +37,10 @@ impl Notices {
                 summary: text.summary,
                 body: text.body,
                 actions: match &notice.topic {
+                    // There is no quiet to be had from a key that doesn't work.
+                    Topic::Key(_) if notice.reason == Reason::Rejected => {
+                        [ActionId::Renew].map(|action| (action, action.label().into())).into()
+                    }
                     Topic::Key(_) => [ActionId::Renew, ActionId::Tomorrow].map(|action| (action, action.label().into())).into(),
                     Topic::Consumer(_) => Vec::new(),
                 },
@@ -62,11 +66,22 @@ impl Notices {
                 let key = wording::KeyWords { name: name.as_str(), variable, env_file: &env_file };
                 wording::expiring(key, &zoned(now), &zoned(*expires_at))
             }
+            (Topic::Key(name), Facts::Rejected { variable, env_file, detail, running, kept }) => {
+                let env_file = tilde(env_file, &self.home);
+                let key = wording::KeyWords { name: name.as_str(), variable, env_file: &env_file };
+                if running.is_empty() {
+                    let kept: Vec<&str> = kept.iter().map(ConsumerName::as_str).collect();
+                    wording::refused(key, &kept, detail)
+                } else {
+                    let running: Vec<&str> = running.iter().map(ConsumerName::as_str).collect();
+                    wording::revoked(key, &running, detail)
+                }
+            }
             (Topic::Key(topic), Facts::Apply { detail }) => wording::rolled_back(topic.as_str(), detail),
             (Topic::Consumer(topic), facts) => {
                 let detail = match facts {
                     Facts::Apply { detail } => detail.as_str(),
-                    Facts::Expiry { .. } => "",
+                    Facts::Expiry { .. } | Facts::Rejected { .. } => "",
                 };
                 match notice.reason {
                     Reason::TooManyRestarts => wording::too_many_restarts(topic.as_str(), &zoned(now), None),
@@ -86,19 +101,28 @@ fn document(notice: &Notice, text: &wording::Text) -> serde_json::Value {
     };
     let (variable, env_file, expires_at) = match &notice.facts {
         Facts::Expiry { variable, env_file, expires_at, .. } => (Some(&**variable), Some(env_file.display().to_string()), Some(expires_at)),
+        Facts::Rejected { variable, env_file, .. } => (Some(&**variable), Some(env_file.display().to_string()), None),
         Facts::Apply { .. } => (None, None, None),
     };
-    serde_json::json!({
+    let mut document = serde_json::json!({
         "reason": notice.reason.to_string(), "key": key, "consumer": consumer, "variable": variable, "env_file": env_file,
         "expires_at": expires_at, "summary": text.summary, "body": text.body,
-    })
+    });
+    if let Facts::Rejected { detail, running, kept, .. } = &notice.facts {
+        document["detail"] = serde_json::json!(detail);
+        document["running"] = serde_json::json!(running);
+        document["kept"] = serde_json::json!(kept);
+    }
+    document
 }
 
 fn urgency(notice: &Notice, now: Timestamp) -> Urgency {
     match &notice.facts {
         Facts::Expiry { expires_at, .. } if expires_at.duration_since(now) < URGENT => Urgency::Critical,
         Facts::Apply { .. } if notice.reason == Reason::ApplyFailed => Urgency::Critical,
-        Facts::Expiry { .. } | Facts::Apply { .. } => Urgency::Normal,
+        // Calls fail now.
+        Facts::Rejected { running, .. } if !running.is_empty() => Urgency::Critical,
+        Facts::Expiry { .. } | Facts::Rejected { .. } | Facts::Apply { .. } => Urgency::Normal,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Takes up an edited configuration, or keeps the one before.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp};
@@ -11,7 +12,7 @@ use super::schedule::Schedule;
 use crate::clock;
 use crate::config::Config;
 use crate::core::Event;
-use crate::cron::{self, RemindCalendar};
+use crate::cron::CronCalendar;
 use crate::view::settings;
 
 /// How long the configuration file must have been left alone before it is read.
@@ -73,13 +74,8 @@ impl Daemon {
             return Ok(());
         }
         let now = clock::now();
-        if config.alerts.remind != self.config.alerts.remind {
-            self.calendar = remind_calendar(&config)?;
-            if let Some(job) = self.remind_job.take() {
-                self.schedule.remove(job).await?;
-            }
-            self.remind_job = Some(add_remind_job(&mut self.schedule, &config, now, self.workers.events()).await?);
-        }
+        self.calendar = calendar(&config)?;
+        hold_jobs(&mut self.jobs, &mut self.schedule, &config, now, self.workers.events()).await?;
         let mut files: Vec<PathBuf> = config.keys.iter().map(|key| key.env_file.clone()).collect();
         files.push(paths.config.clone());
         self.watcher.set_paths(files);
@@ -90,22 +86,63 @@ impl Daemon {
     }
 }
 
-/// The `remind` cron as the core asks it.
-pub(super) fn remind_calendar(config: &Config) -> anyhow::Result<RemindCalendar> {
-    Ok(RemindCalendar(cron::parse(&config.alerts.remind).map_err(anyhow::Error::msg)?))
+/// The cron expressions as the core asks them.
+pub(super) fn calendar(config: &Config) -> anyhow::Result<CronCalendar> {
+    CronCalendar::new(&config.alerts.remind, config.probes()).map_err(anyhow::Error::msg)
 }
 
-/// The job on the `remind` cron. What is due is the core's to say, so a job that runs late, twice or
-/// not at all loses nothing: it only has the core look at the time.
-pub(super) async fn add_remind_job(
+/// Has one job on each cron expression of the configuration, whatever wants it. What is due is the core's
+/// to say, so a job that runs late, twice or not at all loses nothing: it only has the core look at the time.
+pub(super) async fn hold_jobs(
+    jobs: &mut BTreeMap<String, Uuid>,
     schedule: &mut Schedule,
     config: &Config,
     now: Timestamp,
     events: &UnboundedSender<Event>,
-) -> anyhow::Result<Uuid> {
-    let events = events.clone();
-    let tick = move || {
-        let _ = events.send(Event::Tick);
-    };
-    Ok(schedule.add(&config.alerts.remind, now, tick).await?)
+) -> anyhow::Result<()> {
+    let mut wanted: BTreeSet<&str> = config.probes().map(|(_, expression)| expression).collect();
+    wanted.insert(&config.alerts.remind);
+    for (_, job) in jobs.extract_if(.., |expression, _| !wanted.contains(expression.as_str())) {
+        schedule.remove(job).await?;
+    }
+    for expression in wanted {
+        if !jobs.contains_key(expression) {
+            let events = events.clone();
+            let tick = move || {
+                let _ = events.send(Event::Tick);
+            };
+            jobs.insert(expression.to_owned(), schedule.add(expression, now, tick).await?);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Surroundings;
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn one_job_for_each_expression() {
+        let (events, _inbox) = tokio::sync::mpsc::unbounded_channel();
+        let mut schedule = Schedule::new().await.unwrap();
+        let mut jobs = BTreeMap::new();
+        let mut config = Config::defaults(&Surroundings { home: "/home/u".into() });
+        let now = clock::now();
+        for name in ["second", "third"] {
+            config.keys.push(crate::config::KeyConfig { name: name.into(), ..config.keys[0].clone() });
+        }
+        hold_jobs(&mut jobs, &mut schedule, &config, now, &events).await.unwrap();
+        let before = jobs.clone();
+        assert_eq!(before.keys().collect::<Vec<_>>(), ["0 0 */6 * * *", "0 0 10 * * *"]);
+        config.keys[1].probe = Some("0 30 * * * *".into());
+        config.alerts.remind = "0 0 9 * * *".into();
+        hold_jobs(&mut jobs, &mut schedule, &config, now, &events).await.unwrap();
+        assert_eq!(jobs.keys().collect::<Vec<_>>(), ["0 0 */6 * * *", "0 0 9 * * *", "0 30 * * * *"]);
+        assert_eq!(jobs["0 0 */6 * * *"], before["0 0 */6 * * *"], "what stays is left alone");
+        config.keys.clear();
+        config.alerts.remind = "0 0 0 29 2 *".into();
+        hold_jobs(&mut jobs, &mut schedule, &config, now, &events).await.unwrap();
+        assert_eq!(jobs.len(), 1);
+    }
 }

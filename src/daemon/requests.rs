@@ -4,7 +4,7 @@ use super::run::{Daemon, Then, Waiter};
 use super::server::{Answer, Ask, Call};
 use crate::clock;
 use crate::core::{Calendar as _, Denial, Event, Reply, Request, Ticket};
-use crate::protocol::{ApplyAnswer, DaemonStatus, Problem, Severity, SnoozeUntil, Status, those_there_are};
+use crate::protocol::{ApplyAnswer, DaemonStatus, Problem, Severity, SnoozeUntil, Status, VerifyAnswer, those_there_are};
 use crate::view::{self, Viewpoint, problem};
 
 impl Daemon {
@@ -31,6 +31,7 @@ impl Daemon {
                 };
                 (Request::Snooze(name.clone(), until), Then::Key(name))
             }
+            Ask::Verify(name) => (Request::Verify(name.clone()), Then::Verify(name)),
             Ask::Apply(name, force) => (Request::Apply(name.clone(), force), Then::Apply(name)),
         };
         self.last_ticket += 1;
@@ -53,9 +54,16 @@ impl Daemon {
             (Reply::Applied(outcome, detail), Then::Apply(consumer)) => {
                 Answer::ok(&ApplyAnswer { consumer: consumer.to_string(), outcome, detail })
             }
-            (_, Then::Key(name)) => match self.machine.key(&name) {
+            (Reply::Verified(report), Then::Verify(name)) => match self.machine.key(&name) {
+                Some(key) => {
+                    let key = view::key_status(&self.machine, key, clock::now(), &self.calendar);
+                    Answer::ok(&VerifyAnswer { key, consumers: report.consumers })
+                }
+                None => key_is_gone(),
+            },
+            (_, Then::Key(name) | Then::Verify(name)) => match self.machine.key(&name) {
                 Some(key) => Answer::ok(&view::key_status(&self.machine, key, clock::now(), &self.calendar)),
-                None => Answer::error(404, "unknown-key", "the key is no longer configured", "see: credd status"),
+                None => key_is_gone(),
             },
             (_, Then::Status | Then::Apply(_)) => Answer::ok(&self.status()),
         };
@@ -106,4 +114,8 @@ impl Daemon {
         }
         problems
     }
+}
+
+fn key_is_gone() -> Answer {
+    Answer::error(404, "unknown-key", "the key is no longer configured", "see: credd status")
 }

@@ -1,6 +1,6 @@
 //! The loop.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::future::pending;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::notices::{self, Happened, Notices};
 use super::pids::ProcessWatch;
-use super::reload::{Settling, add_remind_job, remind_calendar};
+use super::reload::{Settling, calendar, hold_jobs};
 use super::schedule::Schedule;
 use super::server::{self, Answer, Call};
 use super::service_manager::{self, Watchdog};
@@ -25,7 +25,7 @@ use super::workers::Workers;
 use crate::clock;
 use crate::config::{Config, ConfigError, Surroundings};
 use crate::core::{ConsumerName, Event, KeyName, Machine, Ticket};
-use crate::cron::RemindCalendar;
+use crate::cron::CronCalendar;
 use crate::desktop::Desktop;
 use crate::paths::{Paths, private_dir};
 use crate::salt::Salt;
@@ -86,6 +86,7 @@ pub(super) struct Waiter {
 pub(super) enum Then {
     Status,
     Key(KeyName),
+    Verify(KeyName),
     Apply(ConsumerName),
 }
 
@@ -96,9 +97,10 @@ pub(super) struct Daemon {
     pub(super) config_error: Option<String>,
     pub(super) config_settling: Option<Settling>,
     pub(super) machine: Machine,
-    pub(super) calendar: RemindCalendar,
+    pub(super) calendar: CronCalendar,
     pub(super) schedule: Schedule,
-    pub(super) remind_job: Option<Uuid>,
+    /// Of the schedule, by cron expression.
+    pub(super) jobs: BTreeMap<String, Uuid>,
     pub(super) timer: WallTimer,
     pub(super) watcher: Watcher,
     pub(super) workers: Workers,
@@ -143,13 +145,14 @@ impl Daemon {
         let mut files: Vec<PathBuf> = config.keys.iter().map(|key| key.env_file.clone()).collect();
         files.push(paths.config.clone());
         let mut schedule = Schedule::new().await?;
-        let remind_job = Some(add_remind_job(&mut schedule, &config, now, &events).await?);
+        let mut jobs = BTreeMap::new();
+        hold_jobs(&mut jobs, &mut schedule, &config, now, &events).await?;
         let from_service = std::env::var_os("INVOCATION_ID").is_some() && in_own_unit();
         let daemon = Self {
             machine: Machine::new(settings(&config), ledger),
-            calendar: remind_calendar(&config)?,
+            calendar: calendar(&config)?,
             schedule,
-            remind_job,
+            jobs,
             timer: WallTimer::new().context("no timer can be made")?,
             watcher: Watcher::new(files),
             workers: Workers::new(&paths.state_dir, events.clone()),

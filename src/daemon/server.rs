@@ -20,7 +20,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 use crate::core::{ConsumerName, KeyName};
 use crate::paths::too_long_for_a_socket;
-use crate::protocol::{ApplyRequest, ErrorBody, ErrorDetail, IssuedRequest, SnoozeRequest, SnoozeUntil};
+use crate::protocol::{ApplyRequest, ErrorBody, ErrorDetail, IssuedRequest, SnoozeRequest, SnoozeUntil, VerifyRequest};
 
 /// Connections served at once; more wait in the kernel's queue.
 const MOST_CONNECTIONS: usize = 64;
@@ -43,6 +43,8 @@ pub enum Ask {
     Issued(KeyName, jiff::Timestamp),
     /// `POST /v1/keys/{name}/snooze`.
     Snooze(KeyName, SnoozeUntil),
+    /// `POST /v1/keys/{name}/verify`.
+    Verify(KeyName),
     /// `POST /v1/consumers/{name}/apply`.
     Apply(ConsumerName, bool),
 }
@@ -200,8 +202,12 @@ async fn route(request: Request<Incoming>) -> Result<Ask, Answer> {
         ["v1", "history"] if get => history(request.uri().query().unwrap_or_default()),
         ["v1", "keys", name, "issued"] if post => Ok(Ask::Issued(name.into(), json::<IssuedRequest>(request).await?.at)),
         ["v1", "keys", name, "snooze"] if post => Ok(Ask::Snooze(name.into(), json::<SnoozeRequest>(request).await?.until)),
+        ["v1", "keys", name, "verify"] if post => {
+            json::<VerifyRequest>(request).await?;
+            Ok(Ask::Verify(name.into()))
+        }
         ["v1", "consumers", name, "apply"] if post => Ok(Ask::Apply(name.into(), json::<ApplyRequest>(request).await?.force)),
-        ["v1", "status" | "history"] | ["v1", "keys", _, "issued" | "snooze"] | ["v1", "consumers", _, "apply"] => {
+        ["v1", "status" | "history"] | ["v1", "keys", _, "issued" | "snooze" | "verify"] | ["v1", "consumers", _, "apply"] => {
             Err(Answer::error(405, "method", &format!("{path} doesn't take {}", request.method()), "GET reads, POST changes"))
         }
         _ => Err(Answer::error(404, "not-found", &format!("there is no {path}"), "start with /v1/status")),

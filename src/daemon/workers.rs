@@ -1,6 +1,6 @@
 //! Runs workers: short-lived children that do all work with secrets (see [`crate::worker`]).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -10,11 +10,14 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::core::{ApplyReport, ConsumerName, Event};
-use crate::worker::job::{Answer, ApplyOrder, ConsumerQuery, FileQuery, Job};
+use crate::core::{ApplyReport, ConsumerName, Event, Fingerprint, KeyName, ProbeReport, ProbeVerdict};
+use crate::worker::job::{Answer, ApplyOrder, ConsumerQuery, FileQuery, Job, ProbeOrder};
 
 /// A look takes milliseconds; one that takes this long hangs on a dead network file system.
 const LOOK_LIMIT: Duration = Duration::from_secs(30);
+
+/// What a worker that asks is given for each key: a minute of tries, then consumers that take their time.
+const PROBE_LIMIT: Duration = Duration::from_mins(4);
 
 /// What a worker that restarts a consumer is given beyond the consumer's own time limits.
 const APPLY_LIMIT: Duration = Duration::from_mins(10);
@@ -78,6 +81,33 @@ impl Workers {
             for name in open {
                 tracing::warn!(consumer = %name, error = outcome.as_ref().err().map(tracing::field::display), "could not be looked at");
                 let _ = events.send(Event::Inspected(name, None));
+            }
+        });
+    }
+
+    /// Has keys asked after; each gives [`Event::Probed`].
+    pub fn probe(&self, probes: Vec<ProbeOrder>) {
+        let events = self.events.clone();
+        let mut open: BTreeMap<KeyName, Fingerprint> = probes.iter().map(|order| (order.key.name.clone(), order.key.fingerprint)).collect();
+        let patience = PROBE_LIMIT * u32::try_from(probes.len()).unwrap_or(u32::MAX);
+        let job = Job::Probe { state_dir: self.state_dir.clone(), probes };
+        tokio::spawn(async move {
+            let done = tokio::time::timeout(patience, async {
+                each_answer(&job, true, |answer| {
+                    if let Answer::Probed { key, fingerprint, report } = answer {
+                        open.remove(&key);
+                        let _ = events.send(Event::Probed(key, fingerprint, report));
+                    }
+                })
+                .await
+            });
+            let outcome = done.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+            for (key, fingerprint) in open {
+                let why = outcome.as_ref().err().map_or_else(|| "it said nothing".into(), ToString::to_string);
+                tracing::warn!(%key, error = why, "could not be asked after");
+                let detail = format!("credd could not ask: {why}");
+                let report = ProbeReport { verdict: ProbeVerdict::Unknown, detail, consumers: Vec::new() };
+                let _ = events.send(Event::Probed(key, fingerprint, Some(report)));
             }
         });
     }

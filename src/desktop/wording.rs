@@ -52,23 +52,33 @@ pub fn expired(key: KeyWords<'_>, now: &Zoned, expires_at: &Zoned) -> Text {
     }
 }
 
-/// The issuer doesn't take the key that consumers use now.
-pub fn rejected(key: KeyWords<'_>) -> Text {
+/// The issuer doesn't take a key that consumers use now.
+pub fn revoked(key: KeyWords<'_>, running: &[&str], detail: &str) -> Text {
     Text {
-        summary: format!("{}: key is not accepted", key.name),
-        body: format!("Bedrock rejects {}: it is invalid, expired or revoked. {}", key.place(), key.way_out()),
+        summary: format!("{}: key is no longer accepted", key.name),
+        body: format!(
+            "Bedrock no longer accepts the key in {}: calls of {} fail. {} {}",
+            key.env_file,
+            listed(running),
+            sentence(detail),
+            key.way_out()
+        ),
     }
 }
 
-/// A new key is rejected, so nobody was given it.
-pub fn refused(key: KeyWords<'_>, consumer: &str) -> Text {
+/// The issuer doesn't take a key that nobody uses yet, so nobody was given it.
+pub fn refused(key: KeyWords<'_>, kept: &[&str], detail: &str) -> Text {
+    let (new, left) = match kept {
+        [] => ("", String::new()),
+        [one] => ("new ", format!("; {one} keeps running with the old one")),
+        many => ("new ", format!("; {} keep running with the old one", listed(many))),
+    };
     Text {
-        summary: format!("{}: new key is not accepted", key.name),
+        summary: format!("{}: {new}key is not accepted", key.name),
         body: format!(
-            "Bedrock rejects {}, so {consumer} was left running with the key it has. \
-             Check the new key, or {}",
-            key.place(),
-            lower_first(&key.way_out())
+            "Bedrock refuses the {new}key in {}{left}. {} Put a working one there: credd does the rest.",
+            key.env_file,
+            sentence(detail)
         ),
     }
 }
@@ -135,9 +145,12 @@ fn sentence(text: &str) -> String {
     out
 }
 
-fn lower_first(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+fn listed(names: &[&str]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
 }
 
 #[cfg(test)]
@@ -212,11 +225,6 @@ mod tests {
     #[test]
     fn trouble_says_what_to_do_next() {
         assert_eq!(
-            refused(KEY, "litellm").body,
-            "Bedrock rejects AWS_BEARER_TOKEN_BEDROCK in ~/.backlog-toolkit-env, so litellm was left \
-             running with the key it has. Check the new key, or make a new key and put it into ~/.backlog-toolkit-env: credd does the rest."
-        );
-        assert_eq!(
             rolled_back("litellm", "the completion failed with status 500").body,
             "The completion failed with status 500. Try again: credd apply litellm"
         );
@@ -227,6 +235,24 @@ mod tests {
             "It was restarted 3 times within 10 minutes, so credd holds back and tries again by itself. The next attempt is on \
              Saturday 28 November at 10:10. See: credd status litellm"
         );
-        assert_eq!(rejected(KEY).summary, "bedrock: key is not accepted");
+    }
+
+    #[test]
+    fn a_key_that_is_rejected() {
+        let refused = |kept: &[&str]| refused(KEY, kept, "it was revoked").body;
+        assert_eq!(
+            refused(&["litellm"]),
+            "Bedrock refuses the new key in ~/.backlog-toolkit-env; litellm keeps running with the old one. It was revoked. \
+             Put a working one there: credd does the rest."
+        );
+        assert!(refused(&["a", "b", "c"]).contains("; a, b and c keep running with the old one."));
+        assert!(refused(&[]).starts_with("Bedrock refuses the key in ~/.backlog-toolkit-env. It was revoked. Put"));
+        let text = revoked(KEY, &["litellm"], "it was revoked");
+        assert_eq!(text.summary, "bedrock: key is no longer accepted");
+        assert_eq!(
+            text.body,
+            "Bedrock no longer accepts the key in ~/.backlog-toolkit-env: calls of litellm fail. It was revoked. \
+             Make a new key and put it into ~/.backlog-toolkit-env: credd does the rest."
+        );
     }
 }

@@ -7,17 +7,21 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+/// Where nobody listens: no test asks AWS.
+const NOBODY: &str = "http://127.0.0.1:9";
+
 /// A home with every XDG directory inside it.
 pub struct Home {
     dir: TempDir,
     bus: Option<String>,
+    bedrock: String,
 }
 
 impl Home {
     pub fn new() -> Self {
         // Short: the path of a socket has 108 bytes at most.
         let dir = tempfile::Builder::new().prefix("credd-").tempdir().unwrap();
-        let home = Self { dir, bus: None };
+        let home = Self { dir, bus: None, bedrock: NOBODY.to_owned() };
         for path in [home.runtime_dir(), home.config_dir(), home.state_dir()] {
             fs::create_dir_all(&path).unwrap();
         }
@@ -28,6 +32,12 @@ impl Home {
     /// The same on a session bus.
     pub fn on_bus(mut self, address: &str) -> Self {
         self.bus = Some(address.to_owned());
+        self
+    }
+
+    /// The same with a stand-in for Bedrock to ask after keys.
+    pub fn asking(mut self, url: &str) -> Self {
+        url.clone_into(&mut self.bedrock);
         self
     }
 
@@ -94,7 +104,8 @@ impl Home {
             .env("XDG_STATE_HOME", self.state_dir())
             .env("XDG_DATA_HOME", self.path().join(".local/share"))
             .env("XDG_CACHE_HOME", self.path().join(".cache"))
-            .env("XDG_RUNTIME_DIR", self.runtime_dir());
+            .env("XDG_RUNTIME_DIR", self.runtime_dir())
+            .env("AWS_ENDPOINT_URL_BEDROCK", &self.bedrock);
         if let Some(bus) = &self.bus {
             command.env("DBUS_SESSION_BUS_ADDRESS", bus);
         }

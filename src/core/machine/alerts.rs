@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{ConsumerName, Effect, KeyName, Machine, Step, Subject, Topic, Why, subject};
 use crate::core::alarm::Channel;
-use crate::core::key::KeyState;
+use crate::core::key::{KeyState, Users};
 
 impl Machine {
     pub(super) fn key_due(&mut self, name: &KeyName, step: &mut Step) {
@@ -16,7 +16,9 @@ impl Machine {
             step.tell("alert", Some(name), None, key.record.current, format!("an alert is due ({reason})"));
         }
         let popup = key.record.popup.clone();
-        let notices = key.take_notices(step.now);
+        let users = if key.tells_of_users() { self.users(name) } else { Users::default() };
+        let Some(key) = self.keys.get_mut(name) else { return };
+        let notices = key.take_notices(&users, step.now);
         if key.record.popup != popup {
             step.save.insert(Subject::Key(name.clone()));
         }
@@ -92,7 +94,7 @@ impl Machine {
     /// "Remind me tomorrow" was chosen, perhaps on a popup of a key that is no longer there.
     pub(super) fn remind_tomorrow(&mut self, topic: &Topic, step: &mut Step) {
         let Topic::Key(name) = topic else { return };
-        let due = self.keys.get(name).is_some_and(|key| key.state(&self.settings.days, step.now) == KeyState::Due);
+        let due = self.keys.get(name).is_some_and(|key| key.state_by_dates(&self.settings.days, step.now) == KeyState::Due);
         if due {
             let until = step.calendar.tomorrow(step.now);
             self.snooze(name, Some(until), step);

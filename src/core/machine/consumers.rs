@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::gate::forget_held_back;
 use super::{Consumer, ConsumerName, Effect, KeyName, Machine, Reply, Step, Subject, Targets, Ticket, Why};
 use crate::core::consumer::MAX_RESTARTS;
 use crate::core::event::Denial;
@@ -86,17 +87,24 @@ impl Machine {
             }
             return;
         }
-        let targets = self.sure_targets(consumer);
-        let holds = consumer.holds(&targets);
-        let outdated = why == Why::Start && self.is_outdated(consumer, &targets);
-        let covered: BTreeSet<KeyName> = self.gone_or_covered(consumer, &targets);
+        let all = self.sure_targets(consumer);
+        let (accepted, rejected) = self.without_rejected(&all);
+        let lacking = consumer.lacking(&all);
+        let runs = consumer.runs();
+        let covered: BTreeSet<KeyName> = self.gone_or_covered(consumer, &all);
+        // A restart for its own sake brings back what it had.
+        let targets = if lacking.is_empty() { all.clone() } else { accepted };
+        let held_back = consumer.record.held_back.as_ref().filter(|held| held.targets == all);
+        let known_refused = held_back.is_some_and(|held| held.refused) && why < Why::Asked;
+        let outdated = why == Why::Start && (held_back.is_some() || self.is_outdated(consumer, &all));
         let Some(consumer) = self.consumers.get_mut(name) else { return };
-        if targets.is_empty() || holds.is_none() {
+        consumer.asking.clear();
+        if all.is_empty() || !runs {
             // What waits goes on waiting, for the key or for the consumer to be back.
             if consumer.wait_on(step.now) {
                 step.save.insert(Subject::Consumer(name.clone()));
             }
-            if targets.is_empty() {
+            if all.is_empty() {
                 let fix = "put the key into its env file, and see: credd status";
                 refuse_all(consumer, format!("there is no key that {name} could take up"), fix, step);
             } else {
@@ -105,8 +113,8 @@ impl Machine {
             }
             return;
         }
-        if holds == Some(true) && why != Why::Force {
-            is_current(consumer, &targets, &covered, step);
+        if lacking.is_empty() && why != Why::Force {
+            is_current(consumer, &all, &covered, step);
             return;
         }
         let pending = consumer.record.pending.as_ref().filter(|pending| pending.targets == targets);
@@ -128,6 +136,20 @@ impl Machine {
             refuse_all(consumer, format!("{name} is configured with restart = \"none\""), &fix, step);
             return;
         }
+        let nothing_to_give = !lacking.is_empty() && lacking.keys().all(|key| rejected.contains_key(key));
+        if !(nothing_to_give && known_refused) && self.consult(name, &lacking, why, step) {
+            let Some(consumer) = self.consumers.get_mut(name) else { return };
+            consumer.owed = Some(why);
+            if consumer.hold_back(&all, false) {
+                step.save.insert(Subject::Consumer(name.clone()));
+            }
+            return;
+        }
+        if nothing_to_give {
+            self.refuse(name, &all, &lacking, why, step);
+            return;
+        }
+        let Some(consumer) = self.consumers.get_mut(name) else { return };
         step.save.insert(Subject::Consumer(name.clone()));
         if let Some(until) = consumer.limited_until(step.now) {
             let reason = format!("{name} was restarted {MAX_RESTARTS} times in ten minutes; it is tried again by itself");
@@ -138,6 +160,11 @@ impl Machine {
             refuse_all(consumer, reason.clone(), "see when, with: credd status", step);
             step.tell("apply-postponed", None, Some(name), None, reason);
             return;
+        }
+        if rejected.is_empty() || lacking.is_empty() {
+            consumer.record.held_back = None;
+        } else {
+            consumer.hold_back(&all, true);
         }
         consumer.begin(&targets, step.now);
         step.tell("apply-started", None, Some(name), None, format!("{name} is to take up the key in the env file"));
@@ -227,6 +254,8 @@ impl Machine {
 /// It runs with `targets`: nothing is to be done. What waits for keys other than `covered` still does.
 fn is_current(consumer: &mut Consumer, targets: &Targets, covered: &BTreeSet<KeyName>, step: &mut Step) {
     let before = consumer.record.clone();
+    consumer.asked.clear();
+    forget_held_back(consumer, targets);
     if consumer.record.applying.take().as_ref() == Some(targets) {
         let detail = "it was finished unseen".into();
         consumer.record.last_apply = Some(LastApply { at: step.now, outcome: Outcome::Applied, seconds: 0.0, detail });

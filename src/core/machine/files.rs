@@ -9,7 +9,7 @@ use super::{ConsumerName, FileTrack, KeyName, Machine, Step, Subject, Why};
 use crate::core::file::Verdict;
 use crate::core::key::Found;
 use crate::core::record::{Issued, IssuedSource};
-use crate::core::{AlertSent, FileReport, Fingerprint, KeyRecord, KnownKey};
+use crate::core::{FileReport, Fingerprint, KeyRecord, KnownKey};
 
 /// What is another than before about a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,9 +30,16 @@ impl Machine {
         }
     }
 
+    /// What waited for a file goes on without it.
+    fn touch_keys(&mut self, path: &Path) {
+        let keys = self.files.get(path).into_iter().flat_map(|file| &file.keys);
+        self.dirty.extend(keys.cloned().map(Subject::Key));
+    }
+
     pub(super) fn read_failed(&mut self, paths: &[PathBuf], step: &mut Step) {
         for path in paths {
             self.with_file(path, |file| file.look_failed(step.now));
+            self.touch_keys(path);
             let users = self.users_of_file(path);
             self.pay(&users, step);
         }
@@ -53,6 +60,7 @@ impl Machine {
         match file.judge(report, &expected, step.now) {
             Verdict::Wait => {
                 if !file.is_awaited() {
+                    self.touch_keys(&path);
                     let users = self.users_of_file(&path);
                     self.pay(&users, step);
                 }
@@ -80,7 +88,7 @@ impl Machine {
         }
     }
 
-    fn users_of_key(&self, key: &KeyName) -> impl Iterator<Item = &ConsumerName> {
+    pub(super) fn users_of_key(&self, key: &KeyName) -> impl Iterator<Item = &ConsumerName> {
         self.users.get(key).into_iter().flatten().chain(&self.users_of_all)
     }
 
@@ -94,8 +102,8 @@ impl Machine {
         of_all.chain(of_some).cloned().collect()
     }
 
-    /// Does for consumers what waited for a file.
-    fn pay(&mut self, users: &BTreeSet<ConsumerName>, step: &mut Step) {
+    /// Does for consumers what waited for a file, or for an issuer's answer.
+    pub(super) fn pay(&mut self, users: &BTreeSet<ConsumerName>, step: &mut Step) {
         for user in users {
             let awaits = self.consumers.get(user).is_some_and(|consumer| self.awaits_files(consumer));
             if !awaits {
@@ -149,8 +157,9 @@ impl Machine {
         }
         let arrival = key.arrive(&present, guess, step.now);
         if let Some(known) = key.record.known_now_mut() {
-            if arrival.new {
-                known.alerts = told_before(&self.dormant.keys, present.fingerprint);
+            if let Some(before) = told_before(&self.dormant.keys, present.fingerprint).filter(|_| arrival.new) {
+                known.alerts.clone_from(&before.alerts);
+                known.rejection.clone_from(&before.rejection);
             }
             self.dates.insert(present.fingerprint, known.issued);
         }
@@ -169,7 +178,6 @@ impl Machine {
 }
 
 /// What was told of a value under a name that is no longer configured: a key that is renamed is the same.
-fn told_before(dormant: &BTreeMap<KeyName, KeyRecord>, print: Fingerprint) -> Vec<AlertSent> {
-    let known = dormant.values().flat_map(|record| &record.known).find(|known: &&KnownKey| known.fingerprint == print);
-    known.map(|known| known.alerts.clone()).unwrap_or_default()
+fn told_before(dormant: &BTreeMap<KeyName, KeyRecord>, print: Fingerprint) -> Option<&KnownKey> {
+    dormant.values().flat_map(|record| &record.known).find(|known| known.fingerprint == print)
 }

@@ -20,6 +20,10 @@ impl Machine {
                 None => Some(Denial::UnknownConsumer(name)),
             },
             Request::Issued(name, at) => self.declare(&name, at, step).err(),
+            Request::Verify(name) => match self.verify(ticket, name, step) {
+                Ok(()) => return,
+                Err(denial) => Some(denial),
+            },
             Request::Snooze(name, until) => self.quiet(name, until, step).err(),
         };
         step.effects.push(Effect::Reply(ticket, denied.map_or(Reply::Done, Reply::Denied)));

@@ -6,7 +6,7 @@ use super::{Consumer, ConsumerName, Effect, FileTrack, Key, Machine, Reply, Sett
 use crate::core::event::Denial;
 
 impl Machine {
-    /// Takes the settings in. Returns who waited for a consumer that is gone.
+    /// Takes the settings in. Returns who waited for a key or consumer that is gone.
     pub(super) fn configure(&mut self, settings: Settings) -> Vec<(Ticket, Reply)> {
         let mut keys = std::mem::take(&mut self.keys);
         let mut consumers = std::mem::take(&mut self.consumers);
@@ -15,10 +15,20 @@ impl Machine {
             let key = match keys.remove(&spec.name) {
                 // Another file or variable: what was found there says nothing of this one.
                 Some(mut old) if old.spec.env_file == spec.env_file && old.spec.variable == spec.variable => {
+                    if (&old.spec.endpoint, &old.spec.region) != (&spec.endpoint, &spec.region) {
+                        old.forget_probe();
+                    }
                     old.spec = spec.clone();
                     old
                 }
-                Some(old) => Key::new(spec.clone(), old.record),
+                Some(mut old) => {
+                    let waiting = old.probing.take_waiting();
+                    let mut key = Key::new(spec.clone(), old.record);
+                    for ticket in waiting {
+                        key.await_probe(ticket);
+                    }
+                    key
+                }
                 None => Key::new(spec.clone(), self.dormant.keys.remove(&spec.name).unwrap_or_default()),
             };
             self.keys.insert(spec.name.clone(), key);
@@ -59,7 +69,12 @@ impl Machine {
             left.extend(looked.into_iter().map(|ticket| (ticket, Reply::Done)));
             self.dormant.consumers.insert(name, consumer.record);
         }
-        self.dormant.keys.extend(keys.into_iter().map(|(name, key)| (name, key.record)));
+        for (name, mut key) in keys {
+            let denied = Reply::Denied(Denial::UnknownKey(name.clone()));
+            left.extend(key.probing.take_waiting().into_iter().map(|ticket| (ticket, denied.clone())));
+            self.dormant.keys.insert(name, key.record);
+        }
+        self.probes_under_way = self.keys.values().filter(|key| !key.probing.is_idle()).map(|key| key.spec.name.clone()).collect();
         self.settings = settings;
         self.deadlines.clear();
         self.deadline_of.clear();
@@ -105,6 +120,7 @@ impl Machine {
             let before = key.record.known_now().map(|known| known.alerts.clone());
             let popup = key.rearm(days, step.now);
             key.reroute_alerts(channels);
+            let popup = if key.rejection().is_none() { key.withdraw_rejection().or(popup) } else { popup };
             if popup.is_some() || key.record.known_now().map(|known| &known.alerts) != before.as_ref() {
                 step.save.insert(Subject::Key(name.clone()));
             }

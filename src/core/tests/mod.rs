@@ -4,6 +4,7 @@ mod alerts;
 mod consumers;
 mod file_track;
 mod files;
+mod probes;
 mod setup;
 mod simulation;
 mod world;

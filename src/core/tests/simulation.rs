@@ -50,7 +50,8 @@ const FILES: [(&str, &str, &str); 3] = [("a", "/a", "A"), ("b", "/b", "B"), ("c"
 const CONSUMERS: [&str; 3] = ["all", "some", "manual"];
 
 fn settings() -> Settings {
-    let mut keys: Vec<_> = FILES.iter().map(|(name, file, variable)| key(name, variable, file)).collect();
+    let mut keys: Vec<_> = FILES.iter().map(|(name, file, variable)| probed(name, variable, file)).collect();
+    keys[1].probed = false;
     keys[1].lifetime = Some(DAY * 3);
     let mut consumers = vec![consumer("all", &[]), consumer("some", &["b"]), consumer("manual", &["a"])];
     consumers[2].restartable = false;
@@ -162,6 +163,7 @@ impl Life {
             40..46 => self.world.crash_after = Some(usize::try_from(self.random.below(12)).unwrap()),
             46..52 => {
                 self.world.notifier = self.random.of(&[Notifier::Takes, Notifier::Refuses, Notifier::Hangs, Notifier::Mute]);
+                self.issuer();
                 self.world.duplicates = self.random.chance(20);
                 self.world.command_fails = self.random.chance(20);
                 if self.world.notifier == Notifier::Takes {
@@ -207,6 +209,20 @@ impl Life {
         self.world.run(pause);
     }
 
+    /// Keys are revoked, become known, or nobody can tell.
+    fn issuer(&mut self) {
+        let verdicts =
+            [ProbeVerdict::Works, ProbeVerdict::Rejected, ProbeVerdict::Denied, ProbeVerdict::Unreachable, ProbeVerdict::Unknown];
+        let says = Issuer::Says(self.random.of(&verdicts));
+        self.world.issuer = self.random.of(&[Issuer::Truthful, Issuer::Truthful, Issuer::Truthful, says, Issuer::Silent]);
+        for _ in 0..self.random.below(8) {
+            let value = self.random.small(60);
+            if !self.world.rejects.remove(&value) {
+                self.world.rejects.insert(value);
+            }
+        }
+    }
+
     /// A value is written in two pieces.
     fn half(&mut self) {
         let (file, variable) = self.file();
@@ -238,11 +254,12 @@ impl Life {
         let key = KeyName::from(self.random.of(&FILES).0);
         let now = self.world.now();
         let time = self.random.time();
-        let request = match self.random.below(8) {
+        let request = match self.random.below(9) {
             0..3 => Request::Apply(self.random.of(&CONSUMERS).into(), self.random.chance(30)),
             3 | 4 => Request::Refresh,
             5 => Request::Snooze(key, Some(now + time)),
             6 => Request::Snooze(key, None),
+            7 => Request::Verify(key),
             _ => {
                 self.rearmed = self.world.shown.len();
                 Request::Issued(key, now - time)
@@ -291,7 +308,9 @@ impl Life {
             if shown.reason == Reason::Reminder || matches!(shown.topic, Topic::Consumer(_)) {
                 continue;
             }
-            let what = (&shown.topic, shown.print, shown.reason, shown.channel);
+            // That it is rejected is news again once it was good.
+            let good = if shown.reason == Reason::Rejected { shown.good } else { 0 };
+            let what = (&shown.topic, shown.print, shown.reason, shown.channel, good);
             assert!(!heard.contains(&what), "told twice: {what:?} at {}", shown.at);
             if !shown.unheard {
                 heard.insert(what);
@@ -316,6 +335,7 @@ impl Life {
         let world = &mut self.world;
         world.crash_after = None;
         world.plans.clear();
+        world.issuer = Issuer::Truthful;
         world.apply_takes = SECOND * 4;
         world.notifier = Notifier::Takes;
         world.duplicates = false;
@@ -352,12 +372,21 @@ impl Life {
                 assert_eq!(key.present().map(|key| key.fingerprint), Some(print(*held)), "what {file} holds is known");
             }
             let state = world.key_state(name);
+            let is_rejected = key.spec.probed && held.is_some_and(|held| world.rejects.contains(held));
+            if state != KeyState::Expired {
+                assert_eq!(state == KeyState::Rejected, is_rejected && state != KeyState::Missing, "{name} is {state:?}");
+            }
             let told = key.record.known_now().and_then(|known| known.alerts.iter().map(AlertSent::weight).max());
             if matches!(state, KeyState::Due | KeyState::Expired) {
                 let alert = key.latest_alert().expect("what is due was told");
                 let fresh = world.now().duration_since(alert.at) < MINUTE;
                 assert!(fresh || (alert.delivered && alert.pending.is_empty()), "{name}: {alert:?}");
                 assert!(told >= Some(if state == KeyState::Expired { Reason::Expired } else { Reason::Day(20) }), "{name}: {told:?}");
+            } else if state == KeyState::Rejected {
+                let known = key.record.known_now().unwrap();
+                let speaks_of_it = |alert: &AlertSent| alert.reason == Reason::Rejected || alert.covers.contains(&Reason::Rejected);
+                let alert = key.latest_alert().expect("what is rejected was told");
+                assert!(known.alerts.iter().any(speaks_of_it) && alert.delivered && alert.pending.is_empty(), "{name}: {known:?}");
             } else if !self.jumpy && !world.unclosed && world.own_ids.is_none() {
                 // Where the service chooses ids, one whose result was lost is not known.
                 let up = world.up.values().filter(|topic| **topic == Topic::Key(name.into())).count();
@@ -383,7 +412,9 @@ impl Life {
                 }
                 ConsumerState::Absent | ConsumerState::Failed => assert!(by_hand || processes.is_empty(), "{name} runs"),
                 ConsumerState::Stale | ConsumerState::Pending => {
-                    assert!(self.jumpy || by_hand || !spec.restartable, "{name} is not up to date");
+                    let consumer = world.machine.consumer(&spec.name).unwrap();
+                    let explained = world.machine.lacks_what_is_rejected(consumer);
+                    assert!(self.jumpy || by_hand || !spec.restartable || explained, "{name} is not up to date");
                 }
                 ConsumerState::Applying => panic!("{name} is still being worked on"),
             }

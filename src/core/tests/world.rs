@@ -3,7 +3,7 @@
 
 mod outside;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp};
@@ -31,6 +31,11 @@ impl Calendar for Daily {
         let midnight = Timestamp::from_second(now.as_second().div_euclid(86_400) * 86_400 + 86_400 - 1).unwrap();
         self.next_reminder(midnight).unwrap()
     }
+
+    fn next_probe(&self, _key: &KeyName, time: Timestamp) -> Option<Timestamp> {
+        let six_hours = 6 * 3600;
+        Timestamp::from_second((time.as_second().div_euclid(six_hours) + 1) * six_hours).ok()
+    }
 }
 
 /// How the notification service behaves.
@@ -54,6 +59,16 @@ pub enum Plan {
     DiesDone,
     /// The worker never ends.
     Never,
+}
+
+/// How those behave who are asked after keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Issuer {
+    Truthful,
+    /// Says of every key the same, true or not.
+    Says(ProbeVerdict),
+    /// No answer ever comes.
+    Silent,
 }
 
 /// An env file.
@@ -87,6 +102,8 @@ pub struct Shown {
     pub print: Option<Fingerprint>,
     /// Its result reached no machine: it may be shown again.
     pub unheard: bool,
+    /// How often the value was found to be good before.
+    pub good: usize,
 }
 
 struct Worker {
@@ -143,6 +160,15 @@ pub struct World {
     pub duplicates: bool,
     /// How often the command was run.
     pub commands: usize,
+    /// What keys look like.
+    pub kind: KeyKind,
+    pub issuer: Issuer,
+    /// Values that are rejected.
+    pub rejects: BTreeSet<u8>,
+    /// What was asked.
+    pub probes: Vec<(KeyName, Fingerprint, ProbeManner)>,
+    /// The latest answer about each value, and how often it was good.
+    pub answers: BTreeMap<Fingerprint, (ProbeVerdict, usize)>,
     /// Issue date and end that keys carry.
     pub carried: Option<(Timestamp, Timestamp)>,
 }
@@ -152,6 +178,8 @@ enum Happens {
     Event(Event),
     Read(PathBuf),
     Inspect(ConsumerName),
+    /// Until when (real) a worker is patient.
+    Probe(KeyName, Fingerprint, ProbeManner, i64),
 }
 
 pub fn print(value: u8) -> Fingerprint {
@@ -163,7 +191,20 @@ pub fn at(text: &str) -> Timestamp {
 }
 
 pub fn key(name: &str, variable: &str, file: &str) -> KeySpec {
-    KeySpec { name: name.into(), variable: variable.into(), env_file: std::path::Path::new(file).into(), lifetime: Some(DAY * 30) }
+    KeySpec {
+        name: name.into(),
+        variable: variable.into(),
+        env_file: std::path::Path::new(file).into(),
+        lifetime: Some(DAY * 30),
+        probed: false,
+        endpoint: None,
+        region: "us-east-1".into(),
+    }
+}
+
+/// A key that its issuer is asked about.
+pub fn probed(name: &str, variable: &str, file: &str) -> KeySpec {
+    KeySpec { probed: true, endpoint: Some("http://127.0.0.1:9".into()), ..key(name, variable, file) }
 }
 
 pub fn consumer(name: &str, keys: &[&str]) -> ConsumerSpec {
@@ -218,13 +259,27 @@ impl World {
             unclosed: false,
             duplicates: false,
             commands: 0,
+            kind: KeyKind::Opaque,
+            issuer: Issuer::Truthful,
+            rejects: BTreeSet::new(),
+            probes: Vec::new(),
+            answers: BTreeMap::new(),
             carried: None,
         }
     }
 
     /// The usual world after a minute: value 1 in the file, a consumer that has it.
     pub fn running() -> Self {
-        let mut world = Self::new(usual());
+        Self::running_with(usual())
+    }
+
+    /// The same with a key that its issuer is asked about.
+    pub fn probing() -> Self {
+        Self::running_with(Settings { keys: vec![probed("bedrock", "K", FILE)], ..usual() })
+    }
+
+    pub fn running_with(settings: Settings) -> Self {
+        let mut world = Self::new(settings);
         world.set(FILE, "K", 1);
         world.launch("litellm", &[("K", 1)]);
         world.start();
@@ -407,6 +462,10 @@ impl World {
                 let report = (!self.inspections_fail).then(|| self.look_at_consumer(&name));
                 Event::Inspected(name, report)
             }
+            Happens::Probe(name, print, manner, patient_until) => match self.ask_issuer(name, print, manner, patient_until) {
+                Some(event) => event,
+                None => return,
+            },
         };
         let heard = match &event {
             Event::Delivered(topic, channel, _) => Some((topic.clone(), *channel)),

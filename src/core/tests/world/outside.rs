@@ -5,7 +5,7 @@ use super::*;
 impl World {
     pub(super) fn carry_out(&mut self, effect: Effect) {
         match effect {
-            Effect::Probe(..) => {}
+            Effect::Probe(name, print, manner) => self.probe(name, print, manner),
             Effect::Save(records) => {
                 for record in records {
                     // Whatever is saved can be read again.
@@ -42,6 +42,36 @@ impl World {
         }
     }
 
+    pub(super) fn probe(&mut self, name: KeyName, print: Fingerprint, manner: ProbeManner) {
+        let known = self.machine.key(&name).and_then(|key| key.present());
+        assert_eq!(known.map(|key| key.fingerprint), Some(print), "a probe of what the file last held");
+        self.probes.push((name.clone(), print, manner));
+        self.soon(MOMENT, Happens::Probe(name, print, manner, self.real + 60_000));
+    }
+
+    /// What a worker says that asks, if it says anything now.
+    pub(super) fn ask_issuer(&mut self, name: KeyName, asked: Fingerprint, manner: ProbeManner, patient_until: i64) -> Option<Event> {
+        let spec = self.settings.keys.iter().find(|spec| spec.name == name)?;
+        let file = self.files.get(&*spec.env_file).filter(|file| !file.busy && !file.unreadable);
+        let held = file.and_then(|file| file.values.as_ref()?.get(&*spec.variable)).copied();
+        let Some(value) = held.filter(|value| print(*value) == asked) else { return Some(Event::Probed(name, asked, None)) };
+        let verdict = match self.issuer {
+            Issuer::Truthful if self.rejects.contains(&value) => ProbeVerdict::Rejected,
+            Issuer::Truthful => ProbeVerdict::Works,
+            Issuer::Says(verdict) => verdict,
+            Issuer::Silent => return None,
+        };
+        let may_change = matches!(verdict, ProbeVerdict::Rejected | ProbeVerdict::Unreachable);
+        if manner == ProbeManner::Fresh && may_change && self.real < patient_until {
+            self.soon(SECOND * 5, Happens::Probe(name, asked, manner, patient_until));
+            return None;
+        }
+        let answer = self.answers.entry(asked).or_insert((verdict, 0));
+        *answer = (verdict, answer.1 + usize::from(verdict.is_good()));
+        let report = ProbeReport { verdict, detail: format!("it {}", verdict.as_str()), consumers: Vec::new() };
+        Some(Event::Probed(name, asked, Some(report)))
+    }
+
     pub(super) fn order(&mut self, name: ConsumerName, targets: Targets) {
         let saved = self.ledger.consumers.get(&name).and_then(|record| record.applying.as_ref());
         assert_eq!(saved, Some(&targets), "an apply is saved before it is ordered");
@@ -49,6 +79,13 @@ impl World {
             let spec = self.settings.keys.iter().find(|spec| spec.name == *key).expect("a configured key");
             let read = self.read.get(&*spec.env_file).and_then(|values| values.get(&*spec.variable));
             assert_eq!(read.map(|value| print(*value)), Some(*value), "an apply of what the file last held");
+        }
+        for (key, value) in &targets {
+            let spec = self.settings.keys.iter().find(|spec| spec.name == *key).expect("a configured key");
+            let held = |process: &Process| process.env.get(&*spec.variable).is_some_and(|held| print(*held) == *value);
+            let is_held = self.processes.get(&name).into_iter().flatten().all(held);
+            let rejected = self.answers.get(value).is_some_and(|(verdict, _)| *verdict == ProbeVerdict::Rejected);
+            assert!(!rejected || !spec.probed || is_held, "{name} is to take up a key that is rejected");
         }
         let plan = self.plans.pop_front().unwrap_or(Plan::Ends(Outcome::Applied));
         self.applies.push((self.real, name.clone(), targets.clone(), true));
@@ -150,7 +187,8 @@ impl World {
             }
             let unheard = self.notifier == Notifier::Mute;
             let (at, topic) = (self.now(), notice.topic.clone());
-            self.shown.push(Shown { at, topic, channel, reason: notice.reason, popup: notice.popup, print: current, unheard });
+            let good = current.and_then(|print| self.answers.get(&print)).map_or(0, |answer| answer.1);
+            self.shown.push(Shown { at, topic, channel, reason: notice.reason, popup: notice.popup, print: current, unheard, good });
         }
         let topic = notice.topic;
         match self.notifier {
@@ -174,7 +212,7 @@ impl World {
             FileBody::Unreadable("permission denied".into())
         } else if let Some(values) = &file.values {
             let anatomy = Anatomy {
-                kind: KeyKind::Opaque,
+                kind: self.kind,
                 issued_at: self.carried.map(|(issued, _)| issued),
                 expires_at: self.carried.map(|(_, end)| end),
                 region: None,
