@@ -25,7 +25,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("desktop", &["clock"]),
     ("watcher", &["clock", "filesystem"]),
     ("view", &["config", "core", "paths", "protocol"]),
-    ("consumers", &["clock", "config", "core", "envfile", "salt", "secret", "worker"]),
+    ("consumers", &["clock", "config", "core", "envfile", "paths", "salt", "secret", "service", "worker"]),
     ("worker", &["config", "consumers", "core", "envfile", "filesystem", "keys", "log", "salt", "secret"]),
     ("daemon", &["clock", "config", "core", "cron", "desktop", "paths", "protocol", "salt", "store", "view", "watcher", "worker"]),
     ("client", &["clock", "config", "core", "cron", "log", "paths", "protocol", "service", "store", "view"]),

@@ -37,7 +37,6 @@ impl End {
 pub(super) struct Attempt<'a> {
     pub(super) order: &'a ApplyOrder,
     pub(super) changes: &'a Changes,
-    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "units alone are looked at afterwards"))]
     pub(super) salt: &'a Salt,
     /// Told what is being done, as words after "is".
     pub(super) progress: &'a mut dyn FnMut(&str),

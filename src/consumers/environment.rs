@@ -84,6 +84,16 @@ impl Changes {
         }
     }
 
+    /// The variables to set.
+    pub fn assignments(&self) -> impl Iterator<Item = (&[u8], &[u8])> + Clone {
+        self.set.iter().map(|(name, value)| (name.as_slice(), value.expose()))
+    }
+
+    /// The value that a variable is to be set to.
+    pub fn get(&self, name: &[u8]) -> Option<&[u8]> {
+        self.set.get(name).map(Secret::expose)
+    }
+
     /// Leaves variables as they are, whatever was to be laid over them.
     pub fn withhold(&mut self, variables: &[String]) {
         for name in variables.iter().map(String::as_bytes) {
@@ -154,7 +164,8 @@ pub fn changes(keys: &[KeyTarget], salt: &Salt, home: &Path) -> Result<Changes, 
 /// Larger ones are no env files (and the daemon would have said so).
 const LARGEST: u64 = 1 << 20;
 
-fn read_file(path: &Path) -> io::Result<Secret> {
+/// Reads a whole file of variables, wherever it is and whatever has taken its place.
+pub(super) fn read_file(path: &Path) -> io::Result<Secret> {
     use std::os::unix::fs::OpenOptionsExt;
     let nonblock = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
     // Not to hang on a FIFO somebody put there.

@@ -12,6 +12,7 @@ pub mod environment;
 pub mod find;
 mod http;
 mod inspect;
+mod keys_held;
 pub mod launch;
 pub mod limits;
 mod litellm;

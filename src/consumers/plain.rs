@@ -22,17 +22,17 @@ const UNWANTED: Duration = Duration::from_secs(10);
 const RUNS: Duration = Duration::from_secs(2);
 
 /// Everything needed to start a process anew, gathered while it lives.
-struct Memory {
+pub(super) struct Memory {
     argv: Vec<Vec<u8>>,
     spec: LaunchSpec,
-    environ: Environ,
+    pub(super) environ: Environ,
     streams: Streams,
     place: Place,
     log: Option<PathBuf>,
 }
 
 impl Memory {
-    fn of(process: &Held, consumer: &ConsumerConfig) -> std::io::Result<Self> {
+    pub(super) fn of(process: &Held, consumer: &ConsumerConfig) -> std::io::Result<Self> {
         let environ = process.environ()?;
         let argv = process.argv()?;
         Ok(Self {
@@ -46,7 +46,7 @@ impl Memory {
     }
 
     /// What would keep a new process from starting, as far as that shows beforehand.
-    fn obstacle(&self) -> Option<String> {
+    pub(super) fn obstacle(&self) -> Option<String> {
         let dir = &self.spec.dir;
         let program = dir.join(&self.spec.program);
         if !dir.is_dir() {
@@ -105,10 +105,10 @@ pub(super) fn restart(attempt: &mut Attempt<'_>, process: &Held, known: &[i32]) 
 }
 
 /// A restart under way: the old process is gone or going.
-struct Restarting<'a, 'b> {
-    attempt: &'a mut Attempt<'b>,
-    memory: Memory,
-    starter: Starter,
+pub(super) struct Restarting<'a, 'b> {
+    pub(super) attempt: &'a mut Attempt<'b>,
+    pub(super) memory: Memory,
+    pub(super) starter: Starter,
 }
 
 /// A process that serves.
@@ -119,11 +119,11 @@ struct Up {
 }
 
 /// An attempt that failed.
-struct Down {
+pub(super) struct Down {
     /// What went wrong.
-    why: String,
+    pub(super) why: String,
     /// What was started, and may still be there.
-    process: Option<Held>,
+    pub(super) process: Option<Held>,
 }
 
 impl Restarting<'_, '_> {
@@ -144,7 +144,7 @@ impl Restarting<'_, '_> {
         }
     }
 
-    fn check(&mut self, process: &Held, environ: &Environ, verify: Verify) -> Result<String, String> {
+    pub(super) fn check(&mut self, process: &Held, environ: &Environ, verify: Verify) -> Result<String, String> {
         let consumer = &self.attempt.order.consumer;
         let log = self.memory.see_log();
         if verify == Verify::None {
@@ -191,7 +191,7 @@ impl Restarting<'_, '_> {
     }
 
     /// Starts it with its old environment.
-    fn go_back(&mut self, failed: &Down, known: &[i32]) -> End {
+    pub(super) fn go_back(&mut self, failed: &Down, known: &[i32]) -> End {
         (self.attempt.progress)("going back");
         self.end(failed.process.as_ref());
         let why = &failed.why;

@@ -25,6 +25,14 @@ pub enum ServiceError {
         /// How that was told.
         why: &'static str,
     },
+    /// A unit's drop-in of our name is somebody else's.
+    #[error("{} was not written by credd ({why}), and has the name of credd's own: give it another", path.display())]
+    ForeignDropIn {
+        /// The file.
+        path: PathBuf,
+        /// How that was told.
+        why: &'static str,
+    },
     /// The service's file can't be read, written or removed.
     #[error("{}: {source}. Check the directory's owner and permissions", path.display())]
     File {

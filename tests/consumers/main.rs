@@ -6,8 +6,10 @@
 
 mod apply;
 mod inspect;
+mod machine;
 mod odd;
 mod rig;
 mod service;
 #[path = "../support/mod.rs"]
 mod support;
+mod units;

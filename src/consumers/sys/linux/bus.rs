@@ -5,11 +5,12 @@
 
 use std::future::Future;
 use std::os::fd::AsFd;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use zbus::zvariant::DynamicType;
-use zbus::{Connection, Fd, ObjectPath, OwnedObjectPath, OwnedVariant, Variant};
+use zbus::{Connection, Fd, Message, ObjectPath, OwnedObjectPath, OwnedVariant, Variant};
 
 const MANAGER: &str = "org.freedesktop.systemd1";
 const MANAGER_PATH: &str = "/org/freedesktop/systemd1";
@@ -89,9 +90,39 @@ impl Bus {
 
     /// Restarts a unit and waits for that, no longer than told; its main process.
     pub fn restart(&self, unit: &str, patience: Duration) -> Result<i32, String> {
+        // A unit that failed too often isn't started any more; this counts anew.
+        let _ = self.call("ResetFailedUnit", &unit);
         let job = self.manager("RestartUnit", &(unit, "replace"))?;
         self.wait_for(&job, patience)?;
         self.main_pid(unit)
+    }
+
+    /// Has systemd read its files again, with whatever else was changed in them.
+    pub fn reload(&self) -> Result<(), String> {
+        self.call("Reload", &()).map(drop)
+    }
+
+    /// The full name of a unit that may be named by an alias.
+    pub fn full_name(&self, unit: &str) -> Result<String, String> {
+        let path = self.unit(unit)?;
+        self.property(&path, "org.freedesktop.systemd1.Unit", "Id")
+    }
+
+    /// What the manager and then the unit itself put into the environment of its processes:
+    /// `NAME=value`. (`Environment=`; a property that every process of the user can read.)
+    pub fn environment(&self, unit: &str) -> Result<Vec<String>, String> {
+        let manager = ObjectPath::try_from(MANAGER_PATH).map_err(|error| error.to_string())?;
+        let mut all: Vec<String> = self.property(&manager, MANAGER_INTERFACE, "Environment")?;
+        let path = self.unit(unit)?;
+        all.append(&mut self.property(&path, "org.freedesktop.systemd1.Service", "Environment")?);
+        Ok(all)
+    }
+
+    /// The files that a unit takes variables from, in their order (`EnvironmentFile=`).
+    pub fn environment_files(&self, unit: &str) -> Result<Vec<PathBuf>, String> {
+        let path = self.unit(unit)?;
+        let files: Vec<(String, bool)> = self.property(&path, "org.freedesktop.systemd1.Service", "EnvironmentFiles")?;
+        Ok(files.into_iter().map(|(path, _)| path.into()).collect())
     }
 
     /// Waits until a job is done: then its object is gone.
@@ -114,9 +145,22 @@ impl Bus {
     where
         B: serde::Serialize + DynamicType,
     {
+        self.call(method, body)?.body().deserialize().map_err(|error| error.to_string())
+    }
+
+    fn call<B>(&self, method: &str, body: &B) -> Result<Message, String>
+    where
+        B: serde::Serialize + DynamicType,
+    {
         let call = self.connection.call_method(Some(MANAGER), MANAGER_PATH, Some(MANAGER_INTERFACE), method, body);
-        let reply = self.runtime.block_on(bounded(call))?;
-        reply.body().deserialize().map_err(|error| error.to_string())
+        self.runtime.block_on(bounded(call))
+    }
+
+    fn property<T>(&self, path: &ObjectPath<'_>, interface: &str, name: &str) -> Result<T, String>
+    where
+        T: TryFrom<OwnedVariant, Error: std::fmt::Display>,
+    {
+        T::try_from(self.get(path, interface, name)?).map_err(|error| error.to_string())
     }
 
     fn get(&self, path: &ObjectPath<'_>, interface: &str, property: &str) -> Result<OwnedVariant, String> {
