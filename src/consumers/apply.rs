@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use super::environment::{self, Changes};
 use super::find::find;
 use super::sys::{self, Held};
-use super::{lock, plain, unit};
+use super::{command, lock, plain, unit};
 use crate::clock;
 use crate::config::Restart;
 use crate::core::{ApplyReport, Outcome, RunBy};
@@ -105,7 +105,10 @@ fn attempt(order: &ApplyOrder, progress: &mut dyn FnMut(&str)) -> End {
         }
     };
     let mut attempt = Attempt { order, changes: &changes, salt: &salt, progress };
-    each(&mut attempt, processes)
+    match order.consumer.restart {
+        Restart::Command => command::restart(&mut attempt, &processes),
+        _ => each(&mut attempt, processes),
+    }
 }
 
 /// Restarts one process after another; the first that fails ends it. The report is of the worst, with the

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -18,6 +19,19 @@ pub struct Environ(Zeroizing<Vec<u8>>);
 impl Environ {
     /// Takes a block of NUL-ended entries over.
     pub fn new(block: Zeroizing<Vec<u8>>) -> Self {
+        Self(block)
+    }
+
+    /// This very process's own.
+    pub fn own() -> Self {
+        let size = std::env::vars_os().map(|(name, value)| name.len() + value.len() + 2).sum();
+        let mut block = Zeroizing::new(Vec::with_capacity(size));
+        for (name, value) in std::env::vars_os() {
+            block.extend_from_slice(name.as_bytes());
+            block.push(b'=');
+            block.extend_from_slice(Zeroizing::new(value.into_encoded_bytes()).as_slice());
+            block.push(0);
+        }
         Self(block)
     }
 

@@ -7,6 +7,8 @@
 //! ([`sys::Held`]); nothing is signalled by number.
 
 mod apply;
+mod bounded;
+mod command;
 mod envfile;
 pub mod environment;
 pub mod find;
@@ -22,6 +24,7 @@ mod plain;
 mod program;
 mod prove;
 mod ready;
+mod scrub;
 mod start;
 mod stop;
 pub mod sys;

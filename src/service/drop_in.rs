@@ -24,19 +24,18 @@ pub struct DropIn {
 impl DropIn {
     /// Of a unit, by its full name.
     pub fn of(unit: &str, config_home: &Path, data_home: &Path) -> Self {
+        // Escaped names of units have backslashes, which would mean something where the file is named.
+        let file = unit.replace('\\', "%5C");
         Self {
             path: config_home.join("systemd/user").join(format!("{unit}.d")).join(NAME),
-            environment: data_home.join("credd/units").join(format!("{unit}.env")),
+            environment: data_home.join("credd/units").join(format!("{file}.env")),
         }
     }
 
     /// What the drop-in is to say.
     pub fn text(&self) -> Result<String> {
         // The whole rest of the line is the path, in which wildcards and specifiers mean something.
-        let unfit = || ServiceError::Unfit {
-            what: self.environment.display().to_string(),
-            why: "there are characters in its name that EnvironmentFile= can't hold",
-        };
+        let unfit = || ServiceError::UnfitPath { path: self.environment.clone() };
         let name = self.environment.to_str().ok_or_else(unfit)?;
         if super::has_control(name) || name.contains(['*', '?', '[', '{', '\\']) || name.trim() != name {
             return Err(unfit());
@@ -103,12 +102,12 @@ mod tests {
     fn ours_is_found_again_and_removed() {
         let dir = tempfile::tempdir().unwrap();
         let (config, data) = (dir.path().join("c"), dir.path().join("100%/d"));
-        let drop_in = DropIn::of("litellm@a.service", &config, &data);
+        let drop_in = DropIn::of("litellm@a\\x2db.service", &config, &data);
         assert_eq!(drop_in.read().unwrap(), None);
         drop_in.write(&drop_in.text().unwrap()).unwrap();
         fs::create_dir_all(drop_in.environment.parent().unwrap()).unwrap();
         fs::write(&drop_in.environment, "K=v\n").unwrap();
-        assert!(drop_in.read().unwrap().unwrap().contains("/100%%/d/credd/units/litellm@a.service.env\n"));
+        assert!(drop_in.read().unwrap().unwrap().contains("/100%%/d/credd/units/litellm@a%%5Cx2db.service.env\n"));
         let foreign = DropIn::of("other.service", &config, &data);
         fs::create_dir_all(foreign.path.parent().unwrap()).unwrap();
         fs::write(&foreign.path, "[Service]\nEnvironmentFile=-/x\n").unwrap();

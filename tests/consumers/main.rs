@@ -5,6 +5,7 @@
 #![allow(clippy::zombie_processes, reason = "the rig kills what is left; init reaps it")]
 
 mod apply;
+mod command;
 mod inspect;
 mod machine;
 mod odd;

@@ -120,6 +120,11 @@ impl Rig {
         std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok()
     }
 
+    /// Whether it answers a request.
+    pub fn answers(&self) -> bool {
+        crate::support::http::request(self.port, "GET", "/health/liveliness", None, None, Duration::from_secs(10)).is_ok()
+    }
+
     pub fn log(&self) -> String {
         fs::read_to_string(self.path("log")).unwrap()
     }

@@ -31,7 +31,7 @@ impl Machine {
         let file = unit.split_once('@').map_or(unit.to_owned(), |(name, _)| format!("{name}@.service"));
         self.guest.shell(&format!(
             "mkdir -p .config/systemd/user && cp /share/unit .config/systemd/user/{file} && systemctl --user daemon-reload && \
-             systemctl --user restart {unit}"
+             systemctl --user restart '{unit}'"
         ));
         self.wait_for_service();
         let [process] = &self.inspect()[..] else { panic!() };
@@ -111,6 +111,17 @@ fn a_unit_that_cannot_read_it_is_given_the_keys() {
     fs::write(machine.guest.share().join("env"), format!("export {VARIABLE}={NEW} OTHER='it'\\''s \"a\" 100% $x #e'\n")).unwrap();
     machine.guest.shell("cp /share/env t/env");
     let environment = format!("Environment={VARIABLE}={OLD}");
+    // No secret where others can read it.
+    machine.start_unit("proxy.service", &[&environment]);
+    machine.applies();
+    let shown = machine.guest.shell("systemctl --user show proxy; systemctl --user cat proxy; systemctl --user show-environment");
+    assert!(shown.contains("EnvironmentFiles=/home/tester/.local/share/credd/units/proxy.service.env") && !shown.contains(NEW), "{shown}");
+    // The user's own: this test's command lines are in root's.
+    let journal = machine.guest.root(&["journalctl", "--no-pager", "-o", "export", "_UID=1500"]);
+    let journal = String::from_utf8_lossy(&journal.stdout);
+    assert_eq!(journal.lines().filter(|line| line.contains(NEW)).collect::<Vec<_>>(), [""; 0]);
+    let start_over = || machine.guest.shell(&format!("systemctl --user stop proxy && rm -r .local/share/credd {DROP_IN}"));
+    start_over();
     for lines in [&["EnvironmentFile=%h/t/env", "PassEnvironment=NOTHING", environment.as_str()][..], &[&environment]] {
         machine.start_unit("proxy.service", lines);
         assert_eq!(machine.key(), OLD);
@@ -120,15 +131,10 @@ fn a_unit_that_cannot_read_it_is_given_the_keys() {
         assert!(environ.contains("\nOTHER=it's \"a\" 100% $x #e"), "{environ}");
         let modes = machine.guest.shell(&format!("stat -c %a {VARIABLES} .local/share/credd/units {DROP_IN}"));
         assert_eq!(modes, "600\n700\n644");
-        machine.guest.shell(&format!("systemctl --user stop proxy && rm -r .local/share/credd {DROP_IN}"));
+        start_over();
     }
-    // No secret where others can read it.
     machine.start_unit("proxy.service", &[&environment]);
     machine.applies();
-    let shown = machine.guest.shell("systemctl --user show proxy; systemctl --user cat proxy; systemctl --user show-environment");
-    assert!(shown.contains("EnvironmentFiles=/home/tester/.local/share/credd/units/proxy.service.env") && !shown.contains(NEW), "{shown}");
-    let journal = machine.guest.root(&["journalctl", "--no-pager", "-o", "export"]);
-    assert!(!String::from_utf8_lossy(&journal.stdout).contains(NEW));
     // It has the key at its next start, of its own.
     machine.guest.shell("systemctl --user restart proxy");
     machine.wait_for_service();
