@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use jiff::SignedDuration;
 
+use super::compose::Service;
 use super::environment::{self, Changes};
 use super::find::find;
 use super::sys::{self, Held};
-use super::{command, lock, plain, unit};
+use super::{command, compose, lock, plain, unit};
 use crate::clock;
 use crate::config::Restart;
 use crate::core::{ApplyReport, Outcome, RunBy};
@@ -28,8 +29,13 @@ impl End {
 
     /// Something was in the way before anything was done: the consumer serves as it did.
     pub(super) fn untouched(process: &Held, why: &str) -> Self {
+        Self::untouched_at(Some(process.pid()), why)
+    }
+
+    /// The same of a container, which has no process here where it runs in a virtual machine.
+    pub(super) fn untouched_at(pid: Option<i32>, why: &str) -> Self {
         let detail = format!("it was not touched and runs with its old key: {why}");
-        Self::new(Outcome::RolledBack, detail, Some(process.pid()))
+        Self::new(Outcome::RolledBack, detail, pid)
     }
 }
 
@@ -94,9 +100,20 @@ fn attempt(order: &ApplyOrder, progress: &mut dyn FnMut(&str)) -> End {
         Err(unfit) => return End::new(Outcome::Superseded, unfit.to_string(), None),
     };
     changes.withhold(&order.withheld);
+    let mut attempt = Attempt { order, changes: &changes, salt: &salt, progress };
+    if order.consumer.restart == Restart::Compose {
+        return match Service::configured(&order.consumer) {
+            Some(service) => compose::restart(&mut attempt, &service),
+            None => End::untouched_at(None, "restart = \"compose\", but compose_file isn't set"),
+        };
+    }
     let processes = match find(&order.consumer.matches) {
         Ok(processes) if !processes.is_empty() => processes,
         Ok(_) => {
+            let services = if order.consumer.restart == Restart::Auto { compose::services_of(&order.consumer.matches) } else { Vec::new() };
+            if !services.is_empty() {
+                return each_service(&mut attempt, &services);
+            }
             let words = order.consumer.matches.join(" ");
             return End::new(Outcome::Failed, format!("no process matches {words:?}: start it"), None);
         }
@@ -104,11 +121,24 @@ fn attempt(order: &ApplyOrder, progress: &mut dyn FnMut(&str)) -> End {
             return End::new(Outcome::Failed, format!("processes can't be looked at: {error}"), None);
         }
     };
-    let mut attempt = Attempt { order, changes: &changes, salt: &salt, progress };
     match order.consumer.restart {
         Restart::Command => command::restart(&mut attempt, &processes),
         _ => each(&mut attempt, processes),
     }
+}
+
+/// Restarts one service after another; the first that fails ends it.
+fn each_service(attempt: &mut Attempt<'_>, services: &[Service]) -> End {
+    let mut ended = None;
+    for service in services {
+        let end = compose::restart(attempt, service);
+        let is_over = end.outcome != Outcome::Applied;
+        ended = Some(end);
+        if is_over {
+            break;
+        }
+    }
+    ended.unwrap_or_else(|| End::new(Outcome::Superseded, "it ended by itself: look again", None))
 }
 
 /// Restarts one process after another; the first that fails ends it. The report is of the worst, with the

@@ -14,6 +14,7 @@ use crate::worker::job::KeyTarget;
 
 /// An environment as the kernel hands it over: `NAME=value` entries, each ended by a NUL; wiped when
 /// dropped.
+#[derive(Clone)]
 pub struct Environ(Zeroizing<Vec<u8>>);
 
 impl Environ {
@@ -48,6 +49,26 @@ impl Environ {
     /// A variable's value; of several entries the first counts, as for `getenv` and Python.
     pub fn get(&self, name: &[u8]) -> Option<&[u8]> {
         self.entries().find_map(|(entry, value)| (entry == name).then_some(value))
+    }
+
+    /// This environment with one variable set.
+    #[must_use]
+    pub fn with(&self, name: &[u8], value: &[u8]) -> Self {
+        let mut changes = Changes::default();
+        changes.set(name.to_vec(), Secret::new(value.to_vec()));
+        self.overlaid(&changes)
+    }
+
+    /// This environment with variables as they are in `old`, as far as they are there.
+    #[must_use]
+    pub fn keeping<'n>(&self, names: impl IntoIterator<Item = &'n String>, old: &Environ) -> Self {
+        let mut changes = Changes::default();
+        for name in names {
+            if let Some(value) = old.get(name.as_bytes()) {
+                changes.set(name.clone().into_bytes(), Secret::new(value.to_vec()));
+            }
+        }
+        self.overlaid(&changes)
     }
 
     /// This environment with the changes laid over it: everything they don't name stays as it is, in
@@ -106,6 +127,18 @@ impl Changes {
     /// The value that a variable is to be set to.
     pub fn get(&self, name: &[u8]) -> Option<&[u8]> {
         self.set.get(name).map(Secret::expose)
+    }
+
+    /// The same variables with the values that they have in `old`, as far as they have one there.
+    #[must_use]
+    pub fn as_in(&self, old: &Environ) -> Self {
+        let mut all = Self::default();
+        for name in self.set.keys() {
+            if let Some(value) = old.get(name) {
+                all.set(name.clone(), Secret::new(value.to_vec()));
+            }
+        }
+        all
     }
 
     /// Leaves variables as they are, whatever was to be laid over them.

@@ -9,6 +9,7 @@
 mod apply;
 mod bounded;
 mod command;
+mod compose;
 mod envfile;
 pub mod environment;
 pub mod find;

@@ -6,6 +6,7 @@
 
 mod apply;
 mod command;
+mod compose;
 mod inspect;
 mod machine;
 mod odd;

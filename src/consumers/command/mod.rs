@@ -40,7 +40,7 @@ pub(super) fn restart(attempt: &mut Attempt<'_>, processes: &[Held]) -> End {
         Ok(starter) => starter,
         Err(why) => return End::untouched(first, &why),
     };
-    let environ = Environ::own().overlaid(attempt.changes);
+    let environ = Environ::own().overlaid(attempt.changes).keeping(&attempt.order.withheld, &memory.environ);
     let secrets = Secrets::of(attempt, [&environ, &memory.environ]);
     (attempt.progress)("running its command");
     let running = match Running::start(&starter, attempt.order, &environ) {

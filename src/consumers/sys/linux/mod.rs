@@ -11,7 +11,7 @@ mod traits;
 
 pub use bus::{Bus, Unit};
 pub use held::{Held, descendants, is_native};
-pub use run_by::{is_in_unit, run_by};
+pub use run_by::{container_of, is_in_unit, run_by};
 pub use sockets::{Listener, listeners};
 pub use spec_file::{hide_memory, own_program, spec_file, wipe};
 pub use streams::{Streams, log_path};
