@@ -8,7 +8,7 @@ use super::compose::Service;
 use super::environment::{self, Changes};
 use super::find::find;
 use super::sys::{self, Held};
-use super::{command, compose, lock, plain, unit};
+use super::{command, compose, launchd, lock, plain, unit};
 use crate::clock;
 use crate::config::Restart;
 use crate::core::{ApplyReport, Outcome, RunBy};
@@ -171,22 +171,17 @@ fn each(attempt: &mut Attempt<'_>, processes: Vec<Held>) -> End {
 /// The way of restarting that fits one process.
 fn one(attempt: &mut Attempt<'_>, process: &Held, run_by: RunBy, known: &[i32]) -> End {
     let consumer = &attempt.order.consumer;
-    let unit = match (consumer.restart, run_by) {
-        (Restart::Systemd, by) => match (consumer.unit.clone(), by) {
-            (Some(unit), _) | (None, RunBy::Systemd { unit }) => Some(unit),
-            _ => {
-                return End::untouched(process, "restart = \"systemd\", but no unit runs it: set unit");
-            }
-        },
-        (Restart::Auto, RunBy::Systemd { unit }) => Some(unit),
-        (Restart::Auto | Restart::Process, _) => None,
-        (other, _) => {
-            let why = format!("restart = {:?} isn't there yet", other.as_str());
-            return End::untouched(process, &why);
+    match (consumer.restart, consumer.unit.clone(), run_by) {
+        (Restart::Systemd, Some(unit), _) | (Restart::Systemd, None, RunBy::Systemd { unit }) => unit::restart(attempt, process, &unit),
+        (Restart::Systemd, None, _) => End::untouched(process, "restart = \"systemd\", but no unit runs it: set unit"),
+        (Restart::Launchd, Some(label), _) | (Restart::Launchd, None, RunBy::Launchd { label }) => {
+            launchd::restart(attempt, process, &label, known)
         }
-    };
-    match unit {
-        Some(unit) => unit::restart(attempt, process, &unit),
-        None => plain::restart(attempt, process, known),
+        (Restart::Launchd, None, _) => End::untouched(process, "restart = \"launchd\", but no agent runs it: set unit to its label"),
+        (Restart::Auto, _, RunBy::Systemd { unit }) => unit::restart(attempt, process, &unit),
+        (Restart::Auto, _, RunBy::Launchd { label }) => launchd::restart(attempt, process, &label, known),
+        (Restart::None, ..) => End::untouched(process, "restart = \"none\""),
+        // Commands and compose services are no affair of a single process.
+        (Restart::Auto | Restart::Process | Restart::Command | Restart::Compose, ..) => plain::restart(attempt, process, known),
     }
 }

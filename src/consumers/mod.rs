@@ -17,6 +17,7 @@ mod http;
 mod inspect;
 mod keys_held;
 pub mod launch;
+mod launchd;
 pub mod limits;
 mod litellm;
 mod lock;

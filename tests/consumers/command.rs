@@ -17,7 +17,8 @@ const FAKE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/fake-litellm
 fn rig(way: &str) -> (Rig, Child) {
     let mut rig = Rig::new();
     rig.config.restart = Restart::Command;
-    rig.config.command = [SCRIPT, way, FAKE, rig.path("").to_str().unwrap().trim_end_matches('/'), &rig.port.to_string()].map(str::to_owned).to_vec();
+    rig.config.command =
+        [SCRIPT, way, FAKE, rig.path("").to_str().unwrap().trim_end_matches('/'), &rig.port.to_string()].map(str::to_owned).to_vec();
     rig.config.pid_file = None;
     // What the worker's own environment lacks, the env file has.
     let text = format!(

@@ -21,7 +21,9 @@ struct Compose {
 
 impl Compose {
     fn new() -> Self {
-        Self::with(&json!({VARIABLE: format!("${{{VARIABLE}}}"), "LITELLM_MASTER_KEY": "${LITELLM_MASTER_KEY}", "AWS_REGION": "${AWS_REGION}"}))
+        Self::with(
+            &json!({VARIABLE: format!("${{{VARIABLE}}}"), "LITELLM_MASTER_KEY": "${LITELLM_MASTER_KEY}", "AWS_REGION": "${AWS_REGION}"}),
+        )
     }
 
     fn with(environment: &Value) -> Self {
@@ -171,7 +173,8 @@ fn one_that_comes_back_neither_way_has_failed() {
 #[test]
 fn a_file_that_does_not_pass_the_key_is_told_of_before_anything_is_touched() {
     let compose = Compose::with(&json!({VARIABLE: OLD, "LITELLM_MASTER_KEY": "sk-master"}));
-    compose.is_untouched("sets AWS_BEARER_TOKEN_BEDROCK to something else: write AWS_BEARER_TOKEN_BEDROCK: ${AWS_BEARER_TOKEN_BEDROCK} there");
+    compose
+        .is_untouched("sets AWS_BEARER_TOKEN_BEDROCK to something else: write AWS_BEARER_TOKEN_BEDROCK: ${AWS_BEARER_TOKEN_BEDROCK} there");
     assert_eq!(compose.ups().len(), 0);
     let text = fs::read_to_string(compose.rig.path("service.json")).unwrap();
     fs::write(compose.rig.path("service.json"), text.replace(VARIABLE, "OTHER")).unwrap();
@@ -233,7 +236,10 @@ fn a_process_in_a_container_of_compose_is_found_by_itself() {
     let group = Group::new(&id);
     let inner = compose.rig.command("", "> log 2>&1");
     let mut outer = std::process::Command::new("sh");
-    outer.args(["-c", "echo $$ > \"$0/cgroup.procs\" && exec unshare --pid --fork --kill-child \"$@\""]).arg(&group.0).arg(inner.get_program());
+    outer
+        .args(["-c", "echo $$ > \"$0/cgroup.procs\" && exec unshare --pid --fork --kill-child \"$@\""])
+        .arg(&group.0)
+        .arg(inner.get_program());
     outer.args(inner.get_args()).current_dir(compose.rig.path("")).env("FAKE_BEHAVIOUR", compose.rig.path("behaviour"));
     outer.env(VARIABLE, OLD).env("LITELLM_MASTER_KEY", "sk-master");
     let mut child = compose.rig.start_by(&mut outer);

@@ -8,6 +8,7 @@ mod apply;
 mod command;
 mod compose;
 mod inspect;
+mod launchd;
 mod machine;
 mod odd;
 mod rig;

@@ -166,7 +166,13 @@ impl Rig {
 
     /// Has a real worker do a job.
     pub fn work(&self, job: &Job) -> Vec<Answer> {
-        let mut worker = Command::new(env!("CARGO_BIN_EXE_credd")).arg("worker").envs(self.environ.iter().cloned()).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut worker = Command::new(env!("CARGO_BIN_EXE_credd"))
+            .arg("worker")
+            .envs(self.environ.iter().cloned())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut input = worker.stdin.take().unwrap();
         input.write_all(&serde_json::to_vec(job).unwrap()).unwrap();
         // Left open: the worker is to be content with a whole job.

@@ -20,7 +20,8 @@ impl Machine {
     /// Starts `proxy.service`; `lines` are of its section, `LITELLM` the stand-in's command line.
     fn start_unit(&self, unit: &str, lines: &[&str]) {
         let litellm = format!("/usr/bin/python3 {FAKE} --config config.yaml --port {}", self.rig.port);
-        let mut text = "[Service]\nWorkingDirectory=%h/t\nEnvironment=LITELLM_MASTER_KEY=sk-master FAKE_BEHAVIOUR=/share/behaviour\n".to_owned();
+        let mut text =
+            "[Service]\nWorkingDirectory=%h/t\nEnvironment=LITELLM_MASTER_KEY=sk-master FAKE_BEHAVIOUR=/share/behaviour\n".to_owned();
         if !lines.iter().any(|line| line.starts_with("ExecStart=")) {
             text += &format!("ExecStart={litellm}\n");
         }

@@ -106,7 +106,12 @@ impl After<'_, '_> {
         match left {
             None => End::new(Outcome::Applied, note, Some(new.pid())),
             Some(old) => {
-                let detail = format!("process {} was started with the new key, but {} still runs with the old one; {}", new.pid(), old.pid(), self.said);
+                let detail = format!(
+                    "process {} was started with the new key, but {} still runs with the old one; {}",
+                    new.pid(),
+                    old.pid(),
+                    self.said
+                );
                 End::new(Outcome::RolledBack, detail, Some(old.pid()))
             }
         }

@@ -73,7 +73,7 @@ impl Running {
             Starter::Unit { program, .. } => {
                 let task = Task { order, file: &file, argv: &argv, home: &home, environ };
                 task.in_unit(program, [&out, &err])?
-            },
+            }
         };
         Ok(Self { leader, said, limit, end: clock::monotonic() + limit })
     }

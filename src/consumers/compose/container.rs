@@ -85,7 +85,8 @@ mod tests {
     use super::*;
 
     fn container(more: &str) -> Container {
-        let text = format!(r#"{{"Id": "x", "State": {{"Running": true, "StartedAt": "2026-11-22T15:51:35.721017Z"}}, "Config": {{}}, {more}}}"#);
+        let text =
+            format!(r#"{{"Id": "x", "State": {{"Running": true, "StartedAt": "2026-11-22T15:51:35.721017Z"}}, "Config": {{}}, {more}}}"#);
         serde_json::from_str(&text).unwrap()
     }
 
@@ -102,7 +103,8 @@ mod tests {
 
     #[test]
     fn a_mounted_configuration_is_found() {
-        let found = container(r#""Mounts": [{"Source": "/a", "Destination": "/app"}, {"Source": "/b/c.yaml", "Destination": "/app/config.yaml"}]"#);
+        let found =
+            container(r#""Mounts": [{"Source": "/a", "Destination": "/app"}, {"Source": "/b/c.yaml", "Destination": "/app/config.yaml"}]"#);
         assert_eq!(found.outside(Path::new("/app/config.yaml")), Some("/b/c.yaml".into()));
         assert_eq!(found.outside(Path::new("/app/x/y")), Some("/a/x/y".into()));
         assert_eq!(found.outside(Path::new("/etc/x")), None);

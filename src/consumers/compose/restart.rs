@@ -82,7 +82,9 @@ impl Remake<'_, '_> {
             let variable = &key.variable;
             match resolved.get(variable) {
                 Some(value) if self.attempt.salt.fingerprint(value.expose()) == key.fingerprint => {}
-                Some(_) => return Err(format!("{} sets {variable} to something else: write {variable}: ${{{variable}}} there", self.named())),
+                Some(_) => {
+                    return Err(format!("{} sets {variable} to something else: write {variable}: ${{{variable}}} there", self.named()));
+                }
                 None => return Err(self.passes_none(variable)),
             }
         }
@@ -114,7 +116,9 @@ impl Remake<'_, '_> {
         let now = self.service.containers(&self.docker, &self.environ);
         match (complaint, now) {
             (None, Ok(now)) if !now.is_empty() => Ok(now),
-            (None, Ok(_)) => Err(format!("its container ended at once; see docker compose -f {} logs {}", self.service.file(), self.service.name)),
+            (None, Ok(_)) => {
+                Err(format!("its container ended at once; see docker compose -f {} logs {}", self.service.file(), self.service.name))
+            }
             (Some(complaint), _) | (None, Err(complaint)) => Err(complaint),
         }
     }
@@ -164,10 +168,13 @@ impl Remake<'_, '_> {
         }
         let litellm = container.litellm(environ);
         let Some(model) = consumer.model.clone().or(litellm.model) else {
-            return Ok("it runs with the new key, which couldn't be proven: its configuration names no Bedrock model, so set model".to_owned());
+            return Ok(
+                "it runs with the new key, which couldn't be proven: its configuration names no Bedrock model, so set model".to_owned()
+            );
         };
         (self.attempt.progress)("proving it by a completion");
-        let master_key = environ.get(consumer.master_key_variable.as_bytes()).map(|value| Secret::new(value.to_vec())).or(litellm.master_key);
+        let master_key =
+            environ.get(consumer.master_key_variable.as_bytes()).map(|value| Secret::new(value.to_vec())).or(litellm.master_key);
         // The proof ends early with the process. A container of a virtual machine has none here: this one, which
         // doesn't end, stands in for it.
         let own = || i32::try_from(std::process::id()).ok().and_then(|pid| Held::open(pid).ok());

@@ -101,7 +101,12 @@ impl Service {
     fn by_labels(&self) -> Vec<OsString> {
         let files: Vec<String> = self.files.iter().map(|file| file.display().to_string()).collect();
         let filter = |label: &str, value: &str| [OsString::from("--filter"), format!("label={label}={value}").into()];
-        ["ps", "-q", "--no-trunc"].iter().map(OsString::from).chain(filter(SERVICE, &self.name)).chain(filter(FILES, &files.join(","))).collect()
+        ["ps", "-q", "--no-trunc"]
+            .iter()
+            .map(OsString::from)
+            .chain(filter(SERVICE, &self.name))
+            .chain(filter(FILES, &files.join(",")))
+            .collect()
     }
 
     /// The environment that the file would give the service; an error where compose can't tell.

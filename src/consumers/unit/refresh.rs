@@ -109,7 +109,10 @@ impl<'a> Refresh<'a> {
             Some(laid) => {
                 let path = &self.drop_in.environment;
                 // First the file: a drop-in without it would leave the unit without a key.
-                laid.variables.as_ref().map_or(Ok(()), |bytes| write(path, bytes.expose())).map_err(|error| format!("{}: {error}", path.display()))?;
+                laid.variables
+                    .as_ref()
+                    .map_or(Ok(()), |bytes| write(path, bytes.expose()))
+                    .map_err(|error| format!("{}: {error}", path.display()))?;
                 self.drop_in.write(&laid.text).map_err(|error| error.to_string())?;
             }
         }

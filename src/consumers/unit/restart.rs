@@ -103,9 +103,7 @@ impl UnitRestart<'_, '_, '_> {
             result = self.lay(way).map_err(|why| Down { why, lacks_keys: true }).and_then(|()| self.serve(true));
         }
         match result {
-            Ok(up) if way == Way::Laid => {
-                End::new(Outcome::Applied, format!("{}; {}", up.note, self.refresh.told()), Some(up.pid))
-            }
+            Ok(up) if way == Way::Laid => End::new(Outcome::Applied, format!("{}; {}", up.note, self.refresh.told()), Some(up.pid)),
             Ok(up) => End::new(Outcome::Applied, up.note, Some(up.pid)),
             Err(down) => self.go_back(&down.why, way),
         }
