@@ -172,14 +172,14 @@ fn each(attempt: &mut Attempt<'_>, processes: Vec<Held>) -> End {
 fn one(attempt: &mut Attempt<'_>, process: &Held, run_by: RunBy, known: &[i32]) -> End {
     let consumer = &attempt.order.consumer;
     match (consumer.restart, consumer.unit.clone(), run_by) {
-        (Restart::Systemd, Some(unit), _) | (Restart::Systemd, None, RunBy::Systemd { unit }) => unit::restart(attempt, process, &unit),
+        (Restart::Systemd, Some(unit), _)
+        | (Restart::Systemd, None, RunBy::Systemd { unit })
+        | (Restart::Auto, _, RunBy::Systemd { unit }) => unit::restart(attempt, process, &unit),
+        (Restart::Launchd, Some(label), _)
+        | (Restart::Launchd, None, RunBy::Launchd { label })
+        | (Restart::Auto, _, RunBy::Launchd { label }) => launchd::restart(attempt, process, &label, known),
         (Restart::Systemd, None, _) => End::untouched(process, "restart = \"systemd\", but no unit runs it: set unit"),
-        (Restart::Launchd, Some(label), _) | (Restart::Launchd, None, RunBy::Launchd { label }) => {
-            launchd::restart(attempt, process, &label, known)
-        }
         (Restart::Launchd, None, _) => End::untouched(process, "restart = \"launchd\", but no agent runs it: set unit to its label"),
-        (Restart::Auto, _, RunBy::Systemd { unit }) => unit::restart(attempt, process, &unit),
-        (Restart::Auto, _, RunBy::Launchd { label }) => launchd::restart(attempt, process, &label, known),
         (Restart::None, ..) => End::untouched(process, "restart = \"none\""),
         // Commands and compose services are no affair of a single process.
         (Restart::Auto | Restart::Process | Restart::Command | Restart::Compose, ..) => plain::restart(attempt, process, known),

@@ -83,9 +83,8 @@ fn without_control(text: &[u8]) -> Zeroizing<Vec<u8>> {
                 Some(b'[') => drop(bytes.find(|byte| (0x40..=0x7e).contains(byte))),
                 // … and a string (a title, a link) to its terminator.
                 Some(b']' | b'P' | b'X' | b'^' | b'_') => {
-                    if bytes.find(|byte| matches!(byte, 0x07 | 0x1b)) == Some(0x1b) {
-                        bytes.next_if_eq(&b'\\');
-                    }
+                    let end = bytes.find(|byte| matches!(byte, 0x07 | 0x1b));
+                    let _ = end.filter(|byte| *byte == 0x1b).and_then(|_| bytes.next_if_eq(&b'\\'));
                 }
                 _ => {}
             },

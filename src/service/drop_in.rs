@@ -112,7 +112,7 @@ mod tests {
         fs::create_dir_all(foreign.path.parent().unwrap()).unwrap();
         fs::write(&foreign.path, "[Service]\nEnvironmentFile=-/x\n").unwrap();
         assert!(foreign.read().unwrap_err().to_string().contains("50-credd.conf was not written by credd"));
-        assert_eq!(DropIn::all(&config), [drop_in.clone()]);
+        assert_eq!(DropIn::all(&config), std::slice::from_ref(&drop_in));
         drop_in.remove().unwrap();
         assert!(!drop_in.path.parent().unwrap().exists() && !drop_in.environment.exists());
         assert!(foreign.path.exists());

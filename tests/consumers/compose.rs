@@ -198,15 +198,16 @@ fn what_docker_cannot_do_is_said() {
     assert!(compose.rig.serves());
 }
 
-/// A control group that looks like a container's; gone when dropped.
+/// A control group that looks like a container's; gone when dropped. Needs root and a writable cgroup v2, as the
+/// guest does.
 struct Group(std::path::PathBuf);
 
 impl Group {
     fn new(id: &str) -> Self {
         let roots = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"].map(Path::new);
-        let root = roots.into_iter().find(|root| root.join("cgroup.procs").exists()).expect("needs cgroup v2, writable: run as root");
+        let root = roots.into_iter().find(|root| root.join("cgroup.procs").exists()).unwrap();
         let group = Self(root.join(format!("credd-test-{id}")).join(format!("docker-{id}.scope")));
-        fs::create_dir_all(&group.0).expect("needs cgroup v2, writable: run as root");
+        fs::create_dir_all(&group.0).unwrap();
         group
     }
 }
@@ -232,7 +233,7 @@ fn a_process_in_a_container_of_compose_is_found_by_itself() {
     let first = credd::consumers::sys::Held::open(i32::try_from(container["pid"].as_i64().unwrap()).unwrap()).unwrap();
     let _ = first.signal(rustix::process::Signal::KILL);
     until("the first is gone", || first.is_gone());
-    let id = format!("{:064x}", 0xc0ffee_u64 << 16 | u64::from(compose.rig.port));
+    let id = format!("{:064x}", 0xcafe_0000_u64 | u64::from(compose.rig.port));
     let group = Group::new(&id);
     let inner = compose.rig.command("", "> log 2>&1");
     let mut outer = std::process::Command::new("sh");

@@ -24,11 +24,9 @@ fn agent(start: &str, variables: &[(&str, &str)]) -> Rig {
     rig.config.pid_file = None;
     let behaviour = rig.path("behaviour");
     let line = format!("{start}exec python3 {FAKE} --config {} --port {}", rig.path("config.yaml").display(), rig.port);
-    let variables: String = [("LITELLM_MASTER_KEY", "sk-master"), ("FAKE_BEHAVIOUR", behaviour.to_str().unwrap())]
-        .iter()
-        .chain(variables)
-        .map(|(name, value)| format!("        <key>{name}</key>\n        <string>{value}</string>\n"))
-        .collect();
+    let own = [("LITELLM_MASTER_KEY", "sk-master"), ("FAKE_BEHAVIOUR", behaviour.to_str().unwrap())];
+    let entry = |(name, value): &(&str, &str)| format!("        <key>{name}</key>\n        <string>{value}</string>\n");
+    let variables = own.iter().chain(variables).map(entry).collect::<Vec<_>>().concat();
     let plist = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<plist version=\"1.0\">\n<dict>\n    <key>Label</key><string>local.litellm</string>\n    \
          <key>ProgramArguments</key>\n    <array><string>/bin/bash</string><string>-c</string><string>{}</string></array>\n    \

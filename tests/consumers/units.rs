@@ -20,14 +20,13 @@ impl Machine {
     /// Starts `proxy.service`; `lines` are of its section, `LITELLM` the stand-in's command line.
     fn start_unit(&self, unit: &str, lines: &[&str]) {
         let litellm = format!("/usr/bin/python3 {FAKE} --config config.yaml --port {}", self.rig.port);
-        let mut text =
-            "[Service]\nWorkingDirectory=%h/t\nEnvironment=LITELLM_MASTER_KEY=sk-master FAKE_BEHAVIOUR=/share/behaviour\n".to_owned();
+        let head = "[Service]\nWorkingDirectory=%h/t\nEnvironment=LITELLM_MASTER_KEY=sk-master FAKE_BEHAVIOUR=/share/behaviour";
+        let mut all = vec![head.to_owned()];
         if !lines.iter().any(|line| line.starts_with("ExecStart=")) {
-            text += &format!("ExecStart={litellm}\n");
+            all.push(format!("ExecStart={litellm}"));
         }
-        for line in lines {
-            text += &format!("{}\n", line.replace("LITELLM$", &litellm));
-        }
+        all.extend(lines.iter().map(|line| line.replace("LITELLM$", &litellm)));
+        let text = all.join("\n") + "\n";
         fs::write(self.guest.share().join("unit"), text).unwrap();
         let file = unit.split_once('@').map_or(unit.to_owned(), |(name, _)| format!("{name}@.service"));
         self.guest.shell(&format!(

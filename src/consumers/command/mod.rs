@@ -49,7 +49,7 @@ pub(super) fn restart(attempt: &mut Attempt<'_>, processes: &[Held]) -> End {
     };
     let known: Vec<i32> = processes.iter().map(Held::pid).collect();
     // What the command left running at its time limit is spared if it is what was wanted.
-    let (ended, output) = running.to_its_end(|| await_successor(attempt, &known, clock::monotonic(), || true));
+    let (ended, output) = running.finish(|| await_successor(attempt, &known, clock::monotonic(), || true));
     let name = consumer.command.first().map_or("", String::as_str);
     let tail = secrets.scrub(&output.bytes, output.is_cut);
     let said = if tail.is_empty() { format!("{name} {ended}") } else { format!("{name} {ended} and said: {tail}") };
@@ -75,7 +75,7 @@ impl After<'_, '_> {
             let verify = self.restarting.attempt.order.consumer.verify;
             return match self.restarting.check(&new, &environ, verify) {
                 Ok(note) => self.applied(before, &new, &note),
-                Err(why) => self.go_back(why, Some(new)),
+                Err(why) => self.go_back(&why, Some(new)),
             };
         }
         if let Some(old) = before.iter().find(|process| !process.is_gone()) {
@@ -84,7 +84,7 @@ impl After<'_, '_> {
         }
         // Started by the command, with keys from elsewhere.
         let Some(other) = find(&self.restarting.attempt.order.consumer.matches).unwrap_or_default().into_iter().next() else {
-            return self.go_back("nothing runs".to_owned(), None);
+            return self.go_back("nothing runs", None);
         };
         let environ = self.restarting.memory.environ.overlaid(self.restarting.attempt.changes);
         match self.restarting.check(&other, &environ, Verify::Readiness) {
@@ -92,7 +92,7 @@ impl After<'_, '_> {
                 let detail = format!("it was restarted, but not with the key in the env file: {}", self.said);
                 End::new(Outcome::RolledBack, detail, Some(other.pid()))
             }
-            Err(why) => self.go_back(why, Some(other)),
+            Err(why) => self.go_back(&why, Some(other)),
         }
     }
 
@@ -117,7 +117,7 @@ impl After<'_, '_> {
         }
     }
 
-    fn go_back(mut self, why: String, process: Option<Held>) -> End {
+    fn go_back(mut self, why: &str, process: Option<Held>) -> End {
         self.known.extend(process.as_ref().map(Held::pid));
         self.restarting.go_back(&Down { why: format!("{why}; {}", self.said), process }, &self.known)
     }

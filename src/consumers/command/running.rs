@@ -80,7 +80,7 @@ impl Running {
 
     /// Waits until it has ended, or kills all of it at its time limit, but for a process that `wanted` finds
     /// then.
-    pub(super) fn to_its_end(mut self, wanted: impl FnOnce() -> Option<Held>) -> (Ended, Output) {
+    pub(super) fn finish(mut self, wanted: impl FnOnce() -> Option<Held>) -> (Ended, Output) {
         let leader = &mut self.leader;
         let ended = bounded::follow(&mut [&mut self.said], self.end, || leader.end());
         if ended.is_none() {
@@ -169,9 +169,11 @@ impl Leader {
             }
             _ => bounded::kill_group(pid),
         }
-        if let Self::Child(child) = self {
+        match self {
             // SIGKILL is not to be ignored: this ends.
-            let _ = child.wait();
+            Self::Child(child) => drop(child.wait()),
+            #[cfg(target_os = "linux")]
+            Self::Unit(..) => {}
         }
     }
 

@@ -94,7 +94,7 @@ impl Service {
         let ids: Vec<String> = String::from_utf8_lossy(ids.bytes()).split_whitespace().map(str::to_owned).collect();
         let mut all = docker.inspect(&ids, &environ)?;
         all.retain(|container| container.state.running);
-        all.sort_by(|one, two| one.state.started_at.cmp(&two.state.started_at));
+        all.sort_by_key(|container| container.state.started_at);
         Ok(all)
     }
 

@@ -14,7 +14,7 @@ const ANSWER: Duration = Duration::from_secs(20);
 /// Of an answer: the list of a session's services is some twenty kilobytes.
 const MOST: usize = 1 << 20;
 /// An agent that ends takes as long as its `ExitTimeOut` (20 s by default); until then it can't be loaded.
-const LOADING: Duration = Duration::from_secs(60);
+const LOADING: Duration = Duration::from_mins(1);
 const PAUSE: Duration = Duration::from_millis(300);
 /// "Input/output error": no session on the screen, or the agent is still loaded.
 const BUSY: Ended = Ended::Exit(5);

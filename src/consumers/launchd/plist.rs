@@ -10,8 +10,9 @@ pub(super) fn variables(text: &str) -> Option<Vec<(String, Range<usize>)>> {
     let mut path: Vec<&str> = Vec::new();
     let (mut section, mut name) = (String::new(), None);
     let mut found = Vec::new();
-    while let Some(tag) = scanner.tag()? {
-        match tag {
+    loop {
+        match scanner.tag()? {
+            Tag::End => return path.is_empty().then_some(found),
             Tag::Open("key", inner) if path == ["plist", "dict"] => section = unescape(&text[inner]),
             Tag::Open("key", inner) if path.len() == 3 => name = Some(unescape(&text[inner])),
             Tag::Open("string", inner) if path == ["plist", "dict", "dict"] && section == "EnvironmentVariables" => {
@@ -26,7 +27,6 @@ pub(super) fn variables(text: &str) -> Option<Vec<(String, Range<usize>)>> {
             }
         }
     }
-    path.is_empty().then_some(found)
 }
 
 /// The text with a value's place filled anew.
@@ -62,6 +62,8 @@ enum Tag<'t> {
     Close(&'t str),
     /// `<true/>`, `<string/>`.
     Empty,
+    /// No more of them.
+    End,
 }
 
 struct Scanner<'t> {
@@ -70,11 +72,11 @@ struct Scanner<'t> {
 }
 
 impl<'t> Scanner<'t> {
-    /// The next tag, with the closing one of what encloses text; `Some(None)` at the end, `None` for nonsense.
-    fn tag(&mut self) -> Option<Option<Tag<'t>>> {
+    /// The next tag, with the closing one of what encloses text; `None` for nonsense.
+    fn tag(&mut self) -> Option<Tag<'t>> {
         loop {
             let Some(open) = self.text[self.at..].find('<') else {
-                return Some(None);
+                return Some(Tag::End);
             };
             let rest = &self.text[self.at + open..];
             let skipped = [("<!--", "-->"), ("<?", "?>"), ("<!", ">")].iter().find(|(start, _)| rest.starts_with(start));
@@ -88,21 +90,21 @@ impl<'t> Scanner<'t> {
         let words = &self.text[self.at..close];
         self.at = close + 1;
         if words.ends_with('/') {
-            return Some(Some(Tag::Empty));
+            return Some(Tag::Empty);
         }
         if let Some(name) = words.strip_prefix('/') {
-            return Some(Some(Tag::Close(name.trim())));
+            return Some(Tag::Close(name.trim()));
         }
         let name = words.split_whitespace().next()?;
         if !matches!(name, "key" | "string" | "data" | "date" | "integer" | "real") {
-            return Some(Some(Tag::Open(name, close..close)));
+            return Some(Tag::Open(name, close..close));
         }
         let closing = format!("</{name}>");
         let end = self.at + self.text[self.at..].find(&closing)?;
         let inner = self.at..end;
         self.at = end + closing.len();
         // Markup within a value isn't what anybody writes here.
-        (!self.text[inner.clone()].contains('<')).then_some(Some(Tag::Open(name, inner)))
+        (!self.text[inner.clone()].contains('<')).then_some(Tag::Open(name, inner))
     }
 }
 
