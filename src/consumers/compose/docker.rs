@@ -33,13 +33,49 @@ pub(super) struct Run {
     pub(super) err: Said,
 }
 
+/// Why docker doesn't answer.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Refusal {
+    /// There is no such command.
+    #[error("there is no docker command on PATH or where its installers put it")]
+    Missing,
+    /// So no container runs either.
+    #[error("the Docker engine doesn't run")]
+    EngineDown,
+    /// The user isn't in the group, for instance.
+    #[error("this user may not ask the Docker engine: see docker ps")]
+    NotAllowed,
+    /// A docker without its plugin.
+    #[error("docker has no compose plugin")]
+    NoCompose,
+    /// Anything else.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl Refusal {
+    /// By what docker (28) says on standard error; `other` where that is nothing known.
+    fn of(said: &str, other: String) -> Self {
+        let says = |words: &str| said.contains(words);
+        if says("permission denied") {
+            Self::NotAllowed
+        } else if says("Cannot connect to the Docker daemon") || says("Is the docker daemon running") {
+            Self::EngineDown
+        } else if says("unknown command: docker compose") || says("'compose' is not a docker command") {
+            Self::NoCompose
+        } else {
+            Self::Other(other)
+        }
+    }
+}
+
 impl Docker {
-    /// Looks for it along the `PATH` of an environment, and where installers put it. The error says that there is none.
-    pub(super) fn find(environ: &Environ) -> Result<Self, String> {
+    /// Looks for it along the `PATH` of an environment, and where installers put it.
+    pub(super) fn find(environ: &Environ) -> Result<Self, Refusal> {
         let home = std::env::home_dir().unwrap_or_else(|| PathBuf::from("/"));
         let path = environ.get(b"PATH").and_then(|path| program::look_up(b"docker", Path::new("/"), Some(path)));
         let placed = || PLACES.iter().map(|place| home.join(place).join("docker")).find(|file| program::is_executable(file));
-        let program = path.or_else(placed).ok_or("there is no docker command on PATH or where its installers put it")?;
+        let program = path.or_else(placed).ok_or(Refusal::Missing)?;
         Ok(Self { program })
     }
 
@@ -61,24 +97,18 @@ impl Docker {
         Ok(Run { ended: ended.unwrap_or(Ended::Not(limit)), out, err })
     }
 
-    /// Asks it something; what it answers. The error is what it says instead, which quotes no environment.
-    pub(super) fn ask(&self, arguments: &[OsString], dir: &Path, environ: &Environ) -> Result<Said, String> {
-        let run = self.run(arguments, dir, environ, ANSWER)?;
+    /// Asks it something; what it answers. What it says instead is understood, not quoted.
+    pub(super) fn ask(&self, arguments: &[OsString], dir: &Path, environ: &Environ) -> Result<Said, Refusal> {
+        let run = self.run(arguments, dir, environ, ANSWER).map_err(Refusal::Other)?;
         if run.ended == Ended::Exit(0) && !run.out.is_cut() {
             return Ok(run.out);
         }
-        let said = String::from_utf8_lossy(run.err.bytes()).into_owned();
-        if said.contains("Cannot connect to the Docker daemon") || said.contains("docker daemon running") {
-            return Err("the Docker engine doesn't run, or may not be asked".to_owned());
-        }
-        if said.contains("unknown command: docker compose") || said.contains("'compose' is not a docker command") {
-            return Err("docker has no compose plugin".to_owned());
-        }
-        Err(format!("docker {} {}", arguments.first().map_or("".into(), |word| word.to_string_lossy()), run.ended))
+        let verb = arguments.first().map_or("".into(), |word| word.to_string_lossy());
+        Err(Refusal::of(&String::from_utf8_lossy(run.err.bytes()), format!("docker {verb} {}", run.ended)))
     }
 
     /// Describes containers.
-    pub(super) fn inspect(&self, ids: &[String], environ: &Environ) -> Result<Vec<Container>, String> {
+    pub(super) fn inspect(&self, ids: &[String], environ: &Environ) -> Result<Vec<Container>, Refusal> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
@@ -88,8 +118,8 @@ impl Docker {
 }
 
 /// An answer in JSON.
-pub(super) fn json<T: DeserializeOwned>(said: &Said) -> Result<T, String> {
-    serde_json::from_slice(said.bytes()).map_err(|_| "docker's answer can't be understood".to_owned())
+pub(super) fn json<T: DeserializeOwned>(said: &Said) -> Result<T, Refusal> {
+    serde_json::from_slice(said.bytes()).map_err(|_| Refusal::Other("docker's answer can't be understood".to_owned()))
 }
 
 /// What `docker inspect` says of a container, as far as it matters (Docker Engine API, `ContainerInspect`).
@@ -151,4 +181,22 @@ pub(super) struct Binding {
     #[serde(default)]
     pub(super) host_ip: String,
     pub(super) host_port: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_docker_says_is_understood() {
+        let of = |said: &str| Refusal::of(said, "x".to_owned());
+        let denied = "permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock: Get \"http://%2Fvar%2Frun\"";
+        assert_eq!(of(denied), Refusal::NotAllowed);
+        assert_eq!(
+            of("Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"),
+            Refusal::EngineDown
+        );
+        assert_eq!(of("docker: unknown command: docker compose\n\nRun 'docker --help' for more information"), Refusal::NoCompose);
+        assert_eq!(of("no such service: x"), Refusal::Other("x".to_owned()));
+    }
 }

@@ -15,7 +15,7 @@ use super::sys;
 use crate::core::{ProcessReport, RunBy};
 use crate::salt::Salt;
 use crate::worker::job::ConsumerQuery;
-use docker::{Container, Docker};
+use docker::{Container, Docker, Refusal};
 
 pub(super) use restart::restart;
 pub(super) use service::Service;
@@ -24,7 +24,11 @@ pub(super) use service::Service;
 pub(super) fn inspect(query: &ConsumerQuery, salt: &Salt) -> Result<Vec<ProcessReport>, String> {
     let service = Service::configured(&query.config).ok_or("compose_file isn't set")?;
     let environ = Environ::own();
-    let containers = service.containers(&Docker::find(&environ)?, &environ)?;
+    let containers = match Docker::find(&environ).and_then(|docker| service.containers(&docker, &environ)) {
+        // Nobody needs be told again and again: without the engine there are none.
+        Err(Refusal::EngineDown) => Vec::new(),
+        found => found.map_err(|why| why.to_string())?,
+    };
     Ok(containers.iter().map(|container| report(container, &service, query, salt)).collect())
 }
 

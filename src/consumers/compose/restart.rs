@@ -27,13 +27,10 @@ const RUNS: Duration = Duration::from_secs(3);
 /// Has a service's containers made anew.
 pub(in crate::consumers) fn restart(attempt: &mut Attempt<'_>, service: &Service) -> End {
     let environ = Environ::own().overlaid(attempt.changes);
-    let docker = match Docker::find(&environ) {
-        Ok(docker) => docker,
-        Err(why) => return End::untouched_at(None, &why),
-    };
-    let before = match service.containers(&docker, &environ) {
-        Ok(before) => before,
-        Err(why) => return End::untouched_at(None, &why),
+    let looked = Docker::find(&environ).and_then(|docker| Ok((service.containers(&docker, &environ)?, docker)));
+    let (before, docker) = match looked {
+        Ok(looked) => looked,
+        Err(why) => return End::untouched_at(None, &why.to_string()),
     };
     let Some(first) = before.first() else {
         let (file, name) = (service.file(), &service.name);
@@ -119,7 +116,8 @@ impl Remake<'_, '_> {
             (None, Ok(_)) => {
                 Err(format!("its container ended at once; see docker compose -f {} logs {}", self.service.file(), self.service.name))
             }
-            (Some(complaint), _) | (None, Err(complaint)) => Err(complaint),
+            (Some(complaint), _) => Err(complaint),
+            (None, Err(refusal)) => Err(refusal.to_string()),
         }
     }
 

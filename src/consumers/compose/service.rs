@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::docker::{Container, Docker, Run, json};
+use super::docker::{Container, Docker, Refusal, Run, json};
 use crate::config::ConsumerConfig;
 use crate::consumers::environment::Environ;
 use crate::secret::Secret;
@@ -83,13 +83,14 @@ impl Service {
     }
 
     /// Its running containers.
-    pub(super) fn containers(&self, docker: &Docker, environ: &Environ) -> Result<Vec<Container>, String> {
+    pub(super) fn containers(&self, docker: &Docker, environ: &Environ) -> Result<Vec<Container>, Refusal> {
         let environ = self.environ(environ);
         let asked = docker.ask(&self.arguments(&["ps", "-q", "--no-trunc", &self.name]), self.dir(), &environ);
         // Compose fills in variables before it looks, and gives up where one is missing that must be set.
         let ids = match asked {
             Ok(said) => said,
-            Err(why) => docker.ask(&self.by_labels(), self.dir(), &environ).map_err(|_| why)?,
+            Err(Refusal::Other(why)) => docker.ask(&self.by_labels(), self.dir(), &environ).map_err(|_| Refusal::Other(why))?,
+            Err(why) => return Err(why),
         };
         let ids: Vec<String> = String::from_utf8_lossy(ids.bytes()).split_whitespace().map(str::to_owned).collect();
         let mut all = docker.inspect(&ids, &environ)?;
@@ -110,10 +111,11 @@ impl Service {
     }
 
     /// The environment that the file would give the service; an error where compose can't tell.
-    pub(super) fn resolved(&self, docker: &Docker, environ: &Environ) -> Result<BTreeMap<String, Secret>, String> {
+    pub(super) fn resolved(&self, docker: &Docker, environ: &Environ) -> Result<BTreeMap<String, Secret>, Refusal> {
         let said = docker.ask(&self.arguments(&["config", "--format", "json", &self.name]), self.dir(), &self.environ(environ))?;
         let mut resolved: Resolved = json(&said)?;
-        let service = resolved.services.remove(&self.name).ok_or("docker's answer can't be understood")?;
+        let service =
+            resolved.services.remove(&self.name).ok_or_else(|| Refusal::Other("docker's answer can't be understood".to_owned()))?;
         let entries = service.environment.into_iter().map(|(name, value)| {
             // In its answer a dollar is doubled, as in the file.
             let value = Zeroizing::new(value.unwrap_or_default()).replace("$$", "$");
