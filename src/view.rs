@@ -177,7 +177,7 @@ pub fn consumer_status(machine: &Machine, consumer: &Consumer, spec: &ConsumerCo
     ConsumerStatus {
         name: consumer.spec.name.to_string(),
         state,
-        pid: process.map(|process| process.pid),
+        pid: process.map(|process| process.pid).filter(|pid| *pid > 0),
         restart: restart.into(),
         key_fingerprints: process
             .map(|process| process.keys.iter().map(|(key, print)| (key.to_string(), *print)).collect())

@@ -26,7 +26,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("watcher", &["clock", "filesystem"]),
     ("view", &["config", "core", "paths", "protocol"]),
     ("http", &["secret"]),
-    ("consumers", &["clock", "config", "core", "envfile", "http", "salt", "secret", "worker"]),
+    ("consumers", &["clock", "config", "core", "envfile", "http", "paths", "salt", "secret", "service", "worker"]),
     ("probe", &["clock", "consumers", "core", "http", "salt", "secret", "worker"]),
     ("worker", &["config", "consumers", "core", "envfile", "filesystem", "keys", "log", "probe", "salt", "secret"]),
     ("daemon", &["clock", "config", "core", "cron", "desktop", "paths", "protocol", "salt", "store", "view", "watcher", "worker"]),

@@ -147,6 +147,7 @@ struct RawConsumer {
     pid_file: Option<Spanned<String>>,
     unit: Option<String>,
     compose_file: Option<Spanned<String>>,
+    service: Option<Spanned<String>>,
     command: Option<Vec<String>>,
 }
 
@@ -285,6 +286,13 @@ impl Reader<'_> {
         if restart == Restart::Compose && compose_file.is_none() {
             return Err(self.error(Some(restart_span), "restart = \"compose\" needs compose_file"));
         }
+        let service = raw.service.filter(|service| !service.get_ref().is_empty());
+        if let Some(service) = service.as_ref().filter(|service| !is_service(service.get_ref())) {
+            return Err(self.error(Some(service.span()), "a compose service's name is letters, digits, -, _ and ., not starting with -"));
+        }
+        if restart == Restart::Compose && service.is_none() && !is_service(&name.0) {
+            return Err(self.error(Some(restart_span), "this consumer's name is no name of a compose service: set service"));
+        }
         let master_key_variable = match raw.master_key_variable {
             None => default.master_key_variable,
             Some(variable) if is_variable(variable.get_ref()) => variable.into_inner(),
@@ -307,6 +315,7 @@ impl Reader<'_> {
             pid_file: raw.pid_file.filter(|path| !path.get_ref().is_empty()).map(|path| self.file(&path)).transpose()?,
             unit: raw.unit.filter(|unit| !unit.is_empty()),
             compose_file,
+            service: service.map(Spanned::into_inner),
             command,
         };
         Ok((consumer, name.1))
@@ -412,6 +421,7 @@ fn default_consumer() -> ConsumerConfig {
         pid_file: None,
         unit: None,
         compose_file: None,
+        service: None,
         command: Vec::new(),
     }
 }
@@ -419,6 +429,11 @@ fn default_consumer() -> ConsumerConfig {
 fn is_variable(name: &str) -> bool {
     let mut chars = name.chars();
     chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_') && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// As the compose specification has it; with a `-` in front it would be an option to docker.
+fn is_service(name: &str) -> bool {
+    !name.starts_with('-') && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
 }
 
 fn is_region(name: &str) -> bool {

@@ -51,6 +51,9 @@ fn errors_have_file_line_and_caret() {
     assert!(complaint("[[keys]]\n[[keys]]").contains("a second key is named \"bedrock\""));
     assert!(complaint("[[consumers]]\nkeys = [\"x\"]").contains("/c.toml:2:9: no key is named \"x\"; there is bedrock"));
     assert!(complaint("[[consumers]]\nrestart = \"command\"").contains("/c.toml:2:11: restart = \"command\" needs command"));
+    let compose = "[[consumers]]\nrestart = \"compose\"\ncompose_file = \"/c.yml\"\n";
+    assert!(complaint(&format!("{compose}service = \"--rm\"")).contains("/c.toml:4:11: a compose service's name is"));
+    assert!(complaint(&format!("{compose}name = \"-x\"")).contains("/c.toml:2:11: this consumer's name is no name"));
     assert!(complaint("[[keys]]\nkind = \"short-term\"").contains("needs aws_profile"));
     assert!(complaint("[[keys]]\nlifetime = \"30\"").contains("is not a length of time"));
     assert!(complaint("[[keys]]\nenv_file = \"x.env\"").contains("is not an absolute path"));

@@ -139,6 +139,9 @@ pub struct ConsumerConfig {
     pub unit: Option<String>,
     /// Its docker compose file.
     pub compose_file: Option<PathBuf>,
+    /// Its service in that file; `None` for one of the consumer's name.
+    #[serde(default)]
+    pub service: Option<String>,
     /// Argv of `restart = "command"`.
     pub command: Vec<String>,
 }

@@ -73,6 +73,7 @@ pub fn show(config: &Config, path: &Path, text: &str) -> String {
         page.path(at, "pid_file", consumer.pid_file.as_deref());
         page.string(at, "unit", consumer.unit.as_deref().unwrap_or_default());
         page.path(at, "compose_file", consumer.compose_file.as_deref());
+        page.string(at, "service", consumer.service.as_deref().unwrap_or_default());
         page.list(at, "command", &consumer.command);
     }
     page.out
@@ -163,7 +164,7 @@ mod tests {
     #[test]
     fn what_is_shown_reads_back_as_the_same_configuration() {
         let surroundings = Surroundings { home: "/home/u".into() };
-        let text = "[alerts]\ndays = [20, 25]\n\n[[keys]]\nname = \"a\"\nlifetime = \"36h\"\nprobe = \"off\"\n\n[[keys]]\nname = \"b\"\nlifetime = \"never\"\n\n[[consumers]]\nkeys = [\"b\"]\nrestart = \"command\"\ncommand = [\"a b\", \"it's\"]\n";
+        let text = "[alerts]\ndays = [20, 25]\n\n[[keys]]\nname = \"a\"\nlifetime = \"36h\"\nprobe = \"off\"\n\n[[keys]]\nname = \"b\"\nlifetime = \"never\"\n\n[[consumers]]\nkeys = [\"b\"]\nrestart = \"command\"\ncommand = [\"a b\", \"it's\"]\nservice = \"proxy\"\n";
         let path = Path::new("/c.toml");
         let config = Config::parse(path, text, &surroundings).unwrap();
         let shown = show(&config, path, text);

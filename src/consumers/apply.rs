@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use jiff::SignedDuration;
 
+use super::compose::Service;
 use super::environment::{self, Changes};
 use super::find::find;
 use super::sys::{self, Held};
-use super::{handover, lock, plain, unit};
+use super::{command, compose, handover, launchd, lock, plain, unit};
 use crate::clock;
 use crate::config::Restart;
 use crate::core::{ApplyReport, Outcome, RunBy};
@@ -28,8 +29,13 @@ impl End {
 
     /// Something was in the way before anything was done: the consumer serves as it did.
     pub(super) fn untouched(process: &Held, why: &str) -> Self {
+        Self::untouched_at(Some(process.pid()), why)
+    }
+
+    /// The same of a container, which has no process here where it runs in a virtual machine.
+    pub(super) fn untouched_at(pid: Option<i32>, why: &str) -> Self {
         let detail = format!("it was not touched and runs with its old key: {why}");
-        Self::new(Outcome::RolledBack, detail, Some(process.pid()))
+        Self::new(Outcome::RolledBack, detail, pid)
     }
 }
 
@@ -94,9 +100,20 @@ fn attempt(order: &ApplyOrder, progress: &mut dyn FnMut(&str)) -> End {
         Err(unfit) => return End::new(Outcome::Superseded, unfit.to_string(), None),
     };
     changes.withhold(&order.withheld);
+    let mut attempt = Attempt { order, changes: &changes, salt: &salt, progress };
+    if order.consumer.restart == Restart::Compose {
+        return match Service::configured(&order.consumer) {
+            Some(service) => compose::restart(&mut attempt, &service),
+            None => End::untouched_at(None, "restart = \"compose\", but compose_file isn't set"),
+        };
+    }
     let processes = match find(&order.consumer.matches) {
         Ok(processes) if !processes.is_empty() => processes,
         Ok(_) => {
+            let services = if order.consumer.restart == Restart::Auto { compose::services_of(&order.consumer.matches) } else { Vec::new() };
+            if !services.is_empty() {
+                return each_service(&mut attempt, &services);
+            }
             let words = order.consumer.matches.join(" ");
             return End::new(Outcome::Failed, format!("no process matches {words:?}: start it"), None);
         }
@@ -104,9 +121,27 @@ fn attempt(order: &ApplyOrder, progress: &mut dyn FnMut(&str)) -> End {
             return End::new(Outcome::Failed, format!("processes can't be looked at: {error}"), None);
         }
     };
-    let mut attempt = Attempt { order, changes: &changes, salt: &salt, progress };
-    let processes = handover::clear(&attempt, processes);
-    each(&mut attempt, processes)
+    match order.consumer.restart {
+        Restart::Command => command::restart(&mut attempt, &processes),
+        _ => {
+            let processes = handover::clear(&attempt, processes);
+            each(&mut attempt, processes)
+        }
+    }
+}
+
+/// Restarts one service after another; the first that fails ends it.
+fn each_service(attempt: &mut Attempt<'_>, services: &[Service]) -> End {
+    let mut ended = None;
+    for service in services {
+        let end = compose::restart(attempt, service);
+        let is_over = end.outcome != Outcome::Applied;
+        ended = Some(end);
+        if is_over {
+            break;
+        }
+    }
+    ended.unwrap_or_else(|| End::new(Outcome::Superseded, "it ended by itself: look again", None))
 }
 
 /// Restarts one process after another; the first that fails ends it. The report is of the worst, with the
@@ -139,22 +174,17 @@ fn each(attempt: &mut Attempt<'_>, processes: Vec<Held>) -> End {
 /// The way of restarting that fits one process.
 fn one(attempt: &mut Attempt<'_>, process: &Held, run_by: RunBy, known: &[i32]) -> End {
     let consumer = &attempt.order.consumer;
-    let unit = match (consumer.restart, run_by) {
-        (Restart::Systemd, by) => match (consumer.unit.clone(), by) {
-            (Some(unit), _) | (None, RunBy::Systemd { unit }) => Some(unit),
-            _ => {
-                return End::untouched(process, "restart = \"systemd\", but no unit runs it: set unit");
-            }
-        },
-        (Restart::Auto, RunBy::Systemd { unit }) => Some(unit),
-        (Restart::Auto | Restart::Process, _) => None,
-        (other, _) => {
-            let why = format!("restart = {:?} isn't there yet", other.as_str());
-            return End::untouched(process, &why);
-        }
-    };
-    match unit {
-        Some(unit) => unit::restart(attempt, process, &unit),
-        None => plain::restart(attempt, process, known),
+    match (consumer.restart, consumer.unit.clone(), run_by) {
+        (Restart::Systemd, Some(unit), _)
+        | (Restart::Systemd, None, RunBy::Systemd { unit })
+        | (Restart::Auto, _, RunBy::Systemd { unit }) => unit::restart(attempt, process, &unit),
+        (Restart::Launchd, Some(label), _)
+        | (Restart::Launchd, None, RunBy::Launchd { label })
+        | (Restart::Auto, _, RunBy::Launchd { label }) => launchd::restart(attempt, process, &label, known),
+        (Restart::Systemd, None, _) => End::untouched(process, "restart = \"systemd\", but no unit runs it: set unit"),
+        (Restart::Launchd, None, _) => End::untouched(process, "restart = \"launchd\", but no agent runs it: set unit to its label"),
+        (Restart::None, ..) => End::untouched(process, "restart = \"none\""),
+        // Commands and compose services are no affair of a single process.
+        (Restart::Auto | Restart::Process | Restart::Command | Restart::Compose, ..) => plain::restart(attempt, process, known),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -13,11 +14,25 @@ use crate::worker::job::KeyTarget;
 
 /// An environment as the kernel hands it over: `NAME=value` entries, each ended by a NUL; wiped when
 /// dropped.
+#[derive(Clone)]
 pub struct Environ(Zeroizing<Vec<u8>>);
 
 impl Environ {
     /// Takes a block of NUL-ended entries over.
     pub fn new(block: Zeroizing<Vec<u8>>) -> Self {
+        Self(block)
+    }
+
+    /// This very process's own.
+    pub fn own() -> Self {
+        let size = std::env::vars_os().map(|(name, value)| name.len() + value.len() + 2).sum();
+        let mut block = Zeroizing::new(Vec::with_capacity(size));
+        for (name, value) in std::env::vars_os() {
+            block.extend_from_slice(name.as_bytes());
+            block.push(b'=');
+            block.extend_from_slice(Zeroizing::new(value.into_encoded_bytes()).as_slice());
+            block.push(0);
+        }
         Self(block)
     }
 
@@ -34,6 +49,26 @@ impl Environ {
     /// A variable's value; of several entries the first counts, as for `getenv` and Python.
     pub fn get(&self, name: &[u8]) -> Option<&[u8]> {
         self.entries().find_map(|(entry, value)| (entry == name).then_some(value))
+    }
+
+    /// This environment with one variable set.
+    #[must_use]
+    pub fn with(&self, name: &[u8], value: &[u8]) -> Self {
+        let mut changes = Changes::default();
+        changes.set(name.to_vec(), Secret::new(value.to_vec()));
+        self.overlaid(&changes)
+    }
+
+    /// This environment with variables as they are in `old`, as far as they are there.
+    #[must_use]
+    pub fn keeping<'n>(&self, names: impl IntoIterator<Item = &'n String>, old: &Environ) -> Self {
+        let mut changes = Changes::default();
+        for name in names {
+            if let Some(value) = old.get(name.as_bytes()) {
+                changes.set(name.clone().into_bytes(), Secret::new(value.to_vec()));
+            }
+        }
+        self.overlaid(&changes)
     }
 
     /// This environment with the changes laid over it: everything they don't name stays as it is, in
@@ -82,6 +117,28 @@ impl Changes {
             self.unset.retain(|gone| *gone != name);
             self.set.insert(name, value);
         }
+    }
+
+    /// The variables to set.
+    pub fn assignments(&self) -> impl Iterator<Item = (&[u8], &[u8])> + Clone {
+        self.set.iter().map(|(name, value)| (name.as_slice(), value.expose()))
+    }
+
+    /// The value that a variable is to be set to.
+    pub fn get(&self, name: &[u8]) -> Option<&[u8]> {
+        self.set.get(name).map(Secret::expose)
+    }
+
+    /// The same variables with the values that they have in `old`, as far as they have one there.
+    #[must_use]
+    pub fn as_in(&self, old: &Environ) -> Self {
+        let mut all = Self::default();
+        for name in self.set.keys() {
+            if let Some(value) = old.get(name) {
+                all.set(name.clone(), Secret::new(value.to_vec()));
+            }
+        }
+        all
     }
 
     /// Leaves variables as they are, whatever was to be laid over them.
@@ -162,7 +219,8 @@ fn decided_on(file: &EnvFile, key: &KeyTarget, salt: &Salt) -> Result<Secret, Un
 /// Larger ones are no env files (and the daemon would have said so).
 const LARGEST: u64 = 1 << 20;
 
-fn read_file(path: &Path) -> io::Result<Secret> {
+/// Reads a whole file of variables, wherever it is and whatever has taken its place.
+pub(super) fn read_file(path: &Path) -> io::Result<Secret> {
     use std::os::unix::fs::OpenOptionsExt;
     let nonblock = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
     // Not to hang on a FIFO somebody put there.

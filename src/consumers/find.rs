@@ -27,12 +27,25 @@ use super::sys::{self, Held};
 /// A process that ends meanwhile is left out, and so is one of another PID namespace (a container's):
 /// its program and files aren't this system's. The error is of looking at processes at all.
 pub fn find(words: &[String]) -> Result<Vec<Held>, sysinfo::Error> {
+    let mut held = all(words)?;
+    held.retain(sys::is_native);
+    Ok(held)
+}
+
+/// Matching processes of this user in other PID namespaces: those of containers, seen from outside.
+pub fn contained(words: &[String]) -> Result<Vec<Held>, sysinfo::Error> {
+    let mut held = all(words)?;
+    held.retain(|process| !sys::is_native(process));
+    Ok(held)
+}
+
+fn all(words: &[String]) -> Result<Vec<Held>, sysinfo::Error> {
     let candidates = candidates(words)?;
     let mut held: Vec<Held> = candidates
         .into_iter()
         .filter_map(|pid| Held::open(pid).ok())
         // Looked up by a number that may have changed hands since: ask the one that is held.
-        .filter(|process| process.argv().is_ok_and(|argv| matches(words, &argv) && sys::is_native(process)))
+        .filter(|process| process.argv().is_ok_and(|argv| matches(words, &argv)))
         .collect();
     held.sort_by_key(|process| (process.start_ticks(), process.pid()));
     Ok(held)

@@ -13,10 +13,12 @@ use super::door::{Door, LogTail, Reached};
 use super::environment::{self, Environ};
 use super::find::{matches, option};
 use super::http::Line;
+use super::keys_held::holds_keys;
 use super::plain::{Down, Restarting, Up};
 use super::prove::ANSWER;
 use super::stop::{Leaving, stop};
 use super::sys::{self, Held};
+use crate::config::Verify;
 
 /// How two instances share a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +97,7 @@ fn available_memory() -> Option<u64> {
 
 impl Restarting<'_, '_> {
     /// Has a new process take over from `old`.
-    pub(super) fn hand_over<'a>(&mut self, old: &'a Held, environ: &Environ, way: Way, with_proof: bool) -> Handed<'a> {
+    pub(super) fn hand_over<'a>(&mut self, old: &'a Held, environ: &Environ, way: Way, verify: Verify) -> Handed<'a> {
         for _ in 0..TRIES {
             // Before the new process writes to it.
             let log = self.memory.log.as_deref().and_then(LogTail::of);
@@ -104,7 +106,7 @@ impl Restarting<'_, '_> {
                 Ok(new) => new,
                 Err(why) => return Handed::Kept(format!("it couldn't be started: {why}{}", self.memory.see_log())),
             };
-            let no = match self.replace(old, &new, environ, log, way, with_proof) {
+            let no = match self.replace(old, &new, environ, log, way, verify) {
                 Ok((Ok(note), leaving)) => return Handed::Over(Up { process: new, note }, leaving),
                 Ok((Err(why), leaving)) => return Handed::Failed(Down { why, process: Some(new) }, leaving),
                 Err(no) => no,
@@ -128,13 +130,13 @@ impl Restarting<'_, '_> {
         environ: &Environ,
         log: Option<LogTail>,
         way: Way,
-        with_proof: bool,
+        verify: Verify,
     ) -> Result<(Result<String, String>, Leaving<'a>), No> {
         let ports = self.memory.place.ports();
         if way == Way::Both {
-            self.await_ready(new).map_err(No::Kept)?.ok();
+            self.await_ready(new, verify).map_err(No::Kept)?.ok();
             let leaving = self.dismiss(old, &ports)?;
-            return Ok((self.check(new, environ, with_proof), leaving));
+            return Ok((self.check(new, environ, verify), leaving));
         }
         let door = self.reach_door(new, &ports, log)?;
         let below = sys::descendants(old);
@@ -145,14 +147,14 @@ impl Restarting<'_, '_> {
             let shared = Arc::new(shared);
             let dialed = Arc::clone(&shared);
             let line = Line::through(move |address| dialed.dial(address), ANSWER);
-            let note = self.check_by(new, environ, with_proof, &line).map_err(No::Kept)?;
+            let note = self.check_by(new, environ, verify, &line).map_err(No::Kept)?;
             shared.switch().map_err(|error| No::Impossible(error.to_string()))?;
             return Ok((Ok(note), self.dismiss(old, &ports)?));
         }
         door.outlive_us();
         let leaving = self.dismiss(old, &ports)?;
         drop(door);
-        Ok((self.check(new, environ, with_proof), leaving))
+        Ok((self.check(new, environ, verify), leaving))
     }
 
     fn reach_door<'n>(&self, new: &'n Held, ports: &[u16], log: Option<LogTail>) -> Result<Door<'n>, No> {
@@ -188,7 +190,7 @@ enum No {
 /// Clears away what a worker that was killed left of a hand-over. The processes that are still to have the
 /// keys.
 pub(super) fn clear(attempt: &Attempt<'_>, processes: Vec<Held>) -> Vec<Held> {
-    let seen: Vec<_> = processes.into_iter().map(|process| (ports_of(&process), attempt.has_keys(&process), process)).collect();
+    let seen: Vec<_> = processes.into_iter().map(|process| (ports_of(&process), holds_keys(attempt, &process), process)).collect();
     let mut left = Vec::new();
     for (at, (ports, is_new, process)) in seen.iter().enumerate() {
         let others = || seen.iter().enumerate().filter(move |(other, _)| *other != at).map(|(_, one)| one);
@@ -215,16 +217,6 @@ fn ports_of(process: &Held) -> Vec<u16> {
 }
 
 impl Attempt<'_> {
-    /// Whether a process was started with the keys ordered.
-    pub(super) fn has_keys(&self, process: &Held) -> bool {
-        process.environ().is_ok_and(|environ| {
-            self.order
-                .keys
-                .iter()
-                .all(|key| environ.get(key.variable.as_bytes()).is_some_and(|value| self.salt.fingerprint(value) == key.fingerprint))
-        })
-    }
-
     /// Why what was ordered is no longer wanted, if the file has been edited since.
     fn superseded(&self) -> Option<String> {
         let home = std::env::home_dir().unwrap_or_default();

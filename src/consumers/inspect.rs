@@ -1,5 +1,6 @@
 //! What a consumer's processes are and which keys they hold.
 
+use super::compose;
 use super::find::find;
 use super::sys::{self, Held};
 use crate::config::Restart;
@@ -8,10 +9,17 @@ use crate::salt::Salt;
 use crate::worker::job::ConsumerQuery;
 
 /// Looks at a consumer's processes. One whose environment can't be read (it ended meanwhile, or hides it)
-/// is left out: nothing could be told of it, or done. The error is of looking at processes at all.
-pub fn inspect(query: &ConsumerQuery, salt: &Salt) -> Result<ConsumerReport, sysinfo::Error> {
-    let held = find(&query.config.matches)?;
-    let processes = held.iter().filter_map(|process| report(process, query, salt)).collect();
+/// is left out: nothing could be told of it, or done. The error says why processes, or containers, can't be
+/// looked at at all.
+pub fn inspect(query: &ConsumerQuery, salt: &Salt) -> Result<ConsumerReport, String> {
+    if query.config.restart == Restart::Compose {
+        return Ok(ConsumerReport { processes: compose::inspect(query, salt)? });
+    }
+    let held = find(&query.config.matches).map_err(|error| error.to_string())?;
+    let mut processes: Vec<ProcessReport> = held.iter().filter_map(|process| report(process, query, salt)).collect();
+    if processes.is_empty() && query.config.restart == Restart::Auto {
+        processes = compose::inspect_contained(query, salt);
+    }
     Ok(ConsumerReport { processes })
 }
 

@@ -8,6 +8,9 @@
 //! ([`sys::Held`]); nothing is signalled by number.
 
 mod apply;
+mod bounded;
+mod command;
+mod compose;
 mod door;
 mod envfile;
 pub mod environment;
@@ -15,7 +18,9 @@ pub mod find;
 mod handover;
 mod http;
 mod inspect;
+mod keys_held;
 pub mod launch;
+mod launchd;
 pub mod limits;
 mod litellm;
 mod lock;
@@ -25,6 +30,7 @@ mod probe;
 mod program;
 mod prove;
 mod ready;
+mod scrub;
 mod start;
 mod stop;
 pub mod sys;

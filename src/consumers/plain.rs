@@ -27,14 +27,14 @@ const RUNS: Duration = Duration::from_secs(2);
 pub(super) struct Memory {
     argv: Vec<Vec<u8>>,
     pub(super) spec: LaunchSpec,
-    environ: Environ,
+    pub(super) environ: Environ,
     pub(super) streams: Streams,
     pub(super) place: Place,
     pub(super) log: Option<PathBuf>,
 }
 
 impl Memory {
-    fn of(process: &Held, consumer: &ConsumerConfig) -> std::io::Result<Self> {
+    pub(super) fn of(process: &Held, consumer: &ConsumerConfig) -> std::io::Result<Self> {
         let environ = process.environ()?;
         let argv = process.argv()?;
         Ok(Self {
@@ -48,7 +48,7 @@ impl Memory {
     }
 
     /// What would keep a new process from starting, as far as that shows beforehand.
-    fn obstacle(&self) -> Option<String> {
+    pub(super) fn obstacle(&self) -> Option<String> {
         let dir = &self.spec.dir;
         let program = dir.join(&self.spec.program);
         if !dir.is_dir() {
@@ -91,7 +91,7 @@ pub(super) fn restart(attempt: &mut Attempt<'_>, process: &Held, known: &[i32]) 
     let pids = Pids { old: process.pid(), is_first: known.first() == Some(&process.pid()), all: known };
     let mut restart = Restarting { attempt, memory, starter };
     let reason = match way {
-        Ok(way) => match restart.hand_over(process, &environ, way, true) {
+        Ok(way) => match restart.hand_over(process, &environ, way, consumer.verify) {
             Handed::Over(up, leaving) => return restart.over(&pids, up, leaving),
             Handed::Failed(down, leaving) => return restart.back(&pids, &down, Some(way), Some(leaving)),
             Handed::Kept(why) => return End::untouched(process, &format!("with the new one, {why}")),
@@ -105,7 +105,7 @@ pub(super) fn restart(attempt: &mut Attempt<'_>, process: &Held, known: &[i32]) 
         let detail = format!("process {} can't be stopped: end it and start it yourself", process.pid());
         return End::new(Outcome::Failed, detail, Some(process.pid()));
     }
-    let mut end = match restart.serve(&environ, true) {
+    let mut end = match restart.serve(&environ, consumer.verify) {
         Ok(up) => restart.up(&pids, up),
         Err(down) => restart.back(&pids, &down, None, None),
     };
@@ -170,35 +170,35 @@ impl Restarting<'_, '_> {
     }
 
     /// Starts a process and sees to it that it serves, with a proof of the key where that is asked.
-    fn serve(&mut self, environ: &Environ, with_proof: bool) -> Result<Up, Down> {
+    fn serve(&mut self, environ: &Environ, verify: Verify) -> Result<Up, Down> {
         (self.attempt.progress)("starting");
         let started = self.starter.start(&self.memory.spec, environ, &self.memory.streams);
         let process =
             started.map_err(|why| Down { why: format!("it couldn't be started: {why}{}", self.memory.see_log()), process: None })?;
-        match self.check(&process, environ, with_proof) {
+        match self.check(&process, environ, verify) {
             Ok(note) => Ok(Up { process, note }),
             Err(why) => Err(Down { why, process: Some(process) }),
         }
     }
 
     /// Sees whether a process serves. What it is good for, or why it isn't.
-    pub(super) fn check(&mut self, process: &Held, environ: &Environ, with_proof: bool) -> Result<String, String> {
-        self.check_by(process, environ, with_proof, &Line::new(ANSWER))
+    pub(super) fn check(&mut self, process: &Held, environ: &Environ, verify: Verify) -> Result<String, String> {
+        self.check_by(process, environ, verify, &Line::new(ANSWER))
     }
 
     /// The same of one that is reached by this line.
-    pub(super) fn check_by(&mut self, process: &Held, environ: &Environ, with_proof: bool, line: &Line) -> Result<String, String> {
-        match self.await_ready(process)? {
-            Ok(base) => self.prove(process, environ, with_proof, &base, line),
+    pub(super) fn check_by(&mut self, process: &Held, environ: &Environ, verify: Verify, line: &Line) -> Result<String, String> {
+        match self.await_ready(process, verify)? {
+            Ok(base) => self.prove(process, environ, verify, &base, line),
             Err(note) => Ok(note),
         }
     }
 
     /// Waits until a process serves. Its base URL, or what to say of one that isn't to be asked.
-    pub(super) fn await_ready(&mut self, process: &Held) -> Result<Result<String, String>, String> {
+    pub(super) fn await_ready(&mut self, process: &Held, verify: Verify) -> Result<Result<String, String>, String> {
         let consumer = &self.attempt.order.consumer;
         let log = self.memory.see_log();
-        if consumer.verify == Verify::None {
+        if verify == Verify::None {
             if process.gone_within(RUNS) {
                 return Err(format!("it ended at once{log}"));
             }
@@ -217,9 +217,9 @@ impl Restarting<'_, '_> {
     }
 
     /// Proves the key, as far as that is asked. What to say of it, or why the process is no good.
-    pub(super) fn prove(&mut self, process: &Held, environ: &Environ, with_proof: bool, base: &str, line: &Line) -> Result<String, String> {
+    fn prove(&mut self, process: &Held, environ: &Environ, verify: Verify, base: &str, line: &Line) -> Result<String, String> {
         let consumer = &self.attempt.order.consumer;
-        if !with_proof || consumer.verify != Verify::Completion {
+        if verify != Verify::Completion {
             return Ok("it is ready with the new key (not proven: verify = \"readiness\")".to_owned());
         }
         let litellm = LiteLlm::of(&self.memory.argv, &self.memory.spec.dir, environ);
@@ -233,6 +233,14 @@ impl Restarting<'_, '_> {
             Proof::Works => Ok(format!("it runs with the new key, proven by a completion of {model}")),
             Proof::Unproven(why) => Ok(unproven(&why)),
             Proof::Refused(why) => Err(why),
+        }
+    }
+
+    /// What is to be seen of one with its old key: that is the one to be replaced, and may be dead.
+    pub(super) fn readiness(&self) -> Verify {
+        match self.attempt.order.consumer.verify {
+            Verify::Completion => Verify::Readiness,
+            other => other,
         }
     }
 
@@ -254,13 +262,13 @@ impl Restarting<'_, '_> {
         end
     }
 
-    /// Starts it with its old environment.
-    fn go_back(&mut self, failed: &Down, way: Option<Way>, known: &[i32]) -> End {
+    /// Starts it with its old environment; `known` are the pids of all processes that were there before.
+    pub(super) fn go_back(&mut self, failed: &Down, way: Option<Way>, known: &[i32]) -> End {
         let why = &failed.why;
         let old = std::mem::replace(&mut self.memory.environ, Environ::new(Vec::new().into()));
         // One that listens, with a key that is no good, can be handed over like any other.
         if let (Some(way), Some(process)) = (way, failed.process.as_ref().filter(|process| !process.is_gone())) {
-            match self.hand_over(process, &old, way, false) {
+            match self.hand_over(process, &old, way, self.readiness()) {
                 Handed::Over(up, leaving) => {
                     leaving.finish();
                     return put_back(why, &up);
@@ -273,7 +281,7 @@ impl Restarting<'_, '_> {
         if let Some(other) = self.other(known, None) {
             return left_alone(why, other);
         }
-        let again = match self.serve(&old, false) {
+        let again = match self.serve(&old, self.readiness()) {
             Ok(up) => return put_back(why, &up),
             Err(again) => again,
         };

@@ -60,7 +60,8 @@ fn names_interpreter(script: &Path, interpreter: &[u8]) -> bool {
             .is_some_and(|line| line.trim_ascii() == interpreter)
 }
 
-fn look_up(name: &[u8], dir: &Path, path: Option<&[u8]>) -> Option<PathBuf> {
+/// The file that a program's name leads to, as for execvp(3): by its path, or along `PATH`.
+pub fn look_up(name: &[u8], dir: &Path, path: Option<&[u8]>) -> Option<PathBuf> {
     let name = OsStr::from_bytes(name);
     if name.as_bytes().contains(&b'/') {
         return Some(dir.join(name)).filter(|file| is_executable(file));

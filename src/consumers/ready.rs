@@ -118,13 +118,9 @@ fn own_listeners(process: &Held) -> Option<Vec<Listener>> {
     Some(all)
 }
 
-fn answers(base: &str) -> bool {
-    Line::new(ANSWER).get(&sign_of_life(base)).is_ok_and(|status| status < 500)
-}
-
-/// What it answers without a model and without a master key.
-fn sign_of_life(base: &str) -> String {
-    format!("{base}/health/liveliness")
+/// Whether a server gives a sign of life.
+pub(super) fn answers(base: &str) -> bool {
+    Line::new(ANSWER).get(&format!("{base}/health/liveliness")).is_ok_and(|status| status < 500)
 }
 
 /// A URL for a listening address; "any" is asked at loopback.

@@ -154,7 +154,7 @@ pub struct ConsumerReport {
 /// A process that holds keys in its environment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProcessReport {
-    /// Process id; with `start_ticks` it names this process for good.
+    /// Process id; 0 for a container whose process isn't to be seen from here.
     pub pid: i32,
     /// Start time in the kernel's own unit: with the pid it names this process for good.
     pub start_ticks: u64,

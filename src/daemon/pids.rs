@@ -25,7 +25,9 @@ impl ProcessWatch {
     /// From now on the processes of this report are watched for `consumer`, and no others.
     pub fn set(&mut self, consumer: &ConsumerName, report: &ConsumerReport) {
         let watched = self.watched.entry(consumer.clone()).or_default();
-        let now: Vec<Identity> = report.processes.iter().map(|process| (process.pid, process.start_ticks)).collect();
+        // A container in a virtual machine has no process here.
+        let here = report.processes.iter().filter(|process| process.pid > 0);
+        let now: Vec<Identity> = here.map(|process| (process.pid, process.start_ticks)).collect();
         watched.retain(|identity, task| {
             let keep = now.contains(identity) && !task.is_finished();
             if !keep {

@@ -11,6 +11,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::core::{ApplyReport, ConsumerName, Event, Fingerprint, KeyName, ProbeReport, ProbeVerdict};
+use crate::desktop::NOT_FOR_CHILDREN;
 use crate::worker::job::{Answer, ApplyOrder, ConsumerQuery, FileQuery, Job, ProbeOrder};
 
 /// A look takes milliseconds; one that takes this long hangs on a dead network file system.
@@ -167,7 +168,12 @@ async fn each_answer(job: &Job, kill_on_drop: bool, mut take: impl FnMut(Answer)
 }
 
 fn spawn(kill_on_drop: bool) -> io::Result<Child> {
-    Command::new(own_program()?)
+    let mut command = Command::new(own_program()?);
+    for name in NOT_FOR_CHILDREN {
+        // A command of the user's, which a worker may run, gets the worker's environment.
+        command.env_remove(name);
+    }
+    command
         .arg0("credd")
         .arg("worker")
         .stdin(Stdio::piped())

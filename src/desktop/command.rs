@@ -13,7 +13,7 @@ use tokio::time::timeout;
 pub(super) const LIMIT: Duration = Duration::from_secs(30);
 
 /// What a child must not take for its own: systemd's line to the daemon.
-pub(super) const NOT_FOR_CHILDREN: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"];
+pub const NOT_FOR_CHILDREN: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"];
 
 /// Why an alert command didn't do its work.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

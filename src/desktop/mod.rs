@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
-pub use command::CommandFailure;
+pub use command::{CommandFailure, NOT_FOR_CHILDREN};
 pub use page::{PageFailure, console_url, open_page, opener};
 
 /// How long a notification server, or the bus, may take to answer.

@@ -25,6 +25,20 @@ pub enum ServiceError {
         /// How that was told.
         why: &'static str,
     },
+    /// A unit's drop-in of our name is somebody else's.
+    #[error("{} was not written by credd ({why}), and has the name of credd's own: give it another", path.display())]
+    ForeignDropIn {
+        /// The file.
+        path: PathBuf,
+        /// How that was told.
+        why: &'static str,
+    },
+    /// A drop-in can't name its file of variables.
+    #[error("{} has characters in its path that EnvironmentFile= can't hold", path.display())]
+    UnfitPath {
+        /// The file of variables.
+        path: PathBuf,
+    },
     /// The service's file can't be read, written or removed.
     #[error("{}: {source}. Check the directory's owner and permissions", path.display())]
     File {

@@ -1,5 +1,6 @@
 //! `credd install` and `credd uninstall`: the user service, of systemd or launchd.
 
+mod drop_in;
 mod error;
 mod file;
 mod launchd;
@@ -11,6 +12,7 @@ use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+pub use drop_in::DropIn;
 pub use error::ServiceError;
 use file::Found;
 pub use launchd::LABEL;
@@ -96,11 +98,13 @@ pub fn install(options: &InstallOptions, out: &mut dyn Write) -> Result<()> {
     Ok(())
 }
 
-/// Stops the service and removes its file; configuration and state stay.
+/// Stops the service and removes its file, and what credd laid over other units; configuration and state
+/// stay.
 pub fn uninstall(options: &InstallOptions, out: &mut dyn Write) -> Result<()> {
     let path = options.path();
     match file::look(&path)? {
         Found::Absent => {
+            remove_drop_ins(options, out)?;
             writeln!(out, "There is no {}: nothing to do.", path.display())?;
             return Ok(());
         }
@@ -112,9 +116,11 @@ pub fn uninstall(options: &InstallOptions, out: &mut dyn Write) -> Result<()> {
             writeln!(out, "Would run: {}", words.join(" "))?;
         }
         writeln!(out, "Would remove {}", path.display())?;
-        return Ok(());
+        return remove_drop_ins(options, out);
     }
+    // First of all, so that it lays over no unit what was just removed.
     let stopped = options.stop();
+    remove_drop_ins(options, out)?;
     file::remove(&path)?;
     if options.manager == Manager::Systemd {
         systemd::forget(options);
@@ -126,6 +132,26 @@ pub fn uninstall(options: &InstallOptions, out: &mut dyn Write) -> Result<()> {
     }
     for kept in options.kept.iter().filter(|kept| kept.exists()) {
         writeln!(out, "Left where it is: {}", kept.display())?;
+    }
+    Ok(())
+}
+
+/// Units that credd gave keys to are as they were before, from their next start on.
+fn remove_drop_ins(options: &InstallOptions, out: &mut dyn Write) -> Result<()> {
+    if options.manager != Manager::Systemd {
+        return Ok(());
+    }
+    let all = DropIn::all(&options.config_home);
+    for drop_in in &all {
+        if options.dry_run {
+            writeln!(out, "Would remove {} and {}", drop_in.path.display(), drop_in.environment.display())?;
+        } else {
+            drop_in.remove()?;
+            writeln!(out, "Removed {}: that unit no longer gets its keys from credd", drop_in.path.display())?;
+        }
+    }
+    if !all.is_empty() && !options.dry_run {
+        systemd::reload(options);
     }
     Ok(())
 }

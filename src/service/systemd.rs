@@ -142,10 +142,15 @@ pub(super) fn stop(options: &InstallOptions) -> std::result::Result<(), String> 
     Ok(())
 }
 
+/// Has systemd read its files again. Where it can't be asked, it reads them when it starts.
+pub(super) fn reload(options: &InstallOptions) {
+    let _ = options.run(&systemctl(["daemon-reload"]));
+}
+
 /// What follows the removal of the file.
 pub(super) fn forget(options: &InstallOptions) {
     // Only tidies up: a unit without a file goes by itself once it is stopped.
-    let _ = options.run(&systemctl(["daemon-reload"]));
+    reload(options);
     let _ = options.run(&systemctl(["reset-failed", UNIT]));
 }
 

@@ -49,12 +49,15 @@ fn work() -> io::Result<()> {
         }
         Job::Inspect { state_dir, consumers } => {
             let salt = Salt::load(&state_dir)?;
+            let mut result = Ok(());
             for query in consumers {
                 // One that can't be looked at has no answer, which isn't the same as having no process.
-                let report = consumers::inspect(&query, &salt).map_err(io::Error::other)?;
-                answer(&Answer::Consumer { name: query.config.name, report });
+                match consumers::inspect(&query, &salt) {
+                    Ok(report) => answer(&Answer::Consumer { name: query.config.name, report }),
+                    Err(why) => result = Err(io::Error::other(format!("{}: {why}", query.config.name))),
+                }
             }
-            Ok(())
+            result
         }
         Job::Probe { state_dir, probes } => probe::probe(&state_dir, probes, &answer),
         Job::AwaitApply { state_dir, consumer } => consumers::await_idle(&state_dir, &consumer),

@@ -5,11 +5,16 @@
 #![allow(clippy::zombie_processes, reason = "the rig kills what is left; init reaps it")]
 
 mod apply;
+mod command;
+mod compose;
 mod handover;
 mod inspect;
+mod launchd;
+mod machine;
 mod odd;
 mod probe;
 mod rig;
 mod service;
 #[path = "../support/mod.rs"]
 mod support;
+mod units;

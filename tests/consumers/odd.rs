@@ -121,13 +121,15 @@ fn what_cannot_be_started_again_is_never_stopped() {
 }
 
 #[test]
-fn a_way_of_restarting_that_is_not_there_yet_touches_nothing() {
+fn a_way_of_restarting_that_does_not_fit_touches_nothing() {
     let mut rig = Rig::new();
     let child = rig.start();
-    for restart in [Restart::Compose, Restart::Command, Restart::Launchd, Restart::Systemd] {
-        rig.config.restart = restart;
+    rig.config.restart = Restart::Systemd;
+    for unit in [None, Some("no-such-unit")] {
+        rig.config.unit = unit.map(str::to_owned);
         let (_, report) = rig.apply();
         assert_eq!(report.outcome, Outcome::RolledBack, "{}", report.detail);
+        assert!(report.detail.starts_with("it was not touched"), "{}", report.detail);
     }
     assert!(!held(&child).is_gone());
 }

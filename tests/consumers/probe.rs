@@ -6,7 +6,7 @@ use credd::config::Verify;
 use credd::core::{ProbeManner, ProbeReport, ProbeVerdict};
 use credd::worker::job::{Answer, Job, ProbeOrder};
 
-use crate::rig::{NEW, OLD, Rig, VARIABLE, work};
+use crate::rig::{NEW, OLD, Rig, VARIABLE};
 use crate::support::bedrock::BedrockStandIn;
 use crate::support::http::free_port;
 
@@ -19,7 +19,7 @@ fn ask(rig: &Rig, manner: ProbeManner, endpoint: String) -> ProbeReport {
     let mut key = rig.order().keys.remove(0);
     key.fingerprint = rig.salt.fingerprint(OLD.as_bytes());
     let order = ProbeOrder { key, manner, endpoint: Some(endpoint), region: "us-east-1".to_owned(), consumers: vec![rig.config.clone()] };
-    let answers = work(&Job::Probe { state_dir: rig.path("state"), probes: vec![order] });
+    let answers = rig.work(&Job::Probe { state_dir: rig.path("state"), probes: vec![order] });
     assert!(!serde_json::to_string(&answers).unwrap().contains("secret"), "{answers:?}");
     match <[_; 1]>::try_from(answers).unwrap() {
         [Answer::Probed { report: Some(report), .. }] => report,

@@ -1,6 +1,7 @@
 //! A consumer of one's own for each test, and the worker.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::Write;
 use std::net::TcpListener;
@@ -35,6 +36,8 @@ pub struct Rig {
     pub port: u16,
     pub salt: Salt,
     pub config: ConsumerConfig,
+    /// Of the worker's environment, in addition.
+    pub environ: Vec<(&'static str, OsString)>,
 }
 
 impl Rig {
@@ -60,10 +63,11 @@ impl Rig {
             pid_file: Some(path("pid")),
             unit: None,
             compose_file: None,
+            service: None,
             command: Vec::new(),
         };
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let rig = Self { dir, port, salt, config };
+        let rig = Self { dir, port, salt, config, environ: Vec::new() };
         rig.write_key(NEW);
         rig
     }
@@ -120,6 +124,11 @@ impl Rig {
         std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok()
     }
 
+    /// Whether it answers a request.
+    pub fn answers(&self) -> bool {
+        crate::support::http::request(self.port, "GET", "/health/liveliness", None, None, Duration::from_secs(10)).is_ok()
+    }
+
     pub fn log(&self) -> String {
         fs::read_to_string(self.path("log")).unwrap()
     }
@@ -151,7 +160,7 @@ impl Rig {
     /// The same of another key.
     pub fn apply_key(&self, key: &str) -> (Vec<String>, ApplyReport) {
         let mut phases = Vec::new();
-        for answer in work(&Job::Apply(Box::new(self.order_of(key)))) {
+        for answer in self.work(&Job::Apply(Box::new(self.order_of(key)))) {
             match answer {
                 Answer::Progress { phase } => phases.push(phase),
                 Answer::Applied(report) => {
@@ -164,6 +173,25 @@ impl Rig {
         panic!("no report")
     }
 
+    /// Has a real worker do a job.
+    pub fn work(&self, job: &Job) -> Vec<Answer> {
+        let mut worker = Command::new(env!("CARGO_BIN_EXE_credd"))
+            .arg("worker")
+            .envs(self.environ.iter().cloned())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut input = worker.stdin.take().unwrap();
+        input.write_all(&serde_json::to_vec(job).unwrap()).unwrap();
+        // Left open: the worker is to be content with a whole job.
+        let output = worker.wait_with_output().unwrap();
+        drop(input);
+        assert!(output.status.success());
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
     pub fn query(&self) -> ConsumerQuery {
         let keys = vec![KeyVariable { name: KeyName::from("bedrock"), variable: VARIABLE.to_owned() }];
         ConsumerQuery { config: self.config.clone(), keys }
@@ -172,7 +200,7 @@ impl Rig {
     pub fn inspect(&self) -> ConsumerReport {
         let query = self.query();
         let job = Job::Inspect { state_dir: self.path("state"), consumers: vec![query] };
-        match work(&job).pop() {
+        match self.work(&job).pop() {
             Some(Answer::Consumer { report, .. }) => report,
             other => panic!("{other:?}"),
         }
@@ -201,19 +229,6 @@ impl Drop for Rig {
             let _ = process.signal(rustix::process::Signal::KILL);
         }
     }
-}
-
-/// Has a real worker do a job.
-pub fn work(job: &Job) -> Vec<Answer> {
-    let mut worker = Command::new(env!("CARGO_BIN_EXE_credd")).arg("worker").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut input = worker.stdin.take().unwrap();
-    input.write_all(&serde_json::to_vec(job).unwrap()).unwrap();
-    // Left open: the worker is to be content with a whole job.
-    let output = worker.wait_with_output().unwrap();
-    drop(input);
-    assert!(output.status.success());
-    let text = String::from_utf8(output.stdout).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// A child as a process that can be asked after.

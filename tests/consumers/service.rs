@@ -1,89 +1,14 @@
-//! Under a real systemd: a restarted consumer isn't the daemon's to take down, and units are restarted by
-//! systemd. Needs root (see `tests/rig/guest.sh`).
+//! Under a real systemd: a restarted consumer isn't the daemon's to take down. Needs root (see
+//! `tests/rig/guest.sh`).
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
-use credd::core::{ApplyReport, Outcome, ProcessReport, RunBy};
-use credd::worker::job::{Answer, ApplyOrder, Job};
+use credd::config::Restart;
+use credd::core::{Outcome, RunBy};
 
-use crate::rig::{NEW, OLD, Rig, VARIABLE, until};
-use crate::support::guest::Guest;
-
-const FAKE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/fake-litellm/litellm");
-const CREDD: &str = env!("CARGO_BIN_EXE_credd");
-
-/// What credd's own unit has. It keeps `pidfd_getfd` from a worker, and none of it may reach the consumer.
-const SANDBOX: &str = "-p KillMode=process -p NoNewPrivileges=yes -p MemoryDenyWriteExecute=yes -p SystemCallFilter=@system-service \
-                       -p SystemCallErrorNumber=EPERM -p RestrictNamespaces=yes -p LimitCORE=0 -p LimitNOFILE=256 -p UMask=0077 \
-                       -p 'RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6'";
-
-/// A guest whose `tester` has an env file, a configuration and the salt in `~/t`.
-struct Machine {
-    guest: Guest,
-    rig: Rig,
-}
-
-impl Machine {
-    fn boot() -> Self {
-        let guest = Guest::boot();
-        let mut rig = Rig::new();
-        let salt = guest.share().join("salt");
-        fs::copy(rig.path("state/salt"), &salt).unwrap();
-        fs::set_permissions(salt, fs::Permissions::from_mode(0o644)).unwrap();
-        guest.shell(&format!(
-            "mkdir -p t/state && cp /share/salt t/state && chmod 600 t/state/salt && echo {VARIABLE}={NEW} > t/env && \
-             printf 'model_list:\\n- model_name: cheap\\n  litellm_params: {{model: bedrock/x}}\\n' > t/config.yaml"
-        ));
-        rig.config.matches = ["litellm", "--config"].map(str::to_owned).to_vec();
-        rig.config.pid_file = None;
-        Self { guest, rig }
-    }
-
-    /// The stand-in's command line; with the old key in its environment.
-    fn line(&self) -> String {
-        let port = self.rig.port;
-        format!("env {VARIABLE}={OLD} LITELLM_MASTER_KEY=sk-master python3 {FAKE} --config config.yaml --port {port}")
-    }
-
-    /// Has a worker below a `credd.service`, with a sandbox, do a job.
-    fn work(&self, job: &Job) -> Vec<Answer> {
-        fs::write(self.guest.share().join("job"), serde_json::to_vec(job).unwrap()).unwrap();
-        let text = self
-            .guest
-            .shell(&format!("systemd-run --user --unit=credd --quiet --collect --pipe --wait {SANDBOX} {CREDD} worker < /share/job"));
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-
-    fn inspect(&self) -> Vec<ProcessReport> {
-        let query = self.rig.query();
-        let job = Job::Inspect { state_dir: "/home/tester/t/state".into(), consumers: vec![query] };
-        match self.work(&job).pop() {
-            Some(Answer::Consumer { report, .. }) => report.processes,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn apply(&self) -> ApplyReport {
-        let mut order = ApplyOrder { state_dir: "/home/tester/t/state".into(), from_service: true, ..self.rig.order() };
-        order.keys[0].env_file = "/home/tester/t/env".into();
-        match self.work(&Job::Apply(Box::new(order))).pop() {
-            Some(Answer::Applied(report)) => report,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn wait_for_service(&self) {
-        let port = self.rig.port;
-        until("the stand-in serves", || self.guest.user(&["bash", "-c", &format!("< /dev/tcp/127.0.0.1/{port}")]).status.success());
-    }
-
-    /// A file of a process in `/proc`.
-    fn proc_text(&self, pid: i32, name: &str) -> String {
-        self.guest.shell(&format!("tr '\\0' '\\n' < /proc/{pid}/{name}"))
-    }
-}
+use crate::machine::{FAKE, Machine};
+use crate::rig::{NEW, VARIABLE};
 
 #[test]
 fn a_plain_process_gets_a_unit_of_its_own() {
@@ -141,30 +66,57 @@ fn a_plain_process_gets_a_unit_of_its_own() {
 }
 
 #[test]
-fn a_unit_is_restarted_by_systemd() {
-    let machine = Machine::boot();
-    let run = |unit: &str, how: &str| {
-        machine.guest.shell(&format!(
-            "cd t && systemd-run --user --unit={unit} --quiet --same-dir {how} --setenv=LITELLM_MASTER_KEY=sk-master \
-             python3 {FAKE} --config config.yaml --port {}",
-            machine.rig.port
-        ));
-        machine.wait_for_service();
-    };
-    // One that reads the env file itself, written before the key changed.
-    machine.guest.shell(&format!("echo {VARIABLE}={OLD} > t/env"));
-    run("proxy", "-p EnvironmentFile=/home/tester/t/env");
-    let [process] = &machine.inspect()[..] else { panic!() };
-    assert_eq!(process.run_by, RunBy::Systemd { unit: "proxy.service".to_owned() });
-    machine.guest.shell(&format!("echo {VARIABLE}={NEW} > t/env"));
-    let report = machine.apply();
-    assert_eq!(report.outcome, Outcome::Applied, "{}", report.detail);
-    assert!(machine.proc_text(report.pid.unwrap(), "cgroup").contains("proxy.service"));
+fn a_command_runs_outside_of_the_service_and_leaves_its_children_behind() {
+    let mut machine = Machine::boot();
+    machine.guest.shell(&format!(
+        "cd t && systemd-run --user --unit=terminal --quiet --same-dir bash -c 'setsid {} > log 2>&1 & echo $! > pid; exec sleep 1000'",
+        machine.line()
+    ));
+    machine.wait_for_service();
+    let env = format!("export {VARIABLE}={NEW} LITELLM_MASTER_KEY=sk-master");
+    machine.guest.shell(&format!("echo '{env}' > t/env"));
+    machine.rig.config.restart = Restart::Command;
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/restart-script/restart");
+    let mut command = [script, "good", FAKE, "/home/tester/t", &machine.rig.port.to_string()].map(str::to_owned).to_vec();
+    machine.rig.config.command = command.clone();
 
-    // One that doesn't: it is told what to do.
-    machine.guest.shell("systemctl --user stop proxy");
-    run("deaf", &format!("--setenv={VARIABLE}={OLD}"));
+    // Twice: the second finds what the first left behind in the unit's control group.
+    for _ in 0..2 {
+        let report = machine.apply();
+        assert_eq!(report.outcome, Outcome::Applied, "{}", report.detail);
+        assert!(report.detail.contains("proven"), "{}", report.detail);
+        let pid = report.pid.unwrap();
+        let cgroup = machine.proc_text(pid, "cgroup");
+        assert!(cgroup.contains("/app.slice/credd-litellm-command-"), "{cgroup}");
+        let status = machine.proc_text(pid, "status");
+        assert!(["NoNewPrivs:\t0", "Seccomp:\t0", "Umask:\t0022"].iter().all(|line| status.contains(line)), "{status}");
+        let units = machine.guest.shell("systemctl --user list-units --all --no-legend 'credd-*'");
+        assert!(units.lines().count() == 1 && units.contains("-command-") && units.contains("inactive"), "{units}");
+        let [process] = &machine.inspect()[..] else { panic!() };
+        assert_eq!((process.pid, &process.run_by), (pid, &RunBy::Process));
+    }
+
+    // One that hangs is killed with all it started, and what the one before left behind is not.
+    command[1] = "hangs".to_owned();
+    machine.rig.config.command = command.clone();
+    machine.rig.config.stop_timeout = Duration::from_secs(1);
+    machine.rig.config.ready_timeout = Duration::from_secs(2);
+    let serving = machine.inspect()[0].pid;
+    let report = machine.apply();
+    assert_eq!((report.outcome, report.pid), (Outcome::RolledBack, Some(serving)), "{}", report.detail);
+    assert!(report.detail.contains("had not ended after 3 s and said: waiting for ever"), "{}", report.detail);
+    machine.guest.shell("! kill -0 $(cat t/child)");
+
+    // One that aborts: what it stopped is started again.
+    command[1] = "aborts".to_owned();
+    machine.rig.config.command = command;
+    machine.rig.config.stop_timeout = Duration::from_secs(5);
+    machine.rig.config.ready_timeout = Duration::from_secs(20);
     let report = machine.apply();
     assert_eq!(report.outcome, Outcome::RolledBack, "{}", report.detail);
-    assert!(report.detail.contains("deaf.service was restarted, but doesn't take its key"), "{}", report.detail);
+    assert!(report.detail.contains("restart ended with status 1 and said: Waiting"), "{}", report.detail);
+    assert!(machine.proc_text(report.pid.unwrap(), "cgroup").contains("/app.slice/credd-litellm-1.service"));
+    let journal = machine.guest.root(&["journalctl", "--no-pager", "-o", "export", "_UID=1500"]);
+    let journal = String::from_utf8_lossy(&journal.stdout);
+    assert_eq!(journal.lines().filter(|line| line.contains(NEW)).collect::<Vec<_>>(), [""; 0]);
 }

@@ -11,7 +11,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Command;
 use std::time::Duration;
 
-use credd::service::Manager;
+use credd::service::{DropIn, Manager};
 use place::Place;
 use support::guest::Guest;
 use support::{run, said, wait};
@@ -153,6 +153,26 @@ fn uninstalling_removes_what_was_installed_and_no_more() {
     assert_eq!(commands[..2], ["systemctl --user disable --now credd.service", RELOAD]);
     let out = place.uninstall().unwrap();
     assert!(out.contains("nothing to do"), "{out}");
+}
+
+#[test]
+fn uninstalling_takes_keys_back_from_units_that_credd_gave_them() {
+    let mut place = Place::new(Manager::Systemd);
+    let (config, data) = (place.options.config_home.clone(), place.options.home.join(".local/share"));
+    let drop_in = DropIn::of("litellm.service", &config, &data);
+    drop_in.write(&drop_in.text().unwrap()).unwrap();
+    fs::create_dir_all(drop_in.environment.parent().unwrap()).unwrap();
+    fs::write(&drop_in.environment, "K=\"v\"\n").unwrap();
+    place.options.dry_run = true;
+    let out = place.uninstall().unwrap();
+    assert!(out.contains(&format!("Would remove {} and {}", drop_in.path.display(), drop_in.environment.display())), "{out}");
+    assert!(drop_in.path.exists() && place.commands().is_empty());
+    // Also where credd itself was never a service.
+    place.options.dry_run = false;
+    let out = place.uninstall().unwrap();
+    assert!(out.contains(&format!("Removed {}", drop_in.path.display())), "{out}");
+    assert!(!drop_in.path.exists() && !drop_in.environment.exists());
+    assert_eq!(place.commands(), [RELOAD]);
 }
 
 #[test]

@@ -129,6 +129,11 @@ pub fn is_native(_process: &Held) -> bool {
     true
 }
 
+/// There are no containers whose processes could be seen: Docker runs in a virtual machine.
+pub fn container_of(_process: &Held) -> Option<String> {
+    None
+}
+
 /// The living descendants of a process, without this very process.
 pub fn descendants(of: &Held) -> Vec<Held> {
     let Ok(mut system) = System::new() else {
@@ -167,9 +172,13 @@ pub fn listeners(_tree: &[&Held]) -> Option<Vec<Listener>> {
     None
 }
 
-/// Launchd's agents aren't told from plain processes yet.
-pub fn run_by(_process: &Held) -> RunBy {
-    RunBy::Process
+/// Who looks after a process: launchd, where it or its parent (a wrapper, which waits for it) is an agent's process.
+pub fn run_by(process: &Held) -> RunBy {
+    let parent = with(process.pid, ProcessRefreshKind::nothing(), |seen| seen.parent().map(sysinfo::Pid::as_u32)).ok().flatten();
+    // launchd itself is everybody's parent in the end.
+    let parent = parent.filter(|pid| *pid > 1).and_then(|pid| i32::try_from(pid).ok());
+    let pids: Vec<i32> = std::iter::once(process.pid).chain(parent).collect();
+    crate::consumers::launchd::label_of(&pids).map_or(RunBy::Process, |label| RunBy::Launchd { label })
 }
 
 /// Output of a new process: another process's open files can't be taken over here.

@@ -5,11 +5,12 @@
 
 use std::future::Future;
 use std::os::fd::AsFd;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use zbus::zvariant::DynamicType;
-use zbus::{Connection, Fd, ObjectPath, OwnedObjectPath, OwnedVariant, Variant};
+use zbus::{Connection, Fd, Message, ObjectPath, OwnedObjectPath, OwnedVariant, Variant};
 
 const MANAGER: &str = "org.freedesktop.systemd1";
 const MANAGER_PATH: &str = "/org/freedesktop/systemd1";
@@ -62,36 +63,103 @@ impl Bus {
         self.unit(unit).is_ok()
     }
 
+    /// A name for a new unit: `STEM-1.service`, or the next one that isn't loaded.
+    pub fn free_name(&self, stem: &str) -> Result<String, String> {
+        let mut names = (1..=9999).map(|number| format!("{stem}-{number}.service"));
+        names.find(|name| !self.is_loaded(name)).ok_or_else(|| "there are too many units".to_owned())
+    }
+
     /// Starts a transient service and waits until its program was executed; its main process.
     pub fn start(&self, unit: &Unit<'_>) -> Result<i32, String> {
+        self.start_transient(unit, vec![("CollectMode", "inactive-or-failed".into())])?;
+        self.main_pid(unit.name)
+    }
+
+    /// Starts a command as a transient unit, which is there until [`Bus::forget`]. What the command starts in the
+    /// background is let live on (`KillMode=process`), in the unit's control group; while that isn't empty,
+    /// systemd remembers the unit's name.
+    pub fn start_command(&self, unit: &Unit<'_>) -> Result<(), String> {
+        self.start_transient(unit, vec![("RemainAfterExit", true.into()), ("KillMode", "process".into())])
+    }
+
+    /// How the main process of a command's unit ended: its code (`CLD_EXITED` is 1, waitid(2)) and its status;
+    /// `None` while it runs.
+    pub fn command_end(&self, unit: &str) -> Result<Option<(i32, i32)>, String> {
+        let path = self.unit(unit)?;
+        let state: String = self.property(&path, "org.freedesktop.systemd1.Unit", "SubState")?;
+        if !matches!(state.as_str(), "exited" | "failed" | "dead") {
+            return Ok(None);
+        }
+        let number = |name| self.property(&path, "org.freedesktop.systemd1.Service", name);
+        Ok(Some((number("ExecMainCode")?, number("ExecMainStatus")?)))
+    }
+
+    /// Has systemd forget a command's unit.
+    pub fn forget(&self, unit: &str) {
+        if let Ok(job) = self.manager("StopUnit", &(unit, "replace")) {
+            let _ = self.wait_for(&job, CALL);
+        }
+        let _ = self.call("ResetFailedUnit", &unit);
+    }
+
+    fn start_transient(&self, unit: &Unit<'_>, more: Vec<(&str, Variant<'_>)>) -> Result<(), String> {
         let (program, arguments) = unit.exec;
         let exec = vec![(program.to_owned(), arguments.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>(), false)];
         let [input, output, errors] = unit.stdio;
         let fd = |fd: &dyn AsFd| fd.as_fd().try_clone_to_owned().map(|fd| Variant::from(Fd::from(fd)));
         let fd = |of| fd(of).map_err(|error| error.to_string());
         let micros = u64::try_from(unit.stop_timeout.as_micros()).unwrap_or(u64::MAX);
-        let properties: Vec<(&str, Variant<'_>)> = vec![
+        let mut properties: Vec<(&str, Variant<'_>)> = vec![
             ("Description", unit.description.into()),
             ("Type", "exec".into()),
             ("ExecStart", exec.into()),
             ("StandardInputFileDescriptor", fd(input)?),
             ("StandardOutputFileDescriptor", fd(output)?),
             ("StandardErrorFileDescriptor", fd(errors)?),
-            ("CollectMode", "inactive-or-failed".into()),
             ("Slice", "app.slice".into()),
             ("TimeoutStopUSec", micros.into()),
         ];
+        properties.extend(more);
         let auxiliary: Vec<(&str, Vec<(&str, Variant<'_>)>)> = Vec::new();
         let job = self.manager("StartTransientUnit", &(unit.name, "fail", properties, auxiliary))?;
-        self.wait_for(&job, CALL)?;
-        self.main_pid(unit.name)
+        self.wait_for(&job, CALL)
     }
 
     /// Restarts a unit and waits for that, no longer than told; its main process.
     pub fn restart(&self, unit: &str, patience: Duration) -> Result<i32, String> {
+        // A unit that failed too often isn't started any more; this counts anew.
+        let _ = self.call("ResetFailedUnit", &unit);
         let job = self.manager("RestartUnit", &(unit, "replace"))?;
         self.wait_for(&job, patience)?;
         self.main_pid(unit)
+    }
+
+    /// Has systemd read its files again, with whatever else was changed in them.
+    pub fn reload(&self) -> Result<(), String> {
+        self.call("Reload", &()).map(drop)
+    }
+
+    /// The full name of a unit that may be named by an alias.
+    pub fn full_name(&self, unit: &str) -> Result<String, String> {
+        let path = self.unit(unit)?;
+        self.property(&path, "org.freedesktop.systemd1.Unit", "Id")
+    }
+
+    /// What the manager and then the unit itself put into the environment of its processes:
+    /// `NAME=value`. (`Environment=`; a property that every process of the user can read.)
+    pub fn environment(&self, unit: &str) -> Result<Vec<String>, String> {
+        let manager = ObjectPath::try_from(MANAGER_PATH).map_err(|error| error.to_string())?;
+        let mut all: Vec<String> = self.property(&manager, MANAGER_INTERFACE, "Environment")?;
+        let path = self.unit(unit)?;
+        all.append(&mut self.property(&path, "org.freedesktop.systemd1.Service", "Environment")?);
+        Ok(all)
+    }
+
+    /// The files that a unit takes variables from, in their order (`EnvironmentFile=`).
+    pub fn environment_files(&self, unit: &str) -> Result<Vec<PathBuf>, String> {
+        let path = self.unit(unit)?;
+        let files: Vec<(String, bool)> = self.property(&path, "org.freedesktop.systemd1.Service", "EnvironmentFiles")?;
+        Ok(files.into_iter().map(|(path, _)| path.into()).collect())
     }
 
     /// Waits until a job is done: then its object is gone.
@@ -114,9 +182,22 @@ impl Bus {
     where
         B: serde::Serialize + DynamicType,
     {
+        self.call(method, body)?.body().deserialize().map_err(|error| error.to_string())
+    }
+
+    fn call<B>(&self, method: &str, body: &B) -> Result<Message, String>
+    where
+        B: serde::Serialize + DynamicType,
+    {
         let call = self.connection.call_method(Some(MANAGER), MANAGER_PATH, Some(MANAGER_INTERFACE), method, body);
-        let reply = self.runtime.block_on(bounded(call))?;
-        reply.body().deserialize().map_err(|error| error.to_string())
+        self.runtime.block_on(bounded(call))
+    }
+
+    fn property<T>(&self, path: &ObjectPath<'_>, interface: &str, name: &str) -> Result<T, String>
+    where
+        T: TryFrom<OwnedVariant, Error: std::fmt::Display>,
+    {
+        T::try_from(self.get(path, interface, name)?).map_err(|error| error.to_string())
     }
 
     fn get(&self, path: &ObjectPath<'_>, interface: &str, property: &str) -> Result<OwnedVariant, String> {

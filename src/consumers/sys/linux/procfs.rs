@@ -109,6 +109,12 @@ pub(super) fn user_service(text: &str, uid: u32) -> Option<&str> {
         .find_map(|path| service_in(path, uid))
 }
 
+/// The id in the name of a container's control group: 64 hexadecimal digits.
+pub(super) fn container(text: &str) -> Option<&str> {
+    let is_id = |word: &&str| word.len() == 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    text.split(|c: char| !c.is_ascii_alphanumeric()).find(is_id)
+}
+
 fn service_in(cgroup: &str, uid: u32) -> Option<&str> {
     let manager = format!("user@{uid}.service");
     let mut parts = cgroup.split('/').skip_while(|part| *part != manager).skip(1);
@@ -229,6 +235,15 @@ mod tests {
         assert_eq!(user_service(&both, 1000), Some("a.service"));
         assert_eq!(user_service(&format!("1:name=systemd:{base}/b.service\n0::/\n"), 1000), Some("b.service"));
         assert_eq!(user_service("0::/\n", 1000), None);
+    }
+
+    #[test]
+    fn the_containers_id_is_in_its_control_groups_name() {
+        let id = "0123456789abcdef".repeat(4);
+        assert_eq!(container(&format!("0::/system.slice/docker-{id}.scope\n")), Some(id.as_str()));
+        assert_eq!(container(&format!("12:pids:/docker/{id}\n0::/docker/{id}/init\n")), Some(id.as_str()));
+        assert_eq!(container("0::/user.slice/user-1000.slice/user@1000.service/a.service\n"), None);
+        assert_eq!(container(&format!("0::/x{id}0\n")), None);
     }
 
     #[test]

@@ -43,6 +43,18 @@ pub fn run_by(process: &Held) -> RunBy {
     unit_of(process).map_or(RunBy::Process, |unit| RunBy::Systemd { unit })
 }
 
+/// The id of the container that a process is in, by the name of its control group (Docker's `docker-ID.scope` and
+/// `/docker/ID`).
+pub fn container_of(process: &Held) -> Option<String> {
+    procfs::container(&fs::read_to_string(format!("/proc/{}/cgroup", process.pid())).ok()?).map(str::to_owned)
+}
+
+/// Whether a process is in the control group of a unit of the user's systemd.
+pub fn is_in_unit(process: &Held, unit: &str) -> bool {
+    let text = fs::read_to_string(format!("/proc/{}/cgroup", process.pid())).unwrap_or_default();
+    procfs::user_service(&text, rustix::process::getuid().as_raw()) == Some(unit)
+}
+
 fn unit_of(process: &Held) -> Option<String> {
     let cgroup = |pid: &str| fs::read_to_string(format!("/proc/{pid}/cgroup")).ok();
     let text = cgroup(&process.pid().to_string())?;
