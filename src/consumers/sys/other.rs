@@ -211,7 +211,16 @@ pub fn traits(process: &Held, environ: &Environ) -> io::Result<LaunchSpec> {
     let dir = dir.ok_or_else(hidden)?;
     let program = program::to_start(&argv, &exe.ok_or_else(hidden)?, b"", &dir, environ.get(b"PATH"));
     let nice = Pid::from_raw(process.pid).and_then(|pid| rustix::process::getpriority_process(Some(pid)).ok());
-    process.still(LaunchSpec { program: program.file, argv: program.argv, dir, umask: None, nice, limits: Vec::new(), stdin: None })
+    process.still(LaunchSpec {
+        program: program.file,
+        argv: program.argv,
+        dir,
+        umask: None,
+        nice,
+        limits: Vec::new(),
+        stdin: None,
+        follower: None,
+    })
 }
 
 /// A pipe that a thread fills: it may be more than a pipe holds at once.
