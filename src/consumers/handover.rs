@@ -135,6 +135,7 @@ impl Restarting<'_, '_> {
         let ports = self.memory.place.ports();
         if way == Way::Both {
             self.await_ready(new, verify).map_err(No::Kept)?.ok();
+            self.attempt.still_wanted()?;
             let leaving = self.dismiss(old, &ports)?;
             return Ok((self.check(new, environ, verify), leaving));
         }
@@ -147,10 +148,18 @@ impl Restarting<'_, '_> {
             let shared = Arc::new(shared);
             let dialed = Arc::clone(&shared);
             let line = Line::through(move |address| dialed.dial(address), ANSWER);
-            let note = self.check_by(new, environ, verify, &line).map_err(No::Kept)?;
-            shared.switch().map_err(|error| No::Impossible(error.to_string()))?;
-            return Ok((Ok(note), self.dismiss(old, &ports)?));
+            let tried = self.check_by(new, environ, verify, &line).map_err(No::Kept).and_then(|note| {
+                self.attempt.still_wanted()?;
+                shared.switch().map_err(|error| No::Impossible(error.to_string()))?;
+                Ok((Ok(note), self.dismiss(old, &ports)?))
+            });
+            if tried.is_err() {
+                // While nobody is sent to it.
+                kill(new);
+            }
+            return tried;
         }
+        self.attempt.still_wanted()?;
         door.outlive_us();
         let leaving = self.dismiss(old, &ports)?;
         drop(door);
@@ -168,11 +177,8 @@ impl Restarting<'_, '_> {
         }
     }
 
-    /// Has the old one give its ports up, unless that is no longer wanted.
+    /// Has the old one give its ports up.
     fn dismiss<'a>(&mut self, old: &'a Held, ports: &[u16]) -> Result<Leaving<'a>, No> {
-        if let Some(why) = self.attempt.superseded() {
-            return Err(No::Superseded(why));
-        }
         (self.attempt.progress)("handing over");
         let mut leaving = Leaving::ask(old, self.attempt.order.consumer.stop_timeout);
         if leaving.give_up(ports) { Ok(leaving) } else { Err(No::Kept(format!("process {} can't be stopped", old.pid()))) }
@@ -217,10 +223,13 @@ fn ports_of(process: &Held) -> Vec<u16> {
 }
 
 impl Attempt<'_> {
-    /// Why what was ordered is no longer wanted, if the file has been edited since.
-    fn superseded(&self) -> Option<String> {
+    /// Fails if the file has been edited since: what was ordered is no longer wanted.
+    fn still_wanted(&self) -> Result<(), No> {
         let home = std::env::home_dir().unwrap_or_default();
-        environment::changes(&self.order.keys, self.salt, &home).err().map(|unfit| unfit.to_string())
+        match environment::changes(&self.order.keys, self.salt, &home) {
+            Ok(_) => Ok(()),
+            Err(unfit) => Err(No::Superseded(unfit.to_string())),
+        }
     }
 }
 
