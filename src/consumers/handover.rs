@@ -79,13 +79,18 @@ fn has_flag(argv: &[Vec<u8>], flag: &str) -> bool {
 }
 
 fn enough_memory(process: &Held) -> Result<(), String> {
-    let below = sys::descendants(process);
-    let used: u64 = std::iter::once(process).chain(&below).filter_map(sys::resident).sum();
+    let used = size_of(process);
     let Some(free) = available_memory() else { return Ok(()) };
     if free >= used + HEADROOM {
         return Ok(());
     }
     Err(format!("there is memory for one alone ({} MB used, {} MB free)", used >> 20, free >> 20))
+}
+
+/// The memory of a process and all below it, in bytes.
+fn size_of(process: &Held) -> u64 {
+    let below = sys::descendants(process);
+    std::iter::once(process).chain(&below).filter_map(sys::resident).sum()
 }
 
 fn available_memory() -> Option<u64> {
@@ -139,7 +144,7 @@ impl Restarting<'_, '_> {
             let leaving = self.dismiss(old, &ports)?;
             return Ok((self.check(new, environ, verify), leaving));
         }
-        let door = self.reach_door(new, &ports, log)?;
+        let door = self.reach_door(new, &ports, size_of(old), log)?;
         let below = sys::descendants(old);
         let tree: Vec<&Held> = std::iter::once(old).chain(&below).collect();
         if let Ok(shared) = door.share(new, &tree, &ports) {
@@ -166,10 +171,10 @@ impl Restarting<'_, '_> {
         Ok((self.check(new, environ, verify), leaving))
     }
 
-    fn reach_door<'n>(&self, new: &'n Held, ports: &[u16], log: Option<LogTail>) -> Result<Door<'n>, No> {
+    fn reach_door<'n>(&self, new: &'n Held, ports: &[u16], size: u64, log: Option<LogTail>) -> Result<Door<'n>, No> {
         let patience = self.attempt.order.consumer.ready_timeout;
         let see_log = self.memory.see_log();
-        match Door::reached_by(new, ports, log, patience).map_err(No::Impossible)? {
+        match Door::reached_by(new, ports, size, log, patience).map_err(No::Impossible)? {
             Reached::Door(door) => Ok(door),
             Reached::Died => Err(No::Kept(format!("it ended before it was ready{see_log}"))),
             Reached::TimedOut => Err(No::Kept(format!("it was not ready within {} s{see_log}", patience.as_secs()))),

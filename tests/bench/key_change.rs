@@ -30,6 +30,8 @@ const THINKING: Duration = Duration::from_millis(50);
 struct Wanted {
     changes: usize,
     write: bool,
+    /// A part of the ways' names.
+    only: String,
 }
 
 impl Wanted {
@@ -37,17 +39,18 @@ impl Wanted {
     fn of_arguments() -> Option<Self> {
         let mut arguments = std::env::args().skip(1);
         let long = std::env::var_os("CREDD_LONG").is_some();
-        let mut wanted = Self { changes: if long { 10 } else { 3 }, write: false };
+        let mut wanted = Self { changes: if long { 10 } else { 3 }, write: false, only: String::new() };
         let mut is_bench = false;
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--bench" => is_bench = true,
                 "--write" => wanted.write = true,
+                "--only" => wanted.only = arguments.next().expect("--only takes a part of a way's name"),
                 "--changes" => {
                     let count = arguments.next().and_then(|count| count.parse().ok()).filter(|&count| count > 0);
                     wanted.changes = count.expect("--changes takes a number");
                 }
-                other => panic!("usage: cargo bench --bench key_change -- [--changes N] [--write], not {other}"),
+                other => panic!("usage: cargo bench --bench key_change -- [--changes N] [--only WAY] [--write], not {other}"),
             }
         }
         is_bench.then_some(wanted)
@@ -68,7 +71,7 @@ fn main() {
 
     let mut start_ups = Vec::new();
     let mut rows = Vec::new();
-    for way in Way::ALL {
+    for way in Way::ALL.into_iter().filter(|way| way.name().contains(&wanted.only)) {
         // All through the run, since a machine is not always equally fast.
         let (proxy, took) = start_up(&bedrock, &key(0), &Options::default());
         drop(proxy);
