@@ -10,7 +10,7 @@ use super::http::Line;
 use super::launch::LaunchSpec;
 use super::litellm::{LiteLlm, config_path};
 use super::prove::{ANSWER, Proof, prove};
-use super::ready::{Place, Waited};
+use super::ready::{Place, Waited, answers_by};
 use super::start::Starter;
 use super::stop::Leaving;
 use super::sys::{self, Held, Streams};
@@ -183,15 +183,22 @@ impl Restarting<'_, '_> {
 
     /// Sees whether a process serves. What it is good for, or why it isn't.
     pub(super) fn check(&mut self, process: &Held, environ: &Environ, verify: Verify) -> Result<String, String> {
-        self.check_by(process, environ, verify, &Line::new(ANSWER))
-    }
-
-    /// The same of one that is reached by this line.
-    pub(super) fn check_by(&mut self, process: &Held, environ: &Environ, verify: Verify, line: &Line) -> Result<String, String> {
         match self.await_ready(process, verify)? {
-            Ok(base) => self.prove(process, environ, verify, &base, line),
+            Ok(base) => self.prove(process, environ, verify, &base, &Line::new(ANSWER)),
             Err(note) => Ok(note),
         }
+    }
+
+    /// The same of one that already listens, beside another, and is reached by this line.
+    pub(super) fn check_by(&mut self, process: &Held, environ: &Environ, verify: Verify, line: &Line) -> Result<String, String> {
+        if verify == Verify::None {
+            return self.await_ready(process, verify).map(|(Ok(note) | Err(note))| note);
+        }
+        let base = self.memory.place.base_of(process).ok_or("it listens no more")?;
+        if verify == Verify::Readiness && !answers_by(line, &base) {
+            return Err(format!("it listens, but doesn't answer{}", self.memory.see_log()));
+        }
+        self.prove(process, environ, verify, &base, line)
     }
 
     /// Waits until a process serves. Its base URL, or what to say of one that isn't to be asked.

@@ -80,7 +80,17 @@ impl Place {
         }
     }
 
+    /// The base URL of a process that listens where its predecessor does.
+    pub fn base_of(&self, process: &Held) -> Option<String> {
+        let own = own_listeners(process)?;
+        own.iter().map(|listener| listener.address).find(|address| self.ports.contains(&address.port())).map(|address| base_url(&address))
+    }
+
     fn look(&self, process: &Held) -> Option<Waited> {
+        // Most looks find nobody there, and this is the cheapest of questions.
+        if !self.ports.is_empty() && sys::is_anybody_on(process, &self.ports) == Some(false) {
+            return None;
+        }
         let Some(all) = all_listeners(process) else {
             // No such knowledge on this system: it has to answer, that is all.
             let base = self.url.clone().unwrap_or_else(|| format!("http://127.0.0.1:{}", self.fallback));
@@ -120,7 +130,12 @@ fn own_listeners(process: &Held) -> Option<Vec<Listener>> {
 
 /// Whether a server gives a sign of life.
 pub(super) fn answers(base: &str) -> bool {
-    Line::new(ANSWER).get(&format!("{base}/health/liveliness")).is_ok_and(|status| status < 500)
+    answers_by(&Line::new(ANSWER), base)
+}
+
+/// The same of one that is reached by this line.
+pub(super) fn answers_by(line: &Line, base: &str) -> bool {
+    line.get(&format!("{base}/health/liveliness")).is_ok_and(|status| status < 500)
 }
 
 /// A URL for a listening address; "any" is asked at loopback.
