@@ -123,6 +123,12 @@ fn a_key_that_proves_bad_is_never_met_by_anybody() {
 }
 
 #[test]
+fn a_new_one_that_ends_while_it_takes_the_port_is_no_loss() {
+    let detail = is_kept(&rig(), &["falls"]);
+    assert!(detail.contains("ended before it was ready; see "), "{detail}");
+}
+
+#[test]
 fn where_two_cannot_share_the_old_one_goes_first_and_can_come_back() {
     let rig = rig();
     rig.behave(&[("*", &["dual", "slow"])]);
