@@ -134,7 +134,9 @@ impl Restarting<'_, '_> {
     ) -> Result<(Result<String, String>, Leaving<'a>), No> {
         let ports = self.memory.place.ports();
         if way == Way::Both {
-            self.await_ready(new, verify, &Line::new(ANSWER)).map_err(No::Kept)?.ok();
+            // That it lives doesn't say that it listens.
+            let seen = if verify == Verify::None { Verify::Readiness } else { verify };
+            self.await_ready(new, seen, &Line::new(ANSWER)).map_err(No::Kept)?.ok();
             self.attempt.still_wanted()?;
             let leaving = self.dismiss(old, &ports)?;
             return Ok((self.check(new, environ, verify), leaving));

@@ -167,6 +167,22 @@ fn behind_a_proxy_the_new_one_itself_is_tried() {
 }
 
 #[test]
+fn one_that_shares_its_port_takes_over_only_once_it_listens() {
+    let mut rig = rig();
+    rig.config.verify = Verify::None;
+    rig.behave(&[(OLD, &["shares"]), (NEW, &["shares", "sluggish"])]);
+    let child = rig.start_by(&mut rig.command("", "--run_granian > log 2>&1"));
+    let old = held(&child);
+    let caller = Caller::start(rig.port);
+    let (_, report) = rig.apply();
+    let (_, failures) = caller.stop();
+    assert_eq!(report.outcome, Outcome::Applied, "{}", report.detail);
+    // What the old one had not accepted yet when it closed its listener is reset.
+    assert!(failures.len() < 5, "{} failures", failures.len());
+    assert!(old.is_gone());
+}
+
+#[test]
 fn where_two_cannot_share_the_old_one_goes_first_and_can_come_back() {
     let rig = rig();
     rig.behave(&[("*", &["dual", "slow"])]);
