@@ -10,7 +10,7 @@ use super::http::Line;
 use super::launch::LaunchSpec;
 use super::litellm::{LiteLlm, config_path};
 use super::prove::{ANSWER, Proof, prove};
-use super::ready::{Place, Waited, answers_by};
+use super::ready::{Place, Waited};
 use super::start::Starter;
 use super::stop::Leaving;
 use super::sys::{self, Held, Streams};
@@ -183,26 +183,19 @@ impl Restarting<'_, '_> {
 
     /// Sees whether a process serves. What it is good for, or why it isn't.
     pub(super) fn check(&mut self, process: &Held, environ: &Environ, verify: Verify) -> Result<String, String> {
-        match self.await_ready(process, verify)? {
-            Ok(base) => self.prove(process, environ, verify, &base, &Line::new(ANSWER)),
+        self.check_by(process, environ, verify, &Line::new(ANSWER))
+    }
+
+    /// The same of one that is reached by this line.
+    pub(super) fn check_by(&mut self, process: &Held, environ: &Environ, verify: Verify, line: &Line) -> Result<String, String> {
+        match self.await_ready(process, verify, line)? {
+            Ok(base) => self.prove(process, environ, verify, &base, line),
             Err(note) => Ok(note),
         }
     }
 
-    /// The same of one that already listens, beside another, and is reached by this line.
-    pub(super) fn check_by(&mut self, process: &Held, environ: &Environ, verify: Verify, line: &Line) -> Result<String, String> {
-        if verify == Verify::None {
-            return self.await_ready(process, verify).map(|(Ok(note) | Err(note))| note);
-        }
-        let base = self.memory.place.base_of(process).ok_or("it listens no more")?;
-        if verify == Verify::Readiness && !answers_by(line, &base) {
-            return Err(format!("it listens, but doesn't answer{}", self.memory.see_log()));
-        }
-        self.prove(process, environ, verify, &base, line)
-    }
-
     /// Waits until a process serves. Its base URL, or what to say of one that isn't to be asked.
-    pub(super) fn await_ready(&mut self, process: &Held, verify: Verify) -> Result<Result<String, String>, String> {
+    pub(super) fn await_ready(&mut self, process: &Held, verify: Verify, line: &Line) -> Result<Result<String, String>, String> {
         let consumer = &self.attempt.order.consumer;
         let log = self.memory.see_log();
         if verify == Verify::None {
@@ -212,7 +205,7 @@ impl Restarting<'_, '_> {
             return Ok(Err("it runs with the new key (not proven: verify = \"none\")".to_owned()));
         }
         (self.attempt.progress)("waiting until it is ready");
-        match self.memory.place.wait(process, consumer.ready_timeout) {
+        match self.memory.place.wait(process, consumer.ready_timeout, line) {
             Waited::Ready(base) => Ok(Ok(base)),
             Waited::Died => Err(format!("it ended before it was ready{log}")),
             Waited::Taken(port) => Err(format!("another process has taken its port {port}")),

@@ -14,6 +14,7 @@ use rustix::process::{PidfdGetfdFlags, pidfd_getfd};
 use super::sockets::{listening_descriptors, waiting};
 use super::{Held, Traced};
 use crate::clock;
+use crate::consumers::door::Unshared;
 
 /// Two listeners on one port: the old process's, and the new one's. Until the user of this says otherwise,
 /// the old one gets all connections but those made by [`Shared::dial`].
@@ -37,11 +38,15 @@ const ASKED: Duration = Duration::from_millis(50);
 
 impl Shared {
     /// Of the one listener on `ports` that `old` has and the new process that stands before bind(2); it
-    /// listens when this returns. The error says why that can't be: more than one listener, or another
-    /// process's descriptors are out of reach.
-    pub fn of(old: &[&Held], ports: &[u16], new: &Held, traced: &Traced) -> io::Result<Self> {
-        let (shared, placeholder) = Self::bound(old, ports, new, traced.socket())?;
-        traced.let_listen()?;
+    /// listens when this returns. That can't be where there is more than one listener, or another process's
+    /// descriptors are out of reach.
+    pub fn of(old: &[&Held], ports: &[u16], new: &Held, traced: &Traced) -> Result<Self, Unshared> {
+        let (shared, placeholder) = Self::bound(old, ports, new, traced.socket()).map_err(|_| Unshared::Held)?;
+        match traced.let_listen(new) {
+            Ok(true) => {}
+            Ok(false) => return Err(Unshared::Died),
+            Err(_) => return Err(Unshared::LetIn),
+        }
         drop(placeholder);
         Ok(shared)
     }
