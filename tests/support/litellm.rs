@@ -23,6 +23,36 @@ pub const MODEL: &str = "cheap";
 /// What it is given to become ready, on a machine that is busy with other tests.
 pub const READY_TIMEOUT: Duration = Duration::from_mins(2);
 
+/// Where its output goes.
+#[derive(Default, Clone, Copy)]
+pub enum Output {
+    /// Into `litellm.log`, written from its beginning on.
+    #[default]
+    Log,
+    /// Nowhere.
+    Nothing,
+    /// Through a pipe into `litellm.log`.
+    Pipe,
+    /// On a terminal, which is recorded in `litellm.log` and stays when it ends.
+    Terminal,
+}
+
+impl Output {
+    /// For the shell: what comes before the command, and its redirections.
+    fn in_shell(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Log => ("", "> litellm.log 2>&1"),
+            Self::Nothing => ("", "> /dev/null 2>&1"),
+            Self::Pipe => ("", "> >(cat > litellm.log) 2>&1"),
+            Self::Terminal => (
+                "script -qfc 'tty > terminal; exec sleep infinity' litellm.log > /dev/null & \
+                 until [ -s terminal ]; do sleep 0.02; done; ",
+                "> \"$(cat terminal)\" 2>&1",
+            ),
+        }
+    }
+}
+
 /// How it is to be started.
 #[derive(Default, Clone)]
 pub struct Options<'a> {
@@ -35,6 +65,7 @@ pub struct Options<'a> {
     pub config: Option<&'a str>,
     pub env: &'a [(&'a str, &'a str)],
     pub args: &'a [&'a str],
+    pub output: Output,
 }
 
 /// Ends, with whatever was started in its place, when it is dropped or this process ends.
@@ -66,10 +97,10 @@ impl LiteLlm {
         let path = format!("{}:{path}", program.parent().unwrap().display());
         // `set -m`, because a user's shell has job control: its jobs have their own process groups and
         // don't ignore SIGINT.
-        let line = "set -m; litellm --config \"$PWD/config.yaml\" --port \"$@\" > litellm.log 2>&1 & \
-                    echo $! > litellm.pid";
+        let (before, redirected) = options.output.in_shell();
+        let line = format!("set -m; {before}litellm --config \"$PWD/config.yaml\" --port \"$@\" {redirected} & echo $! > litellm.pid");
         let status = Command::new("setsid")
-            .args(["bash", "-c", line, "bash", &port.to_string()])
+            .args(["bash", "-c", &line, "bash", &port.to_string()])
             .args(options.args)
             .current_dir(&dir)
             .env_clear()

@@ -38,6 +38,11 @@ pub struct Load {
 
 impl Clients {
     pub fn start(count: usize, proxy: &LiteLlm) -> Self {
+        Self::paced(count, PAUSE, proxy)
+    }
+
+    /// The same with another pause between an answer and the next question.
+    pub fn paced(count: usize, pause: Duration, proxy: &LiteLlm) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let asked = Arc::new(Mutex::new(Vec::new()));
         let threads = (0..count)
@@ -48,7 +53,7 @@ impl Clients {
                         let at = Instant::now();
                         let failure = client.complete().err();
                         asked.lock().unwrap().push(Asked { at, answered_at: Instant::now(), failure });
-                        std::thread::sleep(PAUSE);
+                        std::thread::sleep(pause);
                     }
                 })
             })
