@@ -111,7 +111,11 @@ impl Restarting<'_, '_> {
                 Ok((Err(why), leaving)) => return Handed::Failed(Down { why, process: Some(new) }, leaving),
                 Err(no) => no,
             };
-            kill(&new);
+            match way {
+                Way::Door => kill(&new),
+                // Callers may have met it.
+                Way::Both => drop(stop(&new, self.attempt.order.consumer.stop_timeout)),
+            }
             match no {
                 No::Kept(why) => return Handed::Kept(why),
                 No::Superseded(why) => return Handed::Superseded(why),
@@ -135,6 +139,7 @@ impl Restarting<'_, '_> {
         let ports = self.memory.place.ports();
         if way == Way::Both {
             self.await_ready(new, verify).map_err(No::Kept)?.ok();
+            self.is_wanted()?;
             let leaving = self.dismiss(old, &ports)?;
             return Ok((self.check(new, environ, verify), leaving));
         }
@@ -148,9 +153,12 @@ impl Restarting<'_, '_> {
             let dialed = Arc::clone(&shared);
             let line = Line::through(move |address| dialed.dial(address), ANSWER);
             let note = self.check_by(new, environ, verify, &line).map_err(No::Kept)?;
+            // Before anybody meets it.
+            self.is_wanted()?;
             shared.switch().map_err(|error| No::Impossible(error.to_string()))?;
             return Ok((Ok(note), self.dismiss(old, &ports)?));
         }
+        self.is_wanted()?;
         door.outlive_us();
         let leaving = self.dismiss(old, &ports)?;
         drop(door);
@@ -168,11 +176,13 @@ impl Restarting<'_, '_> {
         }
     }
 
-    /// Has the old one give its ports up, unless that is no longer wanted.
+    /// To be asked right before the first thing that can't be undone unseen.
+    fn is_wanted(&self) -> Result<(), No> {
+        self.attempt.superseded().map_or(Ok(()), |why| Err(No::Superseded(why)))
+    }
+
+    /// Has the old one give its ports up.
     fn dismiss<'a>(&mut self, old: &'a Held, ports: &[u16]) -> Result<Leaving<'a>, No> {
-        if let Some(why) = self.attempt.superseded() {
-            return Err(No::Superseded(why));
-        }
         (self.attempt.progress)("handing over");
         let mut leaving = Leaving::ask(old, self.attempt.order.consumer.stop_timeout);
         if leaving.give_up(ports) { Ok(leaving) } else { Err(No::Kept(format!("process {} can't be stopped", old.pid()))) }

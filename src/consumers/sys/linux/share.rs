@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ pub struct Shared {
     old: OwnedFd,
     new: OwnedFd,
     port: u16,
+    /// The new one listens, and isn't to be met by anybody.
+    is_trial: AtomicBool,
 }
 
 /// What a connection that was made for the old process, and not taken yet, is given.
@@ -40,6 +43,7 @@ impl Shared {
     pub fn of(old: &[&Held], ports: &[u16], new: &Held, traced: &Traced) -> io::Result<Self> {
         let (shared, placeholder) = Self::bound(old, ports, new, traced.socket())?;
         traced.let_listen()?;
+        shared.is_trial.store(true, Ordering::Relaxed);
         drop(placeholder);
         Ok(shared)
     }
@@ -54,7 +58,7 @@ impl Shared {
         };
         let copy = |process: &Held, number: i32| pidfd_getfd(process, number, PidfdGetfdFlags::empty());
         let (old, new) = (copy(listener.holder, listener.number)?, copy(new, number)?);
-        let shared = Self { old, new, port: listener.port };
+        let shared = Self { old, new, port: listener.port, is_trial: AtomicBool::new(false) };
         set_socket_reuseport(&shared.old, true)?;
         set_socket_reuseport(&shared.new, true)?;
         let address = getsockname(&shared.old)?;
@@ -88,6 +92,7 @@ impl Shared {
     /// Has the new process get all connections from now on, and the old one take those that it has got.
     pub fn switch(&self) -> io::Result<()> {
         self.steer(None)?;
+        self.is_trial.store(false, Ordering::Relaxed);
         let end = clock::monotonic() + TAKEN;
         // Those not taken yet would be reset when it closes its listener.
         while waiting(self.port) > 0 && clock::monotonic() < end {
@@ -109,8 +114,11 @@ impl Drop for Shared {
     /// Nobody else is to share the port later, and whoever is left, or is the first next time, gets all.
     fn drop(&mut self) {
         let _ = attach(&self.new, &mut [ret(OLD)]);
-        for socket in [&self.old, &self.new] {
-            let _ = set_socket_reuseport(socket, false);
+        let _ = set_socket_reuseport(&self.old, false);
+        // One that was no good listens until it is killed, and of two that don't share the kernel prefers the
+        // latest: what was made for it would be reset.
+        if !self.is_trial.load(Ordering::Relaxed) {
+            let _ = set_socket_reuseport(&self.new, false);
         }
     }
 }
@@ -228,6 +236,27 @@ mod tests {
         hands_over("0.0.0.0:0");
         hands_over("[::1]:0");
         hands_over("[::]:0");
+    }
+
+    #[test]
+    fn nobody_meets_a_new_one_that_is_no_good() {
+        for place in ["127.0.0.1:0", "[::1]:0"] {
+            let old = TcpListener::bind(place).unwrap();
+            let address = old.local_addr().unwrap();
+            let own = Held::open(i32::try_from(std::process::id()).unwrap()).unwrap();
+            let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+            let new = socket(family, SocketType::STREAM, None).unwrap();
+            let (shared, placeholder) = Shared::bound(&[&own], &[address.port()], &own, new.as_raw_fd()).unwrap();
+            bind(&new, &address).unwrap();
+            listen(&new, 50).unwrap();
+            drop(placeholder);
+            let new = TcpListener::from(new);
+            shared.is_trial.store(true, Ordering::Relaxed);
+            drop(shared);
+            for _ in 0..20 {
+                assert_eq!(taker([&old, &new], &TcpStream::connect(address).unwrap()), 0);
+            }
+        }
     }
 
     #[test]
