@@ -150,7 +150,7 @@ impl Case {
         self.bedrock.forget();
         assert_eq!(self.proxy.complete().as_deref(), Ok(ANSWER), "{}", self.proxy.log());
         let bearers: Vec<_> = self.bedrock.requests().into_iter().filter(|r| r.is_converse()).map(|r| r.bearer.unwrap()).collect();
-        assert_eq!(bearers, [key]);
+        assert!(!bearers.is_empty() && bearers.iter().all(|bearer| bearer == key), "{bearers:?}");
         let listener = self.proxy.listener().unwrap();
         let roots = self.running();
         let [root] = roots.as_slice() else { panic!("there are several: {roots:?}") };

@@ -1,8 +1,8 @@
 //! A new LiteLLM that doesn't come up.
 
-use crate::rig::{Case, NEW};
+use crate::rig::{Case, NEW, NEWER, NEWEST};
 use crate::support::daemon::SOON;
-use crate::support::litellm::{MASTER_KEY, Options};
+use crate::support::litellm::Options;
 use crate::support::wait;
 
 /// Runs before anything of a Python program's own.
@@ -24,14 +24,14 @@ fn what_does_not_come_up_is_no_loss() {
     case.reconfigure(&daemon, "ready_timeout = \"4s\"");
     case.put("hangs/sitecustomize.py", HANGS);
     let hangs = format!("export PYTHONPATH={}\n", case.proxy.dir().join("hangs").display());
-    let ended = case.change_with(&daemon, NEW, &hangs);
+    let ended = case.change_with(&daemon, NEWER, &hangs);
     ended.is("rolled-back", &["it was not touched and runs with its old key", "not ready within 4 s", log.to_str().unwrap()]);
     case.is_untouched();
 
     case.reconfigure(&daemon, "");
-    let ended = case.change_with(&daemon, NEW, &format!("export LITELLM_MASTER_KEY={MASTER_KEY}\n"));
+    let ended = case.change(&daemon, NEWEST);
     ended.is("applied", &["proven by a completion"]);
     assert_eq!(ended.states(), ["ok", "current"]);
     assert_eq!(client.stop().failures, []);
-    case.serves_with(NEW);
+    case.serves_with(NEWEST);
 }
