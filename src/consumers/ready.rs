@@ -172,6 +172,24 @@ mod tests {
         assert_eq!(url("10.0.0.1:80"), "http://10.0.0.1:80");
     }
 
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn whoever_took_a_port_is_named() {
+        let squatter = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = squatter.local_addr().unwrap();
+        let port = address.port();
+        let place = |neighbours| Place { url: None, ports: vec![port], fallback: port, likely: None, neighbours };
+        assert_eq!(place(Some(vec![])).squatted(), Some(port));
+        assert_eq!(place(Some(vec![address])).squatted(), None, "it was there before");
+        assert_eq!(place(None).squatted(), None, "another network");
+        let own = Held::open(i32::try_from(std::process::id()).unwrap()).unwrap();
+        assert_eq!(place(Some(vec![])).lost_by(&own), None, "it has the port itself");
+        let said = who_has(port);
+        assert!(said.starts_with(&format!("process {} (", own.pid())) && said.ends_with(&format!(") has its port {port}")), "{said}");
+        drop(squatter);
+        assert_eq!(who_has(port), format!("another process has its port {port}"));
+    }
+
     #[test]
     fn a_port_taken_by_another_is_told_from_one_not_yet_open() {
         let place = Place { url: None, ports: vec![8000], fallback: 8000, likely: None, neighbours: None };

@@ -34,6 +34,7 @@ fn a_rejected_key_is_given_to_nobody_and_told_of_once() {
     assert_eq!(ended.states(), ["ok", "current"]);
     assert_eq!(client.stop().failures, []);
     case.serves_with(NEW);
+    assert_eq!(case.alerts(), ["rejected"]);
 }
 
 /// A new key may not be known everywhere yet, and a network may be back in a moment: all these wait a minute.
