@@ -15,6 +15,11 @@ impl Secret {
         Self(Zeroizing::new(bytes))
     }
 
+    /// A copy of bytes that somebody else wipes.
+    pub fn copy(bytes: &[u8]) -> Self {
+        Self::new(bytes.to_vec())
+    }
+
     /// The value itself: name the reason where you call this.
     pub fn expose(&self) -> &[u8] {
         &self.0

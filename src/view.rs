@@ -318,6 +318,8 @@ fn consumer_problem(consumer: &ConsumerStatus, lacks_rejected: bool) -> Option<P
         ConsumerState::Stale => {
             Some(problem("stale-consumer", Severity::Warning, format!("{name} runs with another key than the env file holds"), apply))
         }
+        // It waits for Bedrock's answer, a minute at most.
+        ConsumerState::Pending if consumer.retry_at.is_none() => None,
         ConsumerState::Pending => Some(problem(
             "pending-consumer",
             Severity::Warning,

@@ -11,6 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use support::bedrock::{ANSWER, BedrockStandIn, Request};
+use support::daemon::Daemon;
 use support::home::Home;
 use support::litellm::{LiteLlm, Options, config};
 use support::{installed, run, wait};
@@ -32,7 +33,7 @@ fn settings() -> String {
 #[test]
 fn a_new_key_is_used_without_a_restart() {
     let bedrock = BedrockStandIn::start(["ABSK-planted-a", "ABSK-planted-b"]);
-    let home = Home::new();
+    let home = Home::new().asking(&bedrock.url());
     home.set_key("ABSK-planted-a");
     let dir = home.path().join("litellm");
     fs::create_dir(&dir).unwrap();
@@ -46,6 +47,18 @@ fn a_new_key_is_used_without_a_restart() {
     proxy.wait_ready();
     assert_eq!(proxy.complete().as_deref(), Ok(ANSWER), "{}", proxy.log());
     let carries = |key: &'static str| move |request: &Request| request.is_converse() && request.bearer.as_deref() == Some(key);
+
+    // credd knows that this one needs no restart.
+    home.write_config(&format!(
+        "[[consumers]]\nname = \"litellm\"\nmatch = [\"litellm\", \"--config\", \"{}\"]\n",
+        dir.join("config.yaml").display()
+    ));
+    let daemon = Daemon::start(env!("CARGO_BIN_EXE_credd"), &home);
+    let is_current = |status: &serde_json::Value| {
+        let consumer = &status["consumers"][0];
+        consumer["state"] == "current" && consumer["key_fingerprints"]["bedrock"] == status["keys"][0]["fingerprint"]
+    };
+    let old = daemon.until("LiteLLM to be found", SOON, is_current)["keys"][0]["fingerprint"].clone();
 
     let (stop, done) = (AtomicBool::new(false), AtomicUsize::new(0));
     thread::scope(|scope| {
@@ -72,6 +85,10 @@ fn a_new_key_is_used_without_a_restart() {
         assert!(taken_up.is_some(), "{}", proxy.log());
     });
     assert_eq!(bedrock.requests().iter().filter(|request| request.status != 200).count(), 0);
+    let status = daemon.until("the new key to be seen", SOON, |status| status["keys"][0]["fingerprint"] != old && is_current(status));
+    assert_eq!(status["consumers"][0]["last_apply"], serde_json::Value::Null);
+    assert_eq!(status["consumers"][0]["pid"], proxy.pid());
+    drop(daemon);
 
     // Half written, and what only a shell could tell: nothing changes.
     for half in [

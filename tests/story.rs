@@ -21,7 +21,7 @@ const NEW: &str = "ABSKQmVkcm9ja0FQSUtleS1uZXctYXQtMTIzNDU2Nzg5MDEyOm5ldy1zZWNyZ
 fn config_for(proxy: &LiteLlm) -> String {
     let config = proxy.dir().join("config.yaml");
     let config = config.display();
-    format!("[[consumers]]\nname = \"litellm\"\nmatch = [\"litellm\", \"--config\", \"{config}\"]\nhandover = false\n")
+    format!("[[consumers]]\nname = \"litellm\"\nmatch = [\"litellm\", \"--config\", \"{config}\"]\n")
 }
 
 #[test]

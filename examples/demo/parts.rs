@@ -90,7 +90,7 @@ impl<'h> Credd<'h> {
         let hand_over = format!("cat > {0}.new && mv {0}.new {0}", inbox.display());
         home.write_config(&format!(
             "[alerts]\ncommand = [\"/bin/sh\", \"-c\", {hand_over:?}]\n\n\
-             [[consumers]]\nname = \"litellm\"\nmatch = [\"litellm\", \"--config\", \"{}\"]\nhandover = false\n",
+             [[consumers]]\nname = \"litellm\"\nmatch = [\"litellm\", \"--config\", \"{}\"]\n",
             proxy.config.display()
         ));
         let log = fs::File::create(home.path().join("credd.log")).map_err(|error| error.to_string())?;

@@ -313,9 +313,11 @@ impl Page {
             let why = if last.detail.is_empty() { String::new() } else { format!(": {}", clean(&last.detail)) };
             let how = match last.outcome {
                 Outcome::Applied => format!("took up the key {ago}, in {} s", last.seconds),
-                Outcome::RolledBack => format!("put back to its old key {ago}{why}"),
+                Outcome::RolledBack => format!("kept its old key {ago}{why}"),
                 Outcome::Failed => format!("its restart failed {ago}{why}"),
-                Outcome::Refused | Outcome::Superseded => format!("left as it was {ago}{why}"),
+                // Why stands with the key.
+                Outcome::Refused => format!("left as it was {ago}: its new key was rejected"),
+                Outcome::Superseded => format!("left as it was {ago}{why}"),
             };
             self.facts(&[how]);
         }

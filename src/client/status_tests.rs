@@ -141,7 +141,7 @@ bedrock                missing
                        nothing in the file sets it
 
 litellm                stale     process 4711
-                       put back to its old key 10 min ago: it ended at once
+                       kept its old key 10 min ago: it ended at once
 other                  absent    no such process runs
 "
     );

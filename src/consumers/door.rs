@@ -46,12 +46,19 @@ pub enum Door<'a> {
 }
 
 impl<'a> Door<'a> {
-    /// Waits until a process that was just started is about to listen on one of `ports`.
+    /// Waits until a process that was just started is about to listen on one of `ports`; `size` is the memory
+    /// that its predecessor has.
     ///
     /// Where the kernel doesn't let us follow it, its log tells. The error says why neither is possible.
-    pub fn reached_by(process: &'a Held, ports: &[u16], mut log: Option<LogTail>, patience: Duration) -> Result<Reached<Self>, String> {
+    pub fn reached_by(
+        process: &'a Held,
+        ports: &[u16],
+        size: u64,
+        mut log: Option<LogTail>,
+        patience: Duration,
+    ) -> Result<Reached<Self>, String> {
         let start = clock::monotonic();
-        let reached = match sys::await_bind(process, ports, patience) {
+        let reached = match sys::await_bind(process, ports, size, patience) {
             #[cfg(target_os = "linux")]
             Ok(reached) => reached.map(Self::Traced),
             #[cfg(not(target_os = "linux"))]

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::envfile::EnvFile;
 use crate::salt::Salt;
 use crate::secret::Secret;
-use crate::worker::job::KeyTarget;
+use crate::worker::job::{KeyTarget, KeyVariable};
 
 /// An environment as the kernel hands it over: `NAME=value` entries, each ended by a NUL; wiped when
 /// dropped.
@@ -55,7 +55,7 @@ impl Environ {
     #[must_use]
     pub fn with(&self, name: &[u8], value: &[u8]) -> Self {
         let mut changes = Changes::default();
-        changes.set(name.to_vec(), Secret::new(value.to_vec()));
+        changes.set(name.to_vec(), Secret::copy(value));
         self.overlaid(&changes)
     }
 
@@ -65,7 +65,7 @@ impl Environ {
         let mut changes = Changes::default();
         for name in names {
             if let Some(value) = old.get(name.as_bytes()) {
-                changes.set(name.clone().into_bytes(), Secret::new(value.to_vec()));
+                changes.set(name.clone().into_bytes(), Secret::copy(value));
             }
         }
         self.overlaid(&changes)
@@ -135,7 +135,7 @@ impl Changes {
         let mut all = Self::default();
         for name in self.set.keys() {
             if let Some(value) = old.get(name) {
-                all.set(name.clone(), Secret::new(value.to_vec()));
+                all.set(name.clone(), Secret::copy(value));
             }
         }
         all
@@ -202,6 +202,12 @@ pub fn changes(keys: &[KeyTarget], salt: &Salt, home: &Path) -> Result<Changes, 
         }
     }
     Ok(all)
+}
+
+/// What a key's env file gives it now, if that is certain.
+pub fn assigned(key: &KeyVariable) -> Option<Secret> {
+    let home = std::env::home_dir().unwrap_or_default();
+    EnvFile::read(read_file(&key.env_file).ok()?.expose(), &home).value(&key.variable)
 }
 
 /// Reads a key's env file again: the key, provided that it still has the value decided on.

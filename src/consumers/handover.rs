@@ -79,13 +79,18 @@ fn has_flag(argv: &[Vec<u8>], flag: &str) -> bool {
 }
 
 fn enough_memory(process: &Held) -> Result<(), String> {
-    let below = sys::descendants(process);
-    let used: u64 = std::iter::once(process).chain(&below).filter_map(sys::resident).sum();
+    let used = size_of(process);
     let Some(free) = available_memory() else { return Ok(()) };
     if free >= used + HEADROOM {
         return Ok(());
     }
     Err(format!("there is memory for one alone ({} MB used, {} MB free)", used >> 20, free >> 20))
+}
+
+/// The memory of a process and all below it, in bytes.
+fn size_of(process: &Held) -> u64 {
+    let below = sys::descendants(process);
+    std::iter::once(process).chain(&below).filter_map(sys::resident).sum()
 }
 
 fn available_memory() -> Option<u64> {
@@ -139,11 +144,11 @@ impl Restarting<'_, '_> {
         let ports = self.memory.place.ports();
         if way == Way::Both {
             self.await_ready(new, verify).map_err(No::Kept)?.ok();
-            self.is_wanted()?;
+            self.attempt.still_wanted()?;
             let leaving = self.dismiss(old, &ports)?;
             return Ok((self.check(new, environ, verify), leaving));
         }
-        let door = self.reach_door(new, &ports, log)?;
+        let door = self.reach_door(new, &ports, size_of(old), log)?;
         let below = sys::descendants(old);
         let tree: Vec<&Held> = std::iter::once(old).chain(&below).collect();
         if let Ok(shared) = door.share(new, &tree, &ports) {
@@ -154,31 +159,26 @@ impl Restarting<'_, '_> {
             let line = Line::through(move |address| dialed.dial(address), ANSWER);
             let note = self.check_by(new, environ, verify, &line).map_err(No::Kept)?;
             // Before anybody meets it.
-            self.is_wanted()?;
+            self.attempt.still_wanted()?;
             shared.switch().map_err(|error| No::Impossible(error.to_string()))?;
             return Ok((Ok(note), self.dismiss(old, &ports)?));
         }
-        self.is_wanted()?;
+        self.attempt.still_wanted()?;
         door.outlive_us();
         let leaving = self.dismiss(old, &ports)?;
         drop(door);
         Ok((self.check(new, environ, verify), leaving))
     }
 
-    fn reach_door<'n>(&self, new: &'n Held, ports: &[u16], log: Option<LogTail>) -> Result<Door<'n>, No> {
+    fn reach_door<'n>(&self, new: &'n Held, ports: &[u16], size: u64, log: Option<LogTail>) -> Result<Door<'n>, No> {
         let patience = self.attempt.order.consumer.ready_timeout;
-        let see_log = self.memory.see_log();
-        match Door::reached_by(new, ports, log, patience).map_err(No::Impossible)? {
+        let see_log = || self.memory.see_log();
+        match Door::reached_by(new, ports, size, log, patience).map_err(No::Impossible)? {
             Reached::Door(door) => Ok(door),
-            Reached::Died => Err(No::Kept(format!("it ended before it was ready{see_log}"))),
-            Reached::TimedOut => Err(No::Kept(format!("it was not ready within {} s{see_log}", patience.as_secs()))),
+            Reached::Died => Err(No::Kept(format!("it ended before it was ready{}", see_log()))),
+            Reached::TimedOut => Err(No::Kept(format!("it was not ready within {} s{}", patience.as_secs(), see_log()))),
             Reached::Passed => Err(No::TooEarly),
         }
-    }
-
-    /// To be asked right before the first thing that can't be undone unseen.
-    fn is_wanted(&self) -> Result<(), No> {
-        self.attempt.superseded().map_or(Ok(()), |why| Err(No::Superseded(why)))
     }
 
     /// Has the old one give its ports up.
@@ -227,10 +227,13 @@ fn ports_of(process: &Held) -> Vec<u16> {
 }
 
 impl Attempt<'_> {
-    /// Why what was ordered is no longer wanted, if the file has been edited since.
-    fn superseded(&self) -> Option<String> {
+    /// Fails if the file has been edited since: what was ordered is no longer wanted.
+    fn still_wanted(&self) -> Result<(), No> {
         let home = std::env::home_dir().unwrap_or_default();
-        environment::changes(&self.order.keys, self.salt, &home).err().map(|unfit| unfit.to_string())
+        match environment::changes(&self.order.keys, self.salt, &home) {
+            Ok(_) => Ok(()),
+            Err(unfit) => Err(No::Superseded(unfit.to_string())),
+        }
     }
 }
 

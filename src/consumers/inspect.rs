@@ -1,11 +1,18 @@
 //! What a consumer's processes are and which keys they hold.
 
+use std::fs;
+
+use jiff::{SignedDuration, Timestamp};
+
 use super::compose;
+use super::environment::{self, Environ};
 use super::find::find;
+use super::litellm::{LiteLlm, config_path};
 use super::sys::{self, Held};
 use crate::config::Restart;
 use crate::core::{ConsumerReport, ProcessReport, RunBy};
 use crate::salt::Salt;
+use crate::secret::Secret;
 use crate::worker::job::ConsumerQuery;
 
 /// Looks at a consumer's processes. One whose environment can't be read (it ended meanwhile, or hides it)
@@ -25,12 +32,14 @@ pub fn inspect(query: &ConsumerQuery, salt: &Salt) -> Result<ConsumerReport, Str
 
 fn report(process: &Held, query: &ConsumerQuery, salt: &Salt) -> Option<ProcessReport> {
     let environ = process.environ().ok()?;
+    let litellm = settled_configuration(process, &environ);
     let keys = query
         .keys
         .iter()
         .map(|key| {
-            let value = environ.get(key.variable.as_bytes());
-            (key.name.clone(), value.map(|value| salt.fingerprint(value)))
+            let rereads = litellm.as_ref().is_some_and(|litellm| litellm.rereads(&key.variable, &key.env_file, &environ));
+            let value = if rereads { environment::assigned(key) } else { environ.get(key.variable.as_bytes()).map(Secret::copy) };
+            (key.name.clone(), value.map(|value| salt.fingerprint(value.expose())))
         })
         .collect();
     // The user's systemd is asked only where the answer matters.
@@ -39,4 +48,14 @@ fn report(process: &Held, query: &ConsumerQuery, salt: &Salt) -> Option<ProcessR
         _ => sys::run_by(process),
     };
     Some(ProcessReport { pid: process.pid(), start_ticks: process.start_ticks(), started_at: process.started_at(), keys, run_by })
+}
+
+/// The configuration that a LiteLLM was started with; `None` if there is none or it was changed since.
+fn settled_configuration(process: &Held, environ: &Environ) -> Option<LiteLlm> {
+    let argv = process.argv().ok()?;
+    let dir = sys::traits(process, environ).ok()?.dir;
+    let changed_at = fs::metadata(dir.join(config_path(&argv)?)).ok()?.modified().ok()?;
+    // It is read some seconds after the start.
+    let is_settled = Timestamp::try_from(changed_at).is_ok_and(|changed| changed <= process.started_at() + SignedDuration::from_secs(1));
+    is_settled.then(|| LiteLlm::of(&argv, &dir, environ))
 }

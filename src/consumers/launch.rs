@@ -38,6 +38,9 @@ pub struct LaunchSpec {
     pub limits: Vec<Limit>,
     /// The file it reads as standard input and from which byte on; `None` is `/dev/null`.
     pub stdin: Option<(PathBuf, u64)>,
+    /// The process that may follow this one while it starts, where Yama lets nobody but an ancestor
+    /// (`PR_SET_PTRACER`, prctl(2)).
+    pub follower: Option<i32>,
 }
 
 /// The numbers of a [`LaunchSpec`]: one line of JSON before its strings.
@@ -48,6 +51,7 @@ struct Head {
     nice: Option<i32>,
     limits: Vec<(u8, Option<u64>, Option<u64>)>,
     stdin_at: Option<u64>,
+    follower: Option<i32>,
 }
 
 impl LaunchSpec {
@@ -60,6 +64,7 @@ impl LaunchSpec {
             nice: self.nice,
             limits: self.limits.iter().map(|limit| (limit.kind, limit.soft, limit.hard)).collect(),
             stdin_at: self.stdin.as_ref().map(|(_, at)| *at),
+            follower: self.follower,
         })?;
         let stdin = self.stdin.as_ref().map_or(OsStr::new(""), |(path, _)| path.as_os_str());
         let strings: Vec<&[u8]> = [self.program.as_os_str(), self.dir.as_os_str(), stdin]
@@ -105,6 +110,7 @@ impl LaunchSpec {
             nice: head.nice,
             limits: limits.collect(),
             stdin: head.stdin_at.map(|at| (stdin, at)),
+            follower: head.follower,
         };
         Ok((spec, Environ::new(Zeroizing::new(rest.to_vec()))))
     }
@@ -145,6 +151,11 @@ fn become_consumer() -> io::Result<std::convert::Infallible> {
         let _ = rustix::process::setpriority_process(None, nice);
     }
     limits::set(&spec.limits);
+    #[cfg(target_os = "linux")]
+    if let Some(follower) = spec.follower.and_then(rustix::process::Pid::from_raw) {
+        // Kept by what it becomes. Without Yama there is nothing to allow.
+        let _ = rustix::process::set_ptracer(rustix::process::PTracer::ProcessID(follower));
+    }
     // Here and not in the command: whether a relative program is looked for before or after the change
     // of directory would be the platform's choice.
     std::env::set_current_dir(&spec.dir)?;
@@ -181,6 +192,7 @@ mod tests {
             nice: Some(-3),
             limits: vec![Limit { kind: 6, soft: Some(1024), hard: None }],
             stdin: Some(("/in".into(), 7)),
+            follower: Some(42),
         };
         let environ = Environ::new(Zeroizing::new(b"A=1\0B=\0".to_vec()));
         let bytes = spec.encode(&environ).unwrap();

@@ -71,7 +71,7 @@ impl LiteLlm {
                 Some(variable) => environ.get(variable.as_bytes()),
                 None => Some(value.as_bytes()),
             })
-            .map(|value| Secret::new(value.to_vec()));
+            .map(Secret::copy);
         let frozen = sequence(get(root, "model_list")).filter_map(frozen_variable).collect();
         Self { models, master_key, frozen, managed: get(root, "general_settings").and_then(managed) }
     }
@@ -80,7 +80,6 @@ impl LiteLlm {
     /// the file that this one is told to read, and with no model that had the key read at the start.
     ///
     /// True of a process only if the file was as it is when the process started.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the inspection is to ask this"))]
     pub fn rereads(&self, variable: &str, env_file: &Path, environ: &Environ) -> bool {
         let is_asked = match &self.managed {
             None => false,
@@ -111,7 +110,7 @@ impl LiteLlm {
     /// The master key: of the variable named in credd's own configuration, else as the file says.
     pub fn master_key(&self, consumer: &ConsumerConfig, environ: &Environ) -> Option<Secret> {
         let named = environ.get(consumer.master_key_variable.as_bytes());
-        named.map(|value| Secret::new(value.to_vec())).or_else(|| self.master_key.clone())
+        named.map(Secret::copy).or_else(|| self.master_key.clone())
     }
 }
 

@@ -238,21 +238,21 @@ impl Restarting<'_, '_> {
     /// Waits until a process serves. Its base URL, or what to say of one that isn't to be asked.
     pub(super) fn await_ready(&mut self, process: &Held, verify: Verify) -> Result<Result<String, String>, String> {
         let consumer = &self.attempt.order.consumer;
-        let log = self.memory.see_log();
+        let see_log = || self.memory.see_log();
         if verify == Verify::None {
             if process.gone_within(RUNS) {
-                return Err(format!("it ended at once{log}"));
+                return Err(format!("it ended at once{}", see_log()));
             }
             return Ok(Err("it runs with the new key (not proven: verify = \"none\")".to_owned()));
         }
         (self.attempt.progress)("waiting until it is ready");
         match self.memory.place.wait(process, consumer.ready_timeout) {
             Waited::Ready(base) => Ok(Ok(base)),
-            Waited::Died => Err(format!("it ended before it was ready{log}")),
+            Waited::Died => Err(format!("it ended before it was ready{}", see_log())),
             Waited::Taken(port) => Err(format!("another process has taken its port {port}")),
             Waited::TimedOut => {
                 let seconds = consumer.ready_timeout.as_secs();
-                Err(format!("it was not ready within {seconds} s{log}"))
+                Err(format!("it was not ready within {seconds} s{}", see_log()))
             }
         }
     }

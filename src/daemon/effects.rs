@@ -133,7 +133,11 @@ impl Daemon {
             .machine
             .keys()
             .filter(|key| consumer.uses(&key.spec.name))
-            .map(|key| KeyVariable { name: key.spec.name.clone(), variable: key.spec.variable.to_string() })
+            .map(|key| KeyVariable {
+                name: key.spec.name.clone(),
+                variable: key.spec.variable.to_string(),
+                env_file: key.spec.env_file.to_path_buf(),
+            })
             .collect();
         Some(ConsumerQuery { config, keys })
     }

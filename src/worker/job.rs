@@ -69,6 +69,8 @@ pub struct KeyVariable {
     pub name: KeyName,
     /// Its variable.
     pub variable: String,
+    /// The file that assigns it, which a consumer may read itself.
+    pub env_file: PathBuf,
 }
 
 /// An order to ask after a key.

@@ -23,7 +23,11 @@ fn rig() -> Rig {
     rig
 }
 
-/// Somebody who asks the port who is there, without a pause.
+/// Between two calls: some hundred a second. (Of thousands, one may come in the microseconds in which credd's
+/// own placeholder listens, and be reset.)
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// Somebody who asks the port who is there, again and again.
 struct Caller {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<(BTreeSet<i32>, Vec<String>)>,
@@ -40,6 +44,7 @@ impl Caller {
                     Ok(answer) => drop(answered.insert(answer.text().trim().parse().unwrap())),
                     Err(error) => failures.push(error.to_string()),
                 }
+                std::thread::sleep(PAUSE);
             }
             (answered, failures)
         });

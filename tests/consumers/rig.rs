@@ -193,7 +193,7 @@ impl Rig {
     }
 
     pub fn query(&self) -> ConsumerQuery {
-        let keys = vec![KeyVariable { name: KeyName::from("bedrock"), variable: VARIABLE.to_owned() }];
+        let keys = vec![KeyVariable { name: KeyName::from("bedrock"), variable: VARIABLE.to_owned(), env_file: self.path("env") }];
         ConsumerQuery { config: self.config.clone(), keys }
     }
 

@@ -42,6 +42,14 @@ def read_key():
         assert b"AWS_BEARER_TOKEN_BEDROCK=x" in environ.read()
 
 
+def follow():
+    seize, detach, interrupt, traced = 0x4206, 17, 0x4207, 0x40000000
+    call(libc.ptrace, seize, other, None, None)
+    call(libc.ptrace, interrupt, other, None, None)
+    os.waitpid(other, traced)
+    call(libc.ptrace, detach, other, None, None)
+
+
 other = int(open("/share/other").read())
 status = dict(line.rstrip().split(":\t", 1) for line in open("/proc/self/status") if ":\t" in line)
 tell("argv", " ".join(sys.argv[1:]))
@@ -54,11 +62,13 @@ attempt("netlink", lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW))
 attempt("namespace", lambda: call(libc.unshare, 0x10000000))
 attempt("setuid bit", setuid_bit)
 attempt("personality", lambda: call(libc.personality, 0x8))
-attempt("ptrace", lambda: call(libc.ptrace, 0, 0, 0, 0))
+attempt("memory of another process", lambda: call(libc.process_vm_readv, other, None, 0, None, 0, 0))
 attempt("internet", lambda: socket.socket(socket.AF_INET6))
 attempt("pidfd", lambda: os.pidfd_open(other))
 attempt("prlimit", lambda: resource.prlimit(other, resource.RLIMIT_NOFILE))
 attempt("key of another process", read_key)
+attempt("following a process that starts", follow)
+attempt("a listener of another process", lambda: call(libc.syscall, 438, os.pidfd_open(other), 0, 0))
 attempt("signal to another process", lambda: signal.pidfd_send_signal(os.pidfd_open(other), 0))
 run = "systemd-run --user --quiet --collect --wait --pipe grep NoNewPrivs /proc/self/status"
 said = subprocess.run(run.split(), capture_output=True, text=True)

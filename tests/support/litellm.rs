@@ -6,9 +6,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::bedrock::BedrockStandIn;
@@ -20,38 +20,9 @@ const PROGRAM: &str = "litellm/bin/litellm";
 pub const MASTER_KEY: &str = "sk-test-0123456789abcdef";
 /// The model of its configuration.
 pub const MODEL: &str = "cheap";
+const QUESTION: &str = "Say hello.";
 /// What it is given to become ready, on a machine that is busy with other tests.
 pub const READY_TIMEOUT: Duration = Duration::from_mins(2);
-
-/// Where its output goes.
-#[derive(Default, Clone, Copy)]
-pub enum Output {
-    /// Into `litellm.log`, written from its beginning on.
-    #[default]
-    Log,
-    /// Nowhere.
-    Nothing,
-    /// Through a pipe into `litellm.log`.
-    Pipe,
-    /// On a terminal, which is recorded in `litellm.log` and stays when it ends.
-    Terminal,
-}
-
-impl Output {
-    /// For the shell: what comes before the command, and its redirections.
-    fn in_shell(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Log => ("", "> litellm.log 2>&1"),
-            Self::Nothing => ("", "> /dev/null 2>&1"),
-            Self::Pipe => ("", "> >(cat > litellm.log) 2>&1"),
-            Self::Terminal => (
-                "script -qfc 'tty > terminal; exec sleep infinity' litellm.log > /dev/null & \
-                 until [ -s terminal ]; do sleep 0.02; done; ",
-                "> \"$(cat terminal)\" 2>&1",
-            ),
-        }
-    }
-}
 
 /// How it is to be started.
 #[derive(Default, Clone)]
@@ -65,14 +36,23 @@ pub struct Options<'a> {
     pub config: Option<&'a str>,
     pub env: &'a [(&'a str, &'a str)],
     pub args: &'a [&'a str],
-    pub output: Output,
+    /// Another line of the shell that starts it, and notes its pid: see [`LINE`].
+    pub line: Option<&'a str>,
 }
+
+/// What starts it. `set -m`, because a user's shell has job control: its jobs have their own process groups
+/// and don't ignore SIGINT.
+const LINE: &str = "set -m; litellm --config \"$PWD/config.yaml\" --port \"$@\" > litellm.log 2>&1 & \
+                        echo $! > litellm.pid";
 
 /// Ends, with whatever was started in its place, when it is dropped or this process ends.
 pub struct LiteLlm {
     dir: PathBuf,
     port: u16,
     pid: u32,
+    begun: Instant,
+    env: Vec<(String, String)>,
+    args: Vec<String>,
     own_dir: Option<TempDir>,
 }
 
@@ -95,32 +75,46 @@ impl LiteLlm {
 
         let path = std::env::var("PATH").unwrap_or_default();
         let path = format!("{}:{path}", program.parent().unwrap().display());
-        // `set -m`, because a user's shell has job control: its jobs have their own process groups and
-        // don't ignore SIGINT.
-        let (before, redirected) = options.output.in_shell();
-        let line = format!("set -m; {before}litellm --config \"$PWD/config.yaml\" --port \"$@\" {redirected} & echo $! > litellm.pid");
+        let mut env: Vec<(String, String)> = [
+            ("PATH", path.as_str()),
+            ("HOME", dir.to_str().unwrap()),
+            ("LANG", "C.UTF-8"),
+            ("AWS_BEARER_TOKEN_BEDROCK", key),
+            ("LITELLM_MASTER_KEY", MASTER_KEY),
+            ("AWS_BEDROCK_RUNTIME_ENDPOINT", &bedrock.url()),
+            ("LITELLM_LOCAL_MODEL_COST_MAP", "True"), // or it asks the network for prices first
+        ]
+        .into_iter()
+        .chain(options.env.iter().copied())
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+        env.push(("CREDD_RIG_DIR".to_owned(), dir.display().to_string())); // what it is found by and ended
+        let args = std::iter::once(port.to_string()).chain(options.args.iter().map(|&arg| arg.to_owned())).collect();
+        let mut proxy = Self { dir, port, pid: 0, begun: Instant::now(), env, args, own_dir };
+        proxy.shell(options.line.unwrap_or(LINE));
+        proxy.pid = proxy.noted_pid();
+        proxy
+    }
+
+    /// Has a shell in its directory and with its environment run a line to the end, with its port and further
+    /// arguments as `"$@"`.
+    pub fn shell(&self, line: &str) {
         let status = Command::new("setsid")
-            .args(["bash", "-c", &line, "bash", &port.to_string()])
-            .args(options.args)
-            .current_dir(&dir)
+            .args(["bash", "-c", line, "bash"])
+            .args(&self.args)
+            .current_dir(&self.dir)
             .env_clear()
-            .env("PATH", path)
-            .env("HOME", &dir)
-            .env("LANG", "C.UTF-8")
-            .env("AWS_BEARER_TOKEN_BEDROCK", key)
-            .env("LITELLM_MASTER_KEY", MASTER_KEY)
-            .env("AWS_BEDROCK_RUNTIME_ENDPOINT", bedrock.url())
-            .env("LITELLM_LOCAL_MODEL_COST_MAP", "True") // or it asks the network for prices first
-            .envs(options.env.iter().copied())
-            .env("CREDD_RIG_DIR", &dir) // what it is found by and ended
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .status()
             .unwrap();
         assert!(status.success(), "the shell that starts litellm: {status}");
-        let pid = fs::read_to_string(dir.join("litellm.pid")).unwrap().trim().parse().unwrap();
-        Self { dir, port, pid, own_dir }
+    }
+
+    fn noted_pid(&self) -> u32 {
+        fs::read_to_string(self.pid_file()).unwrap().trim().parse().unwrap()
     }
 
     pub fn wait_ready(&self) {
@@ -134,6 +128,11 @@ impl LiteLlm {
     /// The process that was started, not one that took its place.
     pub fn pid(&self) -> u32 {
         self.pid
+    }
+
+    /// When its start began.
+    pub fn begun(&self) -> Instant {
+        self.begun
     }
 
     pub fn port(&self) -> u16 {
@@ -180,12 +179,7 @@ impl LiteLlm {
 
     /// The same as a stream, put together again.
     pub fn complete_streamed(&self) -> Result<String, (u16, String)> {
-        let answer = self.client().ask(true)?.text();
-        let parts = answer.lines().filter_map(|line| line.strip_prefix("data: {"));
-        Ok(parts
-            .filter_map(|json| serde_json::from_str::<serde_json::Value>(&format!("{{{json}")).ok())
-            .filter_map(|event| event["choices"][0]["delta"]["content"].as_str().map(str::to_owned))
-            .collect())
+        self.client().stream(QUESTION)
     }
 
     fn get(&self, path: &str) -> std::io::Result<http::Message> {
@@ -217,15 +211,31 @@ impl Client {
 
     /// A completion: what the model said, or the status (0 without an answer) and the reason.
     pub fn complete(self) -> Result<String, (u16, String)> {
-        let answer = self.ask(false)?;
-        let body: serde_json::Value = serde_json::from_slice(&answer.body).map_err(|e| (200, e.to_string()))?;
+        self.answer_to(QUESTION)
+    }
+
+    /// The same, for a question of one's own.
+    pub fn answer_to(self, question: &str) -> Result<String, (u16, String)> {
+        let answer = self.ask(question, false)?;
+        let body: Value = serde_json::from_slice(&answer.body).map_err(|e| (200, e.to_string()))?;
         body["choices"][0]["message"]["content"].as_str().map(str::to_owned).ok_or_else(|| (200, body.to_string()))
     }
 
-    fn ask(self, stream: bool) -> Result<http::Message, (u16, String)> {
+    /// An answer in parts, put together again; one that was cut is a failure.
+    pub fn stream(self, question: &str) -> Result<String, (u16, String)> {
+        let answer = self.ask(question, true)?.text();
+        let events: Vec<&str> = answer.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
+        if events.last() != Some(&"[DONE]") {
+            return Err((200, format!("the stream was cut: {answer}")));
+        }
+        let parts = events.iter().filter_map(|event| serde_json::from_str::<Value>(event).ok());
+        Ok(parts.filter_map(|event| event["choices"][0]["delta"]["content"].as_str().map(str::to_owned)).collect())
+    }
+
+    fn ask(self, question: &str, stream: bool) -> Result<http::Message, (u16, String)> {
         let question = json!({
             "model": MODEL, "stream": stream, "max_tokens": 16,
-            "messages": [{"role": "user", "content": "Say hello."}]
+            "messages": [{"role": "user", "content": question}]
         });
         let path = "/v1/chat/completions";
         let timeout = Duration::from_mins(1);
@@ -237,6 +247,13 @@ impl Client {
 /// The one of `tests/setup`, if it is there.
 pub fn program() -> Option<PathBuf> {
     Some(rig_dir().join(PROGRAM)).filter(|path| path.exists())
+}
+
+/// What it says it is.
+pub fn version() -> String {
+    // Without the network, which it would ask for prices even here.
+    let said = run(Command::new(installed(PROGRAM, "litellm")).arg("--version").env("LITELLM_LOCAL_MODEL_COST_MAP", "True"));
+    said.rsplit('=').next().unwrap_or_default().trim().to_owned()
 }
 
 /// Its configuration file.

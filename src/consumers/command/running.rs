@@ -117,6 +117,7 @@ impl Task<'_> {
             nice: None,
             limits: Vec::new(),
             stdin: None,
+            follower: None,
         };
         let bytes = spec.encode(self.environ).map_err(|error| error.to_string())?;
         let source = sys::spec_file(&bytes).map_err(|error| error.to_string())?;

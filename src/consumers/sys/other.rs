@@ -2,9 +2,10 @@
 //!
 //! A process is known by its pid and its start time, which are compared right before each signal.
 
+use std::convert::Infallible;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -226,7 +227,16 @@ pub fn traits(process: &Held, environ: &Environ) -> io::Result<LaunchSpec> {
     let dir = dir.ok_or_else(hidden)?;
     let program = program::to_start(&argv, &exe.ok_or_else(hidden)?, b"", &dir, environ.get(b"PATH"));
     let nice = Pid::from_raw(process.pid).and_then(|pid| rustix::process::getpriority_process(Some(pid)).ok());
-    process.still(LaunchSpec { program: program.file, argv: program.argv, dir, umask: None, nice, limits: Vec::new(), stdin: None })
+    process.still(LaunchSpec {
+        program: program.file,
+        argv: program.argv,
+        dir,
+        umask: None,
+        nice,
+        limits: Vec::new(),
+        stdin: None,
+        follower: None,
+    })
 }
 
 /// A pipe that a thread fills: it may be more than a pipe holds at once.
@@ -248,4 +258,40 @@ pub fn hide_memory() {}
 /// This very program.
 pub fn own_program() -> io::Result<PathBuf> {
     std::env::current_exe()
+}
+
+/// Whether it was stopped by a signal.
+pub fn is_stopped(process: &Held) -> bool {
+    with(process.pid, ProcessRefreshKind::nothing(), |found| found.status() == ProcessStatus::Stop).unwrap_or(false)
+}
+
+/// Whether it leads a session, as what credd starts does.
+pub fn leads_session(process: &Held) -> bool {
+    Pid::from_raw(process.pid).is_some_and(|pid| rustix::process::getsid(Some(pid)).is_ok_and(|session| session == pid))
+}
+
+/// How much memory it has, in bytes.
+pub fn resident(process: &Held) -> Option<u64> {
+    with(process.pid, ProcessRefreshKind::nothing().with_memory(), sysinfo::Process::memory).ok()
+}
+
+/// Nobody is followed here.
+pub fn await_bind(_process: &Held, _ports: &[u16], _size: u64, _patience: Duration) -> io::Result<Infallible> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Two listeners on one port: not here.
+#[derive(Debug)]
+pub enum Shared {}
+
+impl Shared {
+    /// Connects to the new process.
+    pub fn dial(&self, _address: SocketAddr) -> io::Result<TcpStream> {
+        match *self {}
+    }
+
+    /// Has the new process get all connections.
+    pub fn switch(&self) -> io::Result<()> {
+        match *self {}
+    }
 }

@@ -98,7 +98,7 @@ impl Reader<'_> {
                     let value = self.value();
                     name.truncate(name.trim_ascii_end().len());
                     if fits(&name, &value).is_ok() {
-                        self.found.push((name, Secret::new(value.to_vec())));
+                        self.found.push((name, Secret::copy(&value)));
                     }
                     return;
                 }

@@ -35,6 +35,8 @@ pub struct Shared {
 /// What a connection that was made for the old process, and not taken yet, is given.
 const TAKEN: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(1);
+/// Within this, who has connected has sent a request. uvicorn closes connections without one when it stops.
+const ASKED: Duration = Duration::from_millis(50);
 
 impl Shared {
     /// Of the one listener on `ports` that `old` has and the new process that stands before bind(2); it
@@ -98,6 +100,7 @@ impl Shared {
         while waiting(self.port) > 0 && clock::monotonic() < end {
             thread::sleep(LOOK);
         }
+        thread::sleep(ASKED);
         Ok(())
     }
 

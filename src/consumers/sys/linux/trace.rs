@@ -25,11 +25,13 @@ pub struct Traced {
     socket: i32,
 }
 
-/// How many system calls are looked at from the start on: what a small server makes before it listens.
-/// LiteLLM makes some 90,000 in four seconds, and at ten microseconds for each …
+/// Beginnings and ends of system calls that are looked at from the start on in a small server: twice what it
+/// makes before it listens.
 const LOOKED_AT: u32 = 6000;
-/// … the rest is looked at only once it has an event loop, which is a fifth of a second before it listens.
-const LOOP_LOOK: Duration = Duration::from_millis(5);
+/// A server that is larger makes far more: LiteLLM some 90,000 in four seconds. It is followed, at ten
+/// microseconds a call, only once it has an event loop, which is a fifth of a second before it listens.
+const LARGE: u64 = 100 << 20;
+const LOOP_LOOK: Duration = Duration::from_millis(20);
 /// How long `credd launch`, which nobody may trace, takes at most to become the process to be traced.
 const LAUNCH: Duration = Duration::from_secs(10);
 const LAUNCH_LOOK: Duration = Duration::from_millis(1);
@@ -37,9 +39,9 @@ const LAUNCH_LOOK: Duration = Duration::from_millis(1);
 /// Follows `process`, which has just been started, until it calls bind(2) for one of `ports`, in its main
 /// thread. Up to then it ends with this process.
 ///
-/// One that isn't there within `patience` is killed. The error says why it can't be traced: a sandbox or
+/// One that isn't there within `patience` is killed. `size` is what memory it is going to have. The error says why it can't be traced: a sandbox or
 /// Yama's `ptrace_scope`, for a process that isn't below this one.
-pub fn await_bind(process: &Held, ports: &[u16], patience: Duration) -> io::Result<Reached<Traced>> {
+pub fn await_bind(process: &Held, ports: &[u16], size: u64, patience: Duration) -> io::Result<Reached<Traced>> {
     let pid = Pid::from_raw(process.pid());
     if !attach(process, pid)? {
         return Ok(Reached::Died);
@@ -53,7 +55,7 @@ pub fn await_bind(process: &Held, ports: &[u16], patience: Duration) -> io::Resu
             }
             late
         });
-        let reached = Follower::new(pid).and_then(|mut follower| follower.follow(ports));
+        let reached = Follower::new(pid).and_then(|mut follower| follower.follow(ports, size < LARGE));
         drop(done);
         let late = too_late.join().unwrap_or(false);
         match reached {
@@ -169,8 +171,11 @@ impl Follower {
     }
 
     /// The descriptor for which it asks for one of `ports`; it stands still then. `None` if it ended before.
-    fn follow(&mut self, ports: &[u16]) -> io::Result<Option<i32>> {
+    fn follow(&mut self, ports: &[u16], from_the_start: bool) -> io::Result<Option<i32>> {
         let mut left = LOOKED_AT;
+        if !from_the_start && !self.await_loop()? {
+            return Ok(None);
+        }
         loop {
             if !self.halt()? {
                 return Ok(None);

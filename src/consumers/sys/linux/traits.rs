@@ -30,6 +30,7 @@ pub fn traits(process: &Held, environ: &Environ) -> io::Result<LaunchSpec> {
         nice: Some(Stat::of(pid)?.nice),
         limits: procfs::limits(&limits),
         stdin: streams::stdin(pid),
+        follower: i32::try_from(std::process::id()).ok(),
     })
 }
 
