@@ -20,11 +20,11 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use support::bedrock::{ANSWER, BedrockStandIn};
+use support::bedrock::{ANSWER, BedrockStandIn, EXPIRED};
 use support::daemon::SOON;
 use support::desktop::Desktop;
 use support::guest::Guest;
-use support::litellm::{self, LiteLlm, MASTER_KEY, READY_TIMEOUT};
+use support::litellm::{self, Client, LiteLlm, MASTER_KEY, READY_TIMEOUT};
 use support::{installed, run, said, wait};
 
 const CREDD: &str = env!("CARGO_BIN_EXE_credd");
@@ -111,8 +111,12 @@ impl User {
     }
 
     fn set_key(&self, key: &str) {
+        self.write_env(key, MASTER_KEY);
+    }
+
+    fn write_env(&self, key: &str, master_key: &str) {
         let new = self.home.join(".backlog-toolkit-env.new");
-        fs::write(&new, format!("export AWS_BEARER_TOKEN_BEDROCK=\"{key}\"\nexport LITELLM_MASTER_KEY=\"{MASTER_KEY}\"\n")).unwrap();
+        fs::write(&new, format!("export AWS_BEARER_TOKEN_BEDROCK=\"{key}\"\nexport LITELLM_MASTER_KEY=\"{master_key}\"\n")).unwrap();
         fs::set_permissions(&new, fs::Permissions::from_mode(0o600)).unwrap();
         fs::rename(&new, self.env_file()).unwrap();
     }
@@ -391,7 +395,35 @@ impl User {
         assert_eq!(status["consumers"][0]["restart"], "systemd");
         assert_eq!(status["consumers"][0]["key_fingerprints"]["bedrock"], status["keys"][0]["fingerprint"]);
         assert!(unit_of(pid()).ends_with("/app.slice/litellm.service"));
+        let serves_with = |key: &str| {
+            bedrock.forget();
+            assert_eq!(Client::of(port).complete().as_deref(), Ok(ANSWER));
+            assert!(bedrock.requests().iter().filter(|r| r.is_converse()).all(|r| r.bearer.as_deref() == Some(key)));
+        };
+        serves_with(KEYS[3]);
         self.seen("restarted a unit through systemd");
+
+        let second = pid();
+        let ends = |outcome: &str| {
+            let status = self.until("an end", READY_TIMEOUT * 2, |status| {
+                status["consumers"][0]["last_apply"]["outcome"] == outcome && status["consumers"][0]["state"] != "applying"
+            });
+            serves_with(KEYS[3]);
+            status["consumers"][0]["last_apply"]["detail"].as_str().unwrap().to_owned()
+        };
+        bedrock.refuse(KEYS[0], EXPIRED);
+        self.set_key(KEYS[0]);
+        let detail = ends("refused");
+        assert!(detail.contains("has expired"), "{detail}");
+        assert_eq!(pid(), second);
+        self.seen("left a unit alone with a key that is refused");
+
+        // LiteLLM takes this for nobody's master key, and ends.
+        self.write_env(KEYS[1], "sk-1234");
+        let detail = ends("rolled-back");
+        assert!(detail.contains("it runs with its old key again"), "{detail}");
+        assert_ne!(pid(), second);
+        self.seen("put a unit back that didn't come up");
     }
 
     fn is_uninstalled(&self) {

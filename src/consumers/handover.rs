@@ -116,7 +116,11 @@ impl Restarting<'_, '_> {
                 Ok((Err(why), leaving)) => return Handed::Failed(Down { why, process: Some(new) }, leaving),
                 Err(no) => no,
             };
-            kill(&new);
+            match way {
+                Way::Door => kill(&new),
+                // Callers may have met it.
+                Way::Both => drop(stop(&new, self.attempt.order.consumer.stop_timeout)),
+            }
             match no {
                 No::Kept(why) => return Handed::Kept(why),
                 No::Superseded(why) => return Handed::Superseded(why),
@@ -181,11 +185,11 @@ impl Restarting<'_, '_> {
 
     fn reach_door<'n>(&self, new: &'n Held, ports: &[u16], size: u64, log: Option<LogTail>) -> Result<Door<'n>, No> {
         let patience = self.attempt.order.consumer.ready_timeout;
-        let see_log = self.memory.see_log();
+        let see_log = || self.memory.see_log();
         match Door::reached_by(new, ports, size, log, patience).map_err(No::Impossible)? {
             Reached::Door(door) => Ok(door),
-            Reached::Died => Err(No::Kept(format!("it ended before it was ready{see_log}"))),
-            Reached::TimedOut => Err(No::Kept(format!("it was not ready within {} s{see_log}", patience.as_secs()))),
+            Reached::Died => Err(No::Kept(format!("it ended before it was ready{}", see_log()))),
+            Reached::TimedOut => Err(No::Kept(format!("it was not ready within {} s{}", patience.as_secs(), see_log()))),
             Reached::Passed => Err(No::TooEarly),
         }
     }

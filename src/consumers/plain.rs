@@ -1,7 +1,7 @@
 //! A plain process: stop it, start it anew, prove it, and put it back where that fails.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::apply::{Attempt, End};
 use super::environment::Environ;
@@ -10,11 +10,12 @@ use super::http::Line;
 use super::launch::LaunchSpec;
 use super::litellm::{LiteLlm, config_path};
 use super::prove::{ANSWER, Proof, prove};
-use super::ready::{Place, Waited};
+use super::ready::{Place, Waited, who_has};
 use super::start::Starter;
 use super::stop::Leaving;
 use super::sys::{self, Held, Streams};
 use super::{find, pid_file, program, stop};
+use crate::clock;
 use crate::config::{ConsumerConfig, Verify};
 use crate::core::Outcome;
 
@@ -22,6 +23,8 @@ use crate::core::Outcome;
 const UNWANTED: Duration = Duration::from_secs(10);
 /// With `verify = "none"`: a process that lives as long runs.
 const RUNS: Duration = Duration::from_secs(2);
+/// Between two looks at a port that somebody has taken.
+const PORT_LOOK: Duration = Duration::from_millis(200);
 
 /// Everything needed to start a process anew, gathered while it lives.
 pub(super) struct Memory {
@@ -63,7 +66,11 @@ impl Memory {
 
     /// Where to look for what it says of itself.
     pub(super) fn see_log(&self) -> String {
-        self.log.as_ref().map_or_else(String::new, |path| format!("; see {}", path.display()))
+        let Some(path) = &self.log else { return String::new() };
+        // LiteLLM ends where it can't write, and then can't say so.
+        let is_full = rustix::fs::statvfs(path).is_ok_and(|disk| disk.f_blocks > 0 && disk.f_bavail == 0);
+        let full = if is_full { ", on a disk that is full: make room there, then: credd apply" } else { "" };
+        format!("; see {}{full}", path.display())
     }
 }
 
@@ -89,7 +96,7 @@ pub(super) fn restart(attempt: &mut Attempt<'_>, process: &Held, known: &[i32]) 
     let environ = memory.environ.overlaid(attempt.changes);
     let way = if consumer.handover { handover::way(process, &memory.argv, &memory.place.ports()).map_err(Some) } else { Err(None) };
     let pids = Pids { old: process.pid(), is_first: known.first() == Some(&process.pid()), all: known };
-    let mut restart = Restarting { attempt, memory, starter };
+    let mut restart = Restarting::new(attempt, memory, starter);
     let reason = match way {
         Ok(way) => match restart.hand_over(process, &environ, way, consumer.verify) {
             Handed::Over(up, leaving) => return restart.over(&pids, up, leaving),
@@ -105,7 +112,7 @@ pub(super) fn restart(attempt: &mut Attempt<'_>, process: &Held, known: &[i32]) 
         let detail = format!("process {} can't be stopped: end it and start it yourself", process.pid());
         return End::new(Outcome::Failed, detail, Some(process.pid()));
     }
-    let mut end = match restart.serve(&environ, consumer.verify) {
+    let mut end = match restart.serve(&environ, consumer.verify, known) {
         Ok(up) => restart.up(&pids, up),
         Err(down) => restart.back(&pids, &down, None, None),
     };
@@ -127,6 +134,8 @@ pub(super) struct Restarting<'a, 'b> {
     pub(super) attempt: &'a mut Attempt<'b>,
     pub(super) memory: Memory,
     pub(super) starter: Starter,
+    /// Until when whoever took its ports is waited for; `None` if nobody did.
+    ports_by: Option<Instant>,
 }
 
 /// A process that serves.
@@ -142,6 +151,12 @@ pub(super) struct Down {
     pub(super) why: String,
     /// What was started, and may still be there.
     pub(super) process: Option<Held>,
+}
+
+impl<'a, 'b> Restarting<'a, 'b> {
+    pub(super) fn new(attempt: &'a mut Attempt<'b>, memory: Memory, starter: Starter) -> Self {
+        Self { attempt, memory, starter, ports_by: None }
+    }
 }
 
 impl Restarting<'_, '_> {
@@ -169,16 +184,42 @@ impl Restarting<'_, '_> {
         end
     }
 
-    /// Starts a process and sees to it that it serves, with a proof of the key where that is asked.
-    fn serve(&mut self, environ: &Environ, verify: Verify) -> Result<Up, Down> {
-        (self.attempt.progress)("starting");
-        let started = self.starter.start(&self.memory.spec, environ, &self.memory.streams);
-        let process =
-            started.map_err(|why| Down { why: format!("it couldn't be started: {why}{}", self.memory.see_log()), process: None })?;
-        match self.check(&process, environ, verify) {
-            Ok(note) => Ok(Up { process, note }),
-            Err(why) => Err(Down { why, process: Some(process) }),
+    /// Starts a process and sees to it that it serves, with a proof of the key where that is asked. Where
+    /// somebody else has taken its port, that is waited for; `known` are the pids of all processes there were.
+    fn serve(&mut self, environ: &Environ, verify: Verify, known: &[i32]) -> Result<Up, Down> {
+        loop {
+            self.await_ports(known).map_err(|why| Down { why, process: None })?;
+            (self.attempt.progress)("starting");
+            let started = self.starter.start(&self.memory.spec, environ, &self.memory.streams);
+            let process =
+                started.map_err(|why| Down { why: format!("it couldn't be started: {why}{}", self.memory.see_log()), process: None })?;
+            let why = match self.check(&process, environ, verify) {
+                Ok(note) => return Ok(Up { process, note }),
+                Err(why) => why,
+            };
+            if self.memory.place.lost_by(&process).is_none() {
+                return Err(Down { why, process: Some(process) });
+            }
+            self.end(Some(&process));
         }
+    }
+
+    /// Waits until nobody else has its ports, for as long as it may take to be ready. The error says who has.
+    fn await_ports(&mut self, known: &[i32]) -> Result<(), String> {
+        while let Some(port) = self.memory.place.squatted() {
+            let patience = self.attempt.order.consumer.ready_timeout;
+            let is_first = self.ports_by.is_none();
+            let end = *self.ports_by.get_or_insert_with(|| clock::monotonic() + patience);
+            if is_first {
+                (self.attempt.progress)(&format!("waiting, since {}", who_has(port)));
+            }
+            // One of its own kind has come to stay.
+            if clock::monotonic() >= end || self.other(known, None).is_some() {
+                return Err(who_has(port));
+            }
+            std::thread::sleep(PORT_LOOK);
+        }
+        Ok(())
     }
 
     /// Sees whether a process serves. What it is good for, or why it isn't.
@@ -197,21 +238,21 @@ impl Restarting<'_, '_> {
     /// Waits until a process serves. Its base URL, or what to say of one that isn't to be asked.
     pub(super) fn await_ready(&mut self, process: &Held, verify: Verify, line: &Line) -> Result<Result<String, String>, String> {
         let consumer = &self.attempt.order.consumer;
-        let log = self.memory.see_log();
+        let see_log = || self.memory.see_log();
         if verify == Verify::None {
             if process.gone_within(RUNS) {
-                return Err(format!("it ended at once{log}"));
+                return Err(format!("it ended at once{}", see_log()));
             }
             return Ok(Err("it runs with the new key (not proven: verify = \"none\")".to_owned()));
         }
         (self.attempt.progress)("waiting until it is ready");
         match self.memory.place.wait(process, consumer.ready_timeout, line) {
             Waited::Ready(base) => Ok(Ok(base)),
-            Waited::Died => Err(format!("it ended before it was ready{log}")),
+            Waited::Died => Err(format!("it ended before it was ready{}", see_log())),
             Waited::Taken(port) => Err(format!("another process has taken its port {port}")),
             Waited::TimedOut => {
                 let seconds = consumer.ready_timeout.as_secs();
-                Err(format!("it was not ready within {seconds} s{log}"))
+                Err(format!("it was not ready within {seconds} s{}", see_log()))
             }
         }
     }
@@ -281,7 +322,7 @@ impl Restarting<'_, '_> {
         if let Some(other) = self.other(known, None) {
             return left_alone(why, other);
         }
-        let again = match self.serve(&old, self.readiness()) {
+        let again = match self.serve(&old, self.readiness(), known) {
             Ok(up) => return put_back(why, &up),
             Err(again) => again,
         };
@@ -293,7 +334,11 @@ impl Restarting<'_, '_> {
         }
         // One that is merely slow is the last hope: it is left to it.
         let left = again.process.filter(|process| !process.is_gone());
-        let detail = format!("it doesn't serve: with the new key {why}; with the old one {}; see to it yourself", again.why);
+        let detail = if again.why == *why {
+            format!("it doesn't serve, since {why}: end that and start it as you did before, with the key in the env file")
+        } else {
+            format!("it doesn't serve: with the new key {why}; with the old one {}; see to it yourself", again.why)
+        };
         End::new(Outcome::Failed, detail, left.map(|process| process.pid()))
     }
 

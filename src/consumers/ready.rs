@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use super::find::option;
+use super::find::{file_name, option};
 use super::http::Line;
 use super::sys::{self, Held, Listener};
 use crate::clock;
@@ -18,6 +18,8 @@ pub struct Place {
     fallback: u16,
     /// The port it has, where the system doesn't tell.
     likely: Option<u16>,
+    /// Where others listened on its ports beside it, at addresses of their own; `None` where that can't be seen.
+    neighbours: Option<Vec<SocketAddr>>,
 }
 
 /// How the wait ended.
@@ -41,13 +43,16 @@ const ANSWER: Duration = Duration::from_secs(5);
 impl Place {
     /// Where a running consumer serves; its successor is expected in the same place.
     pub fn of(process: &Held, argv: &[Vec<u8>], url: Option<&str>) -> Self {
-        let own = own_listeners(process);
+        let all = all_listeners(process);
+        let with = |own: bool| all.as_ref().map(|all| all.iter().filter(|one| one.own == own).map(|one| one.address).collect::<Vec<_>>());
+        let own = with(true);
         let fallback = option(argv, &["--port"]).and_then(|port| port.to_str()?.parse().ok()).unwrap_or(8000);
         Self {
             likely: own.is_none().then_some(fallback),
             url: url.filter(|url| url.starts_with("http://")).map(|url| url.trim_end_matches('/').to_owned()),
-            ports: own.iter().flatten().map(|listener| listener.address.port()).collect(),
+            ports: own.iter().flatten().map(SocketAddr::port).collect(),
             fallback,
+            neighbours: with(false).filter(|_| sys::shares_network(process)),
         }
     }
 
@@ -57,6 +62,18 @@ impl Place {
         ports.sort_unstable();
         ports.dedup();
         ports
+    }
+
+    /// The port that somebody took who wasn't there before.
+    pub fn squatted(&self) -> Option<u16> {
+        sys::squatted(&self.ports(), self.neighbours.as_ref()?).map(|address| address.port())
+    }
+
+    /// The same after `process` tried to serve: it doesn't listen there itself.
+    pub fn lost_by(&self, process: &Held) -> Option<u16> {
+        let own = own_listeners(process).unwrap_or_default();
+        let serves = own.iter().any(|one| self.ports().contains(&one.address.port()));
+        if serves { None } else { self.squatted() }
     }
 
     /// Waits until the process, or one below it, listens where its predecessor did and answers.
@@ -123,6 +140,16 @@ fn own_listeners(process: &Held) -> Option<Vec<Listener>> {
     Some(all)
 }
 
+/// Who has a port, in words.
+pub(super) fn who_has(port: u16) -> String {
+    let named = |process: &Held| {
+        let argv = process.argv().ok()?;
+        let name = String::from_utf8_lossy(file_name(argv.first()?)).into_owned();
+        Some(format!("process {} ({name}) has its port {port}", process.pid()))
+    };
+    sys::listener_of(port).as_ref().and_then(named).unwrap_or_else(|| format!("another process has its port {port}"))
+}
+
 /// Whether a server gives a sign of life.
 pub(super) fn answers(line: &Line, base: &str) -> bool {
     line.get(&format!("{base}/health/liveliness"), ANSWER).is_ok_and(|status| status < 500)
@@ -150,9 +177,27 @@ mod tests {
         assert_eq!(url("10.0.0.1:80"), "http://10.0.0.1:80");
     }
 
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn whoever_took_a_port_is_named() {
+        let squatter = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = squatter.local_addr().unwrap();
+        let port = address.port();
+        let place = |neighbours| Place { url: None, ports: vec![port], fallback: port, likely: None, neighbours };
+        assert_eq!(place(Some(vec![])).squatted(), Some(port));
+        assert_eq!(place(Some(vec![address])).squatted(), None, "it was there before");
+        assert_eq!(place(None).squatted(), None, "another network");
+        let own = Held::open(i32::try_from(std::process::id()).unwrap()).unwrap();
+        assert_eq!(place(Some(vec![])).lost_by(&own), None, "it has the port itself");
+        let said = who_has(port);
+        assert!(said.starts_with(&format!("process {} (", own.pid())) && said.ends_with(&format!(") has its port {port}")), "{said}");
+        drop(squatter);
+        assert_eq!(who_has(port), format!("another process has its port {port}"));
+    }
+
     #[test]
     fn a_port_taken_by_another_is_told_from_one_not_yet_open() {
-        let place = Place { url: None, ports: vec![8000], fallback: 8000, likely: None };
+        let place = Place { url: None, ports: vec![8000], fallback: 8000, likely: None, neighbours: None };
         let listener = |port: u16, own| Listener { address: ([127, 0, 0, 1], port).into(), own };
         let taken = |all: &[Listener]| {
             let own: Vec<_> = all.iter().filter(|one| one.own).map(|one| one.address).collect();

@@ -205,6 +205,10 @@ pub struct Client {
 }
 
 impl Client {
+    pub fn of(port: u16) -> Self {
+        Self { port }
+    }
+
     /// A completion: what the model said, or the status (0 without an answer) and the reason.
     pub fn complete(self) -> Result<String, (u16, String)> {
         self.answer_to(QUESTION)

@@ -42,6 +42,11 @@ pub struct Load {
 
 impl Clients {
     pub fn start(count: usize, proxy: &LiteLlm) -> Self {
+        Self::paced(count, Duration::ZERO, proxy)
+    }
+
+    /// The same with a pause between an answer and the next question.
+    pub fn paced(count: usize, pause: Duration, proxy: &LiteLlm) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let asked = Arc::new(Mutex::new(Vec::new()));
         let numbers = Arc::new(AtomicUsize::new(1));
@@ -56,9 +61,7 @@ impl Clients {
                         let answered_at = Instant::now();
                         let has_failed = failure.is_some();
                         asked.lock().unwrap().push(Asked { question, at, answered_at, failure });
-                        if has_failed {
-                            std::thread::sleep(AFTER_FAILURE);
-                        }
+                        std::thread::sleep(if has_failed { AFTER_FAILURE.max(pause) } else { pause });
                     }
                 })
             })

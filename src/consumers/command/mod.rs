@@ -56,7 +56,7 @@ pub(super) fn restart(attempt: &mut Attempt<'_>, processes: &[Held]) -> End {
     let patience = if ended == Ended::Exit(0) { consumer.ready_timeout } else { consumer.ready_timeout.min(AFTER_FAILURE) };
     (attempt.progress)("waiting for a process with the new key");
     let successor = await_successor(attempt, &known, clock::monotonic() + patience, || false);
-    After { restarting: Restarting { attempt, memory, starter }, known, said }.judge(processes, successor)
+    After { restarting: Restarting::new(attempt, memory, starter), known, said }.judge(processes, successor)
 }
 
 /// The command is over.

@@ -45,7 +45,7 @@ pub(super) fn restart(attempt: &mut Attempt<'_>, process: &Held, label: &str, kn
         Err(why) => return End::untouched(process, &why),
     };
     // launchd starts it: the starter is for processes of our own.
-    let restarting = Restarting { attempt, memory, starter: Starter::Child };
+    let restarting = Restarting::new(attempt, memory, Starter::Child);
     AgentRestart { restarting, label, known, change }.run(process)
 }
 

@@ -173,6 +173,21 @@ pub fn listeners(_tree: &[&Held]) -> Option<Vec<Listener>> {
     None
 }
 
+/// Can't be told here without unsafe calls.
+pub fn shares_network(_process: &Held) -> bool {
+    false
+}
+
+/// Can't be told here without unsafe calls.
+pub fn squatted(_ports: &[u16], _known: &[SocketAddr]) -> Option<SocketAddr> {
+    None
+}
+
+/// Can't be told here without unsafe calls.
+pub fn listener_of(_port: u16) -> Option<Held> {
+    None
+}
+
 /// Who looks after a process: launchd, where it or its parent (a wrapper, which waits for it) is an agent's process.
 pub fn run_by(process: &Held) -> RunBy {
     let parent = with(process.pid, ProcessRefreshKind::nothing(), |seen| seen.parent().map(sysinfo::Pid::as_u32)).ok().flatten();

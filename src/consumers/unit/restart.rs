@@ -43,7 +43,7 @@ pub fn restart(attempt: &mut Attempt<'_>, process: &Held, unit: &str) -> End {
         Err(why) => return End::untouched(process, &why),
     };
     // systemd starts it: the starter is for processes of our own.
-    let restarting = Restarting { attempt, memory, starter: Starter::Child };
+    let restarting = Restarting::new(attempt, memory, Starter::Child);
     UnitRestart { restarting, bus: &bus, unit: &unit, refresh }.run(process)
 }
 

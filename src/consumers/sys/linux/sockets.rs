@@ -59,6 +59,26 @@ pub(super) fn listening_descriptors<'a>(tree: &[&'a Held], ports: &[u16]) -> Vec
     found
 }
 
+/// Whether a process sees the same network as this one.
+pub fn shares_network(process: &Held) -> bool {
+    let network = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/net")).ok();
+    network("self").is_some_and(|own| network(&process.pid().to_string()) == Some(own))
+}
+
+/// Where others listen on one of these ports, in the network that this process sees; `known` are left out.
+pub fn squatted(ports: &[u16], known: &[SocketAddr]) -> Option<SocketAddr> {
+    let own = Held::open(i32::try_from(std::process::id()).ok()?).ok()?;
+    let all = listeners(&[&own])?;
+    all.into_iter().map(|one| one.address).find(|address| ports.contains(&address.port()) && !known.contains(address))
+}
+
+/// Who listens on a port, if that is a process that may be looked into.
+pub fn listener_of(port: u16) -> Option<Held> {
+    let all: Vec<Held> = procfs::all().into_iter().filter_map(|stat| Held::open(stat.pid).ok()).collect();
+    let pid = listening_descriptors(&all.iter().collect::<Vec<_>>(), &[port]).first()?.holder.pid();
+    all.into_iter().find(|process| process.pid() == pid)
+}
+
 /// How many connections to a local port nobody has accepted yet.
 pub(super) fn waiting(port: u16) -> u32 {
     let tables = ["tcp", "tcp6"].iter().filter_map(|name| fs::read_to_string(format!("/proc/self/net/{name}")).ok());
