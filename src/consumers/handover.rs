@@ -65,13 +65,19 @@ pub(super) fn way(process: &Held, argv: &[Vec<u8>], ports: &[u16]) -> Result<Way
     if has_flag(argv, "--run_granian") {
         return Ok(Way::Both);
     }
-    let below = sys::descendants(process);
-    let workers = sys::listeners(&below.iter().collect::<Vec<_>>()).unwrap_or_default();
     let several = option(argv, &["--num_workers"]).and_then(|count| count.to_str()?.parse::<u32>().ok()).is_some_and(|count| count > 1);
-    if several || has_flag(argv, "--run_gunicorn") || workers.iter().any(|one| one.own && ports.contains(&one.address.port())) {
+    if several || has_flag(argv, "--run_gunicorn") || workers_listen(process, ports) {
         return Err("its workers share one listener, which is made before they load".to_owned());
     }
     Ok(Way::Door)
+}
+
+/// Whether the processes below one listen on its ports; what they do on ports of their own (Prisma's engine)
+/// is no matter.
+fn workers_listen(process: &Held, ports: &[u16]) -> bool {
+    let below = sys::descendants(process);
+    let workers = sys::listeners(&below.iter().collect::<Vec<_>>()).unwrap_or_default();
+    workers.iter().any(|one| one.own && ports.contains(&one.address.port()))
 }
 
 fn has_flag(argv: &[Vec<u8>], flag: &str) -> bool {

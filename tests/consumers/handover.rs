@@ -183,6 +183,19 @@ fn one_that_shares_its_port_takes_over_only_once_it_listens() {
 }
 
 #[test]
+fn a_port_of_a_child_s_own_is_no_obstacle() {
+    let rig = rig();
+    rig.behave(&[("*", &["engine"])]);
+    let _child = rig.start();
+    let caller = Caller::start(rig.port);
+    let (phases, report) = rig.apply();
+    let (_, failures) = caller.stop();
+    assert_eq!(report.outcome, Outcome::Applied, "{}", report.detail);
+    assert_eq!(phases[0], "loading the new one beside the old", "{}", report.detail);
+    assert_eq!(failures, Vec::<String>::new());
+}
+
+#[test]
 fn where_two_cannot_share_the_old_one_goes_first_and_can_come_back() {
     let rig = rig();
     rig.behave(&[("*", &["dual", "slow"])]);
