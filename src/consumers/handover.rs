@@ -58,6 +58,9 @@ pub(super) fn way(process: &Held, argv: &[Vec<u8>], ports: &[u16]) -> Result<Way
     if ports.is_empty() {
         return Err("it doesn't listen".to_owned());
     }
+    if sys::listeners(&[process]).is_none() {
+        return Err("this system doesn't tell which of two listens".to_owned());
+    }
     if ports.contains(&JUMPY_PORT) {
         return Err(format!("LiteLLM moves to another port where {JUMPY_PORT} is taken"));
     }

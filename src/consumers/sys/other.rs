@@ -2,9 +2,10 @@
 //!
 //! A process is known by its pid and its start time, which are compared right before each signal.
 
+use std::convert::Infallible;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -170,6 +171,42 @@ pub struct Listener {
 /// Can't be told here without unsafe calls.
 pub fn listeners(_tree: &[&Held]) -> Option<Vec<Listener>> {
     None
+}
+
+/// Nobody can be followed here without unsafe calls.
+pub fn await_bind(_process: &Held, _ports: &[u16], _patience: Duration) -> io::Result<Infallible> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Two listeners on one port: there are none here.
+#[derive(Debug)]
+pub enum Shared {}
+
+impl Shared {
+    /// Never called.
+    pub fn dial(&self, _address: SocketAddr) -> io::Result<TcpStream> {
+        match *self {}
+    }
+
+    /// Never called.
+    pub fn switch(&self) -> io::Result<()> {
+        match *self {}
+    }
+}
+
+/// Whether it was stopped by a signal.
+pub fn is_stopped(process: &Held) -> bool {
+    with(process.pid, ProcessRefreshKind::nothing(), |seen| seen.status() == ProcessStatus::Stop).unwrap_or(false)
+}
+
+/// Whether it leads a session, as what credd starts does.
+pub fn leads_session(process: &Held) -> bool {
+    Pid::from_raw(process.pid).is_some_and(|pid| rustix::process::getsid(Some(pid)) == Ok(pid))
+}
+
+/// How much memory it has, in bytes.
+pub fn resident(process: &Held) -> Option<u64> {
+    with(process.pid, ProcessRefreshKind::nothing().with_memory(), sysinfo::Process::memory).ok()
 }
 
 /// Who looks after a process: launchd, where it or its parent (a wrapper, which waits for it) is an agent's process.
