@@ -213,23 +213,47 @@ enum No {
 /// Clears away what a worker that was killed left of a hand-over. The processes that are still to have the
 /// keys.
 pub(super) fn clear(attempt: &Attempt<'_>, processes: Vec<Held>) -> Vec<Held> {
-    let seen: Vec<_> = processes.into_iter().map(|process| (ports_of(&process), holds_keys(attempt, &process), process)).collect();
+    let seen: Vec<Seen> = processes.into_iter().map(|process| Seen::of(attempt, process)).collect();
     let mut left = Vec::new();
-    for (at, (ports, is_new, process)) in seen.iter().enumerate() {
-        let others = || seen.iter().enumerate().filter(move |(other, _)| *other != at).map(|(_, one)| one);
-        let serves_too = |of_new: bool| others().any(|(theirs, new, _)| *new == of_new && theirs.iter().any(|port| ports.contains(port)));
+    for (at, one) in seen.iter().enumerate() {
+        let Seen { process, ports, is_new, .. } = one;
+        // Its predecessors and successors: started as it was, with other keys.
+        let mut others = seen.iter().filter(|other| other.is_new != *is_new && other.argv == one.argv);
         let is_held = *is_new && sys::is_stopped(process) && sys::leads_session(process);
-        if is_held || (*is_new && serves_too(false)) {
+        if is_held && others.clone().all(|old| old.ports.is_empty()) {
+            // Nobody else serves: it gets the port.
+            let _ = process.signal(rustix::process::Signal::CONT);
+            left.push(at);
+        } else if is_held || (*is_new && others.clone().any(|old| old.ports.iter().any(|port| ports.contains(port)))) {
             // Never proven, and the old one serves.
             kill(process);
-        } else if !is_new && ports.is_empty() && others().any(|(theirs, new, _)| *new && !theirs.is_empty()) {
+        } else if !is_new && ports.is_empty() && others.any(|new| !new.ports.is_empty() && new.is_younger_than(process)) {
             // It was asked to go, and finishes its requests.
             stop(process, attempt.order.consumer.stop_timeout);
         } else {
             left.push(at);
         }
     }
-    seen.into_iter().enumerate().filter(|(at, _)| left.contains(at)).map(|(_, (_, _, process))| process).collect()
+    seen.into_iter().enumerate().filter(|(at, _)| left.contains(at)).map(|(_, one)| one.process).collect()
+}
+
+/// What there is to know of a process that may be from a hand-over.
+struct Seen {
+    process: Held,
+    argv: Vec<Vec<u8>>,
+    ports: Vec<u16>,
+    is_new: bool,
+}
+
+impl Seen {
+    fn of(attempt: &Attempt<'_>, process: Held) -> Self {
+        let argv = process.argv().unwrap_or_default();
+        Self { argv, ports: ports_of(&process), is_new: holds_keys(attempt, &process), process }
+    }
+
+    fn is_younger_than(&self, other: &Held) -> bool {
+        self.process.start_ticks() > other.start_ticks()
+    }
 }
 
 fn ports_of(process: &Held) -> Vec<u16> {

@@ -196,6 +196,24 @@ fn a_port_of_a_child_s_own_is_no_obstacle() {
 }
 
 #[test]
+fn of_several_those_alone_are_restarted_that_lack_the_key() {
+    let mut rig = rig();
+    rig.behave(&[(OLD, &["never-ready"])]);
+    let current = rig.start_by(rig.command("", "> log 2>&1").env("AWS_BEARER_TOKEN_BEDROCK", NEW));
+    let port = std::mem::replace(&mut rig.port, TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port());
+    let mut stale = rig.command("", ">> log 2>&1").spawn().unwrap();
+    until("it loads", || rig.log().matches("started").count() == 2);
+    let (_, report) = rig.apply();
+    assert_eq!(report.outcome, Outcome::Applied, "{}", report.detail);
+    assert!(rig.answers(), "the one that was still loading is restarted");
+    rig.port = port;
+    assert!(rig.answers());
+    assert!(!held(&current).is_gone(), "the one that has the key isn't touched");
+    assert_eq!(rig.keys(), [NEW, NEW]);
+    stale.wait().unwrap();
+}
+
+#[test]
 fn where_two_cannot_share_the_old_one_goes_first_and_can_come_back() {
     let rig = rig();
     rig.behave(&[("*", &["dual", "slow"])]);
