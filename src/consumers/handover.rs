@@ -7,6 +7,7 @@
 //! one let in as soon as the port is free, which takes milliseconds.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::apply::Attempt;
 use super::door::{Door, LogTail, Reached, Unshared};
@@ -122,6 +123,10 @@ impl Restarting<'_, '_> {
             };
             kill(&new);
             match no {
+                // It ended meanwhile, and isn't to be missed.
+                No::Kept(why) if old.is_gone() => {
+                    return Handed::Failed(Down { why, process: None }, Leaving::ask(old, Duration::ZERO));
+                }
                 No::Kept(why) => return Handed::Kept(why),
                 No::Superseded(why) => return Handed::Superseded(why),
                 No::Impossible(why) => return Handed::Impossible(why),
@@ -147,7 +152,7 @@ impl Restarting<'_, '_> {
             let seen = if verify == Verify::None { Verify::Readiness } else { verify };
             self.await_ready(new, seen, &Line::new(ANSWER)).map_err(No::Kept)?.ok();
             self.attempt.still_wanted()?;
-            let leaving = self.dismiss(old, &ports)?;
+            let (leaving, _) = self.dismiss(old, &ports);
             return Ok((self.check(new, environ, verify), leaving));
         }
         let door = self.reach_door(new, &ports, log)?;
@@ -163,7 +168,8 @@ impl Restarting<'_, '_> {
                 let tried = self.check_by(new, environ, verify, &line).map_err(No::Kept).and_then(|note| {
                     self.attempt.still_wanted()?;
                     shared.switch().map_err(|error| No::Impossible(error.to_string()))?;
-                    Ok((Ok(note), self.dismiss(old, &ports)?))
+                    // Should it stay, callers have the new one all the same.
+                    Ok((Ok(note), self.dismiss(old, &ports).0))
                 });
                 if tried.is_err() {
                     // While nobody is sent to it.
@@ -178,7 +184,10 @@ impl Restarting<'_, '_> {
         }
         self.attempt.still_wanted()?;
         door.outlive_us();
-        let leaving = self.dismiss(old, &ports)?;
+        let (leaving, is_free) = self.dismiss(old, &ports);
+        if !is_free {
+            return Err(No::Kept(format!("process {} can't be stopped", old.pid())));
+        }
         drop(door);
         Ok((self.check(new, environ, verify), leaving))
     }
@@ -194,11 +203,12 @@ impl Restarting<'_, '_> {
         }
     }
 
-    /// Has the old one give its ports up.
-    fn dismiss<'a>(&mut self, old: &'a Held, ports: &[u16]) -> Result<Leaving<'a>, No> {
+    /// Has the old one give its ports up. Whether it did.
+    fn dismiss<'a>(&mut self, old: &'a Held, ports: &[u16]) -> (Leaving<'a>, bool) {
         (self.attempt.progress)("handing over");
         let mut leaving = Leaving::ask(old, self.attempt.order.consumer.stop_timeout);
-        if leaving.give_up(ports) { Ok(leaving) } else { Err(No::Kept(format!("process {} can't be stopped", old.pid()))) }
+        let is_free = leaving.give_up(ports);
+        (leaving, is_free)
     }
 }
 
@@ -279,7 +289,7 @@ fn kill(new: &Held) {
     for process in sys::descendants(new).iter().chain([new]) {
         let _ = process.signal(rustix::process::Signal::KILL);
     }
-    new.gone_within(std::time::Duration::from_secs(10));
+    new.gone_within(Duration::from_secs(10));
 }
 
 #[cfg(test)]

@@ -311,3 +311,22 @@ fn a_worker_that_is_killed_leaves_nothing_that_the_next_one_cannot_clear_away() 
         assert!(held_gone(&child));
     }
 }
+
+#[test]
+fn where_the_old_one_ends_meanwhile_it_is_started_again() {
+    let rig = rig();
+    rig.behave(&[(NEW, &["refused"])]);
+    let mut child = rig.start();
+    let (_, report) = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            until("the new one is asked", || rig.log().contains("POST"));
+            child.kill().unwrap();
+            child.wait().unwrap();
+        });
+        rig.apply()
+    });
+    assert_eq!(report.outcome, Outcome::RolledBack, "{}", report.detail);
+    assert!(report.detail.contains("runs with its old key again"), "{}", report.detail);
+    assert!(rig.answers());
+    assert_eq!(rig.keys(), [OLD]);
+}
