@@ -21,8 +21,9 @@ use std::time::Duration;
 use measure::start_up;
 use support::bedrock::BedrockStandIn;
 use support::litellm::{self, Options};
+use support::load::Clients;
 use table::{Row, Run};
-use ways::{Scene, Way};
+use ways::{CLIENTS, Scene, Way};
 
 /// How long the model takes for an answer.
 const THINKING: Duration = Duration::from_millis(50);
@@ -69,14 +70,19 @@ fn main() {
     println!("LiteLLM's first start, which reads everything from the disk, doesn't count.");
     drop(start_up(&bedrock, &key(0), &Options::default()));
 
-    let mut start_ups = Vec::new();
+    let (mut alone_took, mut beside_took) = (Vec::new(), Vec::new());
     let mut rows = Vec::new();
     for way in Way::ALL.into_iter().filter(|way| way.name().contains(&wanted.only)) {
         // All through the run, since a machine is not always equally fast.
-        let (proxy, took) = start_up(&bedrock, &key(0), &Options::default());
+        let (proxy, alone) = start_up(&bedrock, &key(0), &Options::default());
+        // What a hand-over is up against: the cores are shared with one that is at work.
+        let clients = Clients::start(CLIENTS, &proxy);
+        let (_, beside) = start_up(&bedrock, &key(0), &Options::default());
+        drop(clients.finish());
         drop(proxy);
-        println!("LiteLLM's own start-up: {:.1} s", took.as_secs_f64());
-        start_ups.push(took);
+        println!("LiteLLM's own start-up: {:.1} s, beside one at work {:.1} s", alone.as_secs_f64(), beside.as_secs_f64());
+        alone_took.push(alone);
+        beside_took.push(beside);
 
         let scene = Scene::set(way, &bedrock, &key(0));
         let changes = (1..=wanted.changes).map(|number| {
@@ -86,7 +92,7 @@ fn main() {
         });
         rows.push(Row { way: way.name(), changes: changes.collect() });
     }
-    let run = Run { rows, start_ups, version: litellm::version() };
+    let run = Run { rows, alone: alone_took, beside: beside_took, version: litellm::version() };
     println!("\n{run}");
     if wanted.write {
         table::write(&run);

@@ -14,7 +14,7 @@ use super::support::load::Clients;
 use super::support::{installed, is_running, wait};
 
 const CREDD: &str = env!("CARGO_BIN_EXE_credd");
-const CLIENTS: usize = 5;
+pub const CLIENTS: usize = 5;
 /// How long clients are at work before the edit, and after all is over.
 const AROUND: Duration = Duration::from_secs(1);
 
