@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::bedrock::{ANSWER, BedrockStandIn};
+use crate::support::bedrock::{ANSWER, BedrockStandIn, Request};
 use crate::support::daemon::{Daemon, SOON};
 use crate::support::home::Home;
 use crate::support::litellm::{LiteLlm, MASTER_KEY, Options, READY_TIMEOUT};
@@ -149,7 +149,7 @@ impl Case {
     pub fn serves_with(&self, key: &str) {
         self.bedrock.forget();
         assert_eq!(self.proxy.complete().as_deref(), Ok(ANSWER), "{}", self.proxy.log());
-        let bearers: Vec<_> = self.bedrock.requests().into_iter().filter(|r| r.is_converse()).map(|r| r.bearer.unwrap()).collect();
+        let bearers: Vec<_> = self.bedrock.requests().into_iter().filter(Request::is_converse).map(|r| r.bearer.unwrap()).collect();
         assert!(!bearers.is_empty() && bearers.iter().all(|bearer| bearer == key), "{bearers:?}");
         let listener = self.proxy.listener().unwrap();
         let roots = self.running();
