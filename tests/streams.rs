@@ -32,7 +32,7 @@ impl Scene {
     fn new(handover: bool) -> Self {
         let bedrock = BedrockStandIn::start([OLD, NEW]);
         bedrock.delay_between_chunks(BETWEEN_CHUNKS);
-        let home = Home::new();
+        let home = Home::new().asking(&bedrock.url());
         let proxy = LiteLlm::start(&bedrock, OLD);
         // Only the LiteLLM of this test: others may run for other tests at the same time.
         let config = proxy.dir().join("config.yaml");
@@ -45,10 +45,7 @@ impl Scene {
     }
 
     fn daemon(&self) -> Daemon<'_> {
-        let url = self.bedrock.url();
-        let daemon = Daemon::start_with(CREDD, &self.home, |command| {
-            command.env("AWS_ENDPOINT_URL_BEDROCK", url);
-        });
+        let daemon = Daemon::start(CREDD, &self.home);
         daemon.until("LiteLLM to be found", SOON, |status| status["consumers"][0]["state"] == "current");
         daemon
     }

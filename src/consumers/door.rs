@@ -35,6 +35,17 @@ impl<D> Reached<D> {
     }
 }
 
+/// Why a process doesn't share the port.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Unshared {
+    /// It can't, and is held as before.
+    Held,
+    /// It was let go on, and doesn't listen.
+    LetIn,
+    /// It was let go on, and ended.
+    Died,
+}
+
 /// Holds a process until it is dropped.
 pub enum Door<'a> {
     /// In the very call that asks for the port.
@@ -73,14 +84,14 @@ impl<'a> Door<'a> {
         if matches!(reached, Reached::Died) && was_refused() { Ok(Reached::Passed) } else { Ok(reached) }
     }
 
-    /// Has the process and `old`, which has the port, both listen on it. The error says why they can't.
-    pub fn share(&self, new: &Held, old: &[&Held], ports: &[u16]) -> std::io::Result<sys::Shared> {
+    /// Has the process and `old`, which has the port, both listen on it.
+    pub fn share(&self, new: &Held, old: &[&Held], ports: &[u16]) -> Result<sys::Shared, Unshared> {
         match self {
             #[cfg(target_os = "linux")]
             Self::Traced(traced) => sys::Shared::of(old, ports, new, traced),
             Self::Stopped(_) => {
                 let _ = (new, old, ports);
-                Err(std::io::ErrorKind::Unsupported.into())
+                Err(Unshared::Held)
             }
         }
     }

@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use super::apply::Attempt;
-use super::door::{Door, LogTail, Reached};
+use super::door::{Door, LogTail, Reached, Unshared};
 use super::environment::{self, Environ};
 use super::find::{matches, option};
 use super::http::Line;
@@ -143,7 +143,9 @@ impl Restarting<'_, '_> {
     ) -> Result<(Result<String, String>, Leaving<'a>), No> {
         let ports = self.memory.place.ports();
         if way == Way::Both {
-            self.await_ready(new, verify).map_err(No::Kept)?.ok();
+            // That it lives doesn't say that it listens.
+            let seen = if verify == Verify::None { Verify::Readiness } else { verify };
+            self.await_ready(new, seen, &Line::new(ANSWER)).map_err(No::Kept)?.ok();
             self.attempt.still_wanted()?;
             let leaving = self.dismiss(old, &ports)?;
             return Ok((self.check(new, environ, verify), leaving));
@@ -151,17 +153,28 @@ impl Restarting<'_, '_> {
         let door = self.reach_door(new, &ports, size_of(old), log)?;
         let below = sys::descendants(old);
         let tree: Vec<&Held> = std::iter::once(old).chain(&below).collect();
-        if let Ok(shared) = door.share(new, &tree, &ports) {
-            // The old one goes on, and the new one is tried.
-            drop(door);
-            let shared = Arc::new(shared);
-            let dialed = Arc::clone(&shared);
-            let line = Line::through(move |address| dialed.dial(address), ANSWER);
-            let note = self.check_by(new, environ, verify, &line).map_err(No::Kept)?;
-            // Before anybody meets it.
-            self.attempt.still_wanted()?;
-            shared.switch().map_err(|error| No::Impossible(error.to_string()))?;
-            return Ok((Ok(note), self.dismiss(old, &ports)?));
+        match door.share(new, &tree, &ports) {
+            Ok(shared) => {
+                // The old one goes on, and the new one is tried.
+                drop(door);
+                let shared = Arc::new(shared);
+                let dialed = Arc::clone(&shared);
+                let line = Line::through(move |address| dialed.dial(address), ANSWER);
+                let tried = self.check_by(new, environ, verify, &line).map_err(No::Kept).and_then(|note| {
+                    self.attempt.still_wanted()?;
+                    shared.switch().map_err(|error| No::Impossible(error.to_string()))?;
+                    Ok((Ok(note), self.dismiss(old, &ports)?))
+                });
+                if tried.is_err() {
+                    // While nobody is sent to it.
+                    kill(new);
+                }
+                return tried;
+            }
+            // It is no longer at the door: for its sake the old one isn't to go.
+            Err(Unshared::Died) => return Err(No::Kept(format!("it ended before it was ready{}", self.memory.see_log()))),
+            Err(Unshared::LetIn) => return Err(No::Impossible("the new one has the port long before it listens".to_owned())),
+            Err(Unshared::Held) => {}
         }
         self.attempt.still_wanted()?;
         door.outlive_us();

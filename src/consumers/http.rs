@@ -24,28 +24,39 @@ pub struct Answer {
 }
 
 /// Requests to one server.
-pub struct Line(Agent);
+pub struct Line {
+    agent: Agent,
+    /// It leads to one process, past everything that may stand before that.
+    is_direct: bool,
+}
 
 impl Line {
     /// Each request gets this long.
     pub fn new(patience: Duration) -> Self {
-        Self(config(patience).new_agent())
+        Self { agent: config(patience).new_agent(), is_direct: false }
     }
 
     /// The same, with connections made like this.
     pub fn through(dial: impl Fn(SocketAddr) -> io::Result<TcpStream> + Send + Sync + 'static, patience: Duration) -> Self {
-        Self(Agent::with_parts(config(patience), Dialer(Box::new(dial)), DefaultResolver::default()))
+        let agent = Agent::with_parts(config(patience), Dialer(Box::new(dial)), DefaultResolver::default());
+        Self { agent, is_direct: true }
     }
 
-    /// GET; the status. The error says why there was no answer.
-    pub fn get(&self, url: &str) -> Result<u16, String> {
-        let response = self.0.get(url).call().map_err(|error| error.to_string())?;
+    /// Whether it leads to one process, and nowhere else.
+    pub fn is_direct(&self) -> bool {
+        self.is_direct
+    }
+
+    /// GET, for no longer than told; the status. The error says why there was no answer.
+    pub fn get(&self, url: &str, patience: Duration) -> Result<u16, String> {
+        let request = self.agent.get(url).config().timeout_global(Some(patience)).build();
+        let response = request.call().map_err(|error| error.to_string())?;
         Ok(response.status().as_u16())
     }
 
     /// POST of a JSON body with a bearer token. The error says why there was no answer.
     pub fn post(&self, url: &str, token: Option<&Secret>, body: &Value) -> Result<Answer, String> {
-        let mut request = self.0.post(url);
+        let mut request = self.agent.post(url);
         // One with a newline in it is no header; LiteLLM then says that it got none.
         if let Some(header) = token.and_then(http::bearer) {
             request = request.header("Authorization", header);

@@ -229,14 +229,14 @@ impl Restarting<'_, '_> {
 
     /// The same of one that is reached by this line.
     pub(super) fn check_by(&mut self, process: &Held, environ: &Environ, verify: Verify, line: &Line) -> Result<String, String> {
-        match self.await_ready(process, verify)? {
+        match self.await_ready(process, verify, line)? {
             Ok(base) => self.prove(process, environ, verify, &base, line),
             Err(note) => Ok(note),
         }
     }
 
     /// Waits until a process serves. Its base URL, or what to say of one that isn't to be asked.
-    pub(super) fn await_ready(&mut self, process: &Held, verify: Verify) -> Result<Result<String, String>, String> {
+    pub(super) fn await_ready(&mut self, process: &Held, verify: Verify, line: &Line) -> Result<Result<String, String>, String> {
         let consumer = &self.attempt.order.consumer;
         let see_log = || self.memory.see_log();
         if verify == Verify::None {
@@ -246,7 +246,7 @@ impl Restarting<'_, '_> {
             return Ok(Err("it runs with the new key (not proven: verify = \"none\")".to_owned()));
         }
         (self.attempt.progress)("waiting until it is ready");
-        match self.memory.place.wait(process, consumer.ready_timeout) {
+        match self.memory.place.wait(process, consumer.ready_timeout, line) {
             Waited::Ready(base) => Ok(Ok(base)),
             Waited::Died => Err(format!("it ended before it was ready{}", see_log())),
             Waited::Taken(port) => Err(format!("another process has taken its port {port}")),

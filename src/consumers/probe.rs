@@ -37,7 +37,8 @@ fn through(consumer: &ConsumerConfig, process: &Held, environ: &Environ, variabl
     let Ok((argv, dir)) = looked else {
         return (ProbeVerdict::Unreachable, "its process ended meanwhile".to_owned());
     };
-    let base = match Place::of(process, &argv, consumer.url.as_deref()).wait(process, Duration::ZERO) {
+    let line = Line::new(ANSWER);
+    let base = match Place::of(process, &argv, consumer.url.as_deref()).wait(process, Duration::ZERO, &line) {
         Waited::Ready(base) => base,
         Waited::Died => return (ProbeVerdict::Unreachable, "its process ended meanwhile".to_owned()),
         Waited::Taken(_) | Waited::TimedOut => {
@@ -50,7 +51,6 @@ fn through(consumer: &ConsumerConfig, process: &Held, environ: &Environ, variabl
         return (ProbeVerdict::Unknown, format!("its configuration names no Bedrock model that uses {variable}, so set model"));
     };
     let master_key = litellm.master_key(consumer, environ);
-    let line = Line::new(ANSWER);
     let mut reply = ask(&line, &base, model, master_key.as_ref());
     if reply.meaning == Meaning::Unreachable && !process.gone_within(PAUSE) {
         reply = ask(&line, &base, model, master_key.as_ref());

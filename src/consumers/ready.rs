@@ -79,10 +79,10 @@ impl Place {
     /// Waits until the process, or one below it, listens where its predecessor did and answers.
     ///
     /// That it answers wouldn't do: something else may have taken the port.
-    pub fn wait(&self, process: &Held, patience: Duration) -> Waited {
+    pub fn wait(&self, process: &Held, patience: Duration, line: &Line) -> Waited {
         let end = clock::monotonic() + patience;
         loop {
-            match self.look(process) {
+            match self.look(process, line) {
                 Some(Waited::Ready(base)) => return Waited::Ready(base),
                 Some(other) => return other,
                 None => {}
@@ -97,11 +97,15 @@ impl Place {
         }
     }
 
-    fn look(&self, process: &Held) -> Option<Waited> {
+    fn look(&self, process: &Held, line: &Line) -> Option<Waited> {
+        // Most looks find nobody there, and this is the cheapest of questions.
+        if !self.ports.is_empty() && sys::is_anybody_on(process, &self.ports) == Some(false) {
+            return None;
+        }
         let Some(all) = all_listeners(process) else {
             // No such knowledge on this system: it has to answer, that is all.
             let base = self.url.clone().unwrap_or_else(|| format!("http://127.0.0.1:{}", self.fallback));
-            return answers(&base).then_some(Waited::Ready(base));
+            return answers(line, &base).then_some(Waited::Ready(base));
         };
         let own: Vec<SocketAddr> = all.iter().filter(|one| one.own).map(|one| one.address).collect();
         let expected = |address: &&SocketAddr| self.ports.is_empty() || self.ports.contains(&address.port());
@@ -109,10 +113,11 @@ impl Place {
             return Some(Waited::Taken(taken));
         }
         let mut here = own.iter().filter(expected);
-        if let Some(url) = &self.url {
-            return (here.next().is_some() && answers(url)).then(|| Waited::Ready(url.clone()));
+        // What stands before it would answer for its predecessor.
+        if let Some(url) = self.url.as_ref().filter(|_| !line.is_direct()) {
+            return (here.next().is_some() && answers(line, url)).then(|| Waited::Ready(url.clone()));
         }
-        here.map(base_url).find(|base| answers(base)).map(Waited::Ready)
+        here.map(base_url).find(|base| answers(line, base)).map(Waited::Ready)
     }
 
     /// It listens, though not where it did, and somebody else does.
@@ -146,8 +151,8 @@ pub(super) fn who_has(port: u16) -> String {
 }
 
 /// Whether a server gives a sign of life.
-pub(super) fn answers(base: &str) -> bool {
-    Line::new(ANSWER).get(&format!("{base}/health/liveliness")).is_ok_and(|status| status < 500)
+pub(super) fn answers(line: &Line, base: &str) -> bool {
+    line.get(&format!("{base}/health/liveliness"), ANSWER).is_ok_and(|status| status < 500)
 }
 
 /// A URL for a listening address; "any" is asked at loopback.

@@ -71,7 +71,7 @@ pub struct Scene<'b> {
 
 impl<'b> Scene<'b> {
     pub fn set(way: Way, bedrock: &'b BedrockStandIn, key: &str) -> Self {
-        let home = Home::new();
+        let home = Home::new().asking(&bedrock.url());
         home.set_key(key);
         let port = free_port();
         let (env_file, port_text) = (home.env_file().display().to_string(), port.to_string());
@@ -134,10 +134,7 @@ impl<'b> Scene<'b> {
     fn daemon(&self) -> Daemon<'_> {
         fs::remove_dir_all(self.home.state_dir()).unwrap();
         fs::create_dir_all(self.home.state_dir()).unwrap();
-        let url = self.bedrock.url();
-        let daemon = Daemon::start_with(CREDD, &self.home, |command| {
-            command.env("AWS_ENDPOINT_URL_BEDROCK", url);
-        });
+        let daemon = Daemon::start(CREDD, &self.home);
         daemon.until("LiteLLM to be found", SOON, |status| status["consumers"][0]["state"] == "current");
         daemon
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Write;
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use credd::config::Verify;
 use credd::consumers::find::find;
 use credd::consumers::sys::Held;
 use credd::core::Outcome;
@@ -120,6 +122,64 @@ fn a_new_one_that_is_never_ready_is_no_loss() {
 fn a_key_that_proves_bad_is_never_met_by_anybody() {
     let detail = is_kept(&rig(), &["refused"]);
     assert!(detail.contains("Bedrock refuses the key (HTTP 403)"), "{detail}");
+}
+
+#[test]
+fn a_new_one_that_ends_while_it_takes_the_port_is_no_loss() {
+    let detail = is_kept(&rig(), &["falls"]);
+    assert!(detail.contains("ended before it was ready; see "), "{detail}");
+}
+
+#[test]
+fn a_new_one_that_gives_no_sign_of_life_is_no_loss() {
+    let mut rig = rig();
+    rig.config.verify = Verify::Readiness;
+    rig.config.ready_timeout = Duration::from_secs(3);
+    let detail = is_kept(&rig, &["sick"]);
+    assert!(detail.contains("not ready within 3 s"), "{detail}");
+}
+
+/// Carries connections to a port, as a reverse proxy does. Where it listens itself.
+fn front_of(port: u16) -> u16 {
+    let front = TcpListener::bind("127.0.0.1:0").unwrap();
+    let own = front.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for caller in front.incoming().flatten() {
+            let Ok(server) = TcpStream::connect(("127.0.0.1", port)) else { continue };
+            for (from, to) in [(&caller, &server), (&server, &caller)] {
+                let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+                std::thread::spawn(move || {
+                    let _ = std::io::copy(&mut from, &mut to);
+                    let _ = to.shutdown(Shutdown::Write);
+                });
+            }
+        }
+    });
+    own
+}
+
+#[test]
+fn behind_a_proxy_the_new_one_itself_is_tried() {
+    let mut rig = rig();
+    rig.config.url = Some(format!("http://127.0.0.1:{}", front_of(rig.port)));
+    let detail = is_kept(&rig, &["refused"]);
+    assert!(detail.contains("Bedrock refuses the key (HTTP 403)"), "{detail}");
+}
+
+#[test]
+fn one_that_shares_its_port_takes_over_only_once_it_listens() {
+    let mut rig = rig();
+    rig.config.verify = Verify::None;
+    rig.behave(&[(OLD, &["shares"]), (NEW, &["shares", "sluggish"])]);
+    let child = rig.start_by(&mut rig.command("", "--run_granian > log 2>&1"));
+    let old = held(&child);
+    let caller = Caller::start(rig.port);
+    let (_, report) = rig.apply();
+    let (_, failures) = caller.stop();
+    assert_eq!(report.outcome, Outcome::Applied, "{}", report.detail);
+    // What the old one had not accepted yet when it closed its listener is reset.
+    assert!(failures.len() < 5, "{} failures", failures.len());
+    assert!(old.is_gone());
 }
 
 #[test]

@@ -186,7 +186,7 @@ impl Remake<'_, '_> {
         let patience = self.attempt.order.consumer.ready_timeout;
         let end = clock::monotonic() + patience;
         loop {
-            if answers(base) {
+            if answers(&Line::new(ANSWER), base) {
                 return Ok(());
             }
             self.still_runs(container)?;

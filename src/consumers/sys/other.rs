@@ -260,6 +260,11 @@ pub fn own_program() -> io::Result<PathBuf> {
     std::env::current_exe()
 }
 
+/// Who listens where isn't known.
+pub fn is_anybody_on(_process: &Held, _ports: &[u16]) -> Option<bool> {
+    None
+}
+
 /// Whether it was stopped by a signal.
 pub fn is_stopped(process: &Held) -> bool {
     with(process.pid, ProcessRefreshKind::nothing(), |found| found.status() == ProcessStatus::Stop).unwrap_or(false)

@@ -3,7 +3,6 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use rustix::process::{PidfdGetfdFlags, pidfd_getfd};
 use super::sockets::{listening_descriptors, waiting};
 use super::{Held, Traced};
 use crate::clock;
+use crate::consumers::door::Unshared;
 
 /// Two listeners on one port: the old process's, and the new one's. Until the user of this says otherwise,
 /// the old one gets all connections but those made by [`Shared::dial`].
@@ -28,8 +28,6 @@ pub struct Shared {
     old: OwnedFd,
     new: OwnedFd,
     port: u16,
-    /// The new one listens, and isn't to be met by anybody.
-    is_trial: AtomicBool,
 }
 
 /// What a connection that was made for the old process, and not taken yet, is given.
@@ -40,12 +38,15 @@ const ASKED: Duration = Duration::from_millis(50);
 
 impl Shared {
     /// Of the one listener on `ports` that `old` has and the new process that stands before bind(2); it
-    /// listens when this returns. The error says why that can't be: more than one listener, or another
-    /// process's descriptors are out of reach.
-    pub fn of(old: &[&Held], ports: &[u16], new: &Held, traced: &Traced) -> io::Result<Self> {
-        let (shared, placeholder) = Self::bound(old, ports, new, traced.socket())?;
-        traced.let_listen()?;
-        shared.is_trial.store(true, Ordering::Relaxed);
+    /// listens when this returns. That can't be where there is more than one listener, or another process's
+    /// descriptors are out of reach.
+    pub fn of(old: &[&Held], ports: &[u16], new: &Held, traced: &Traced) -> Result<Self, Unshared> {
+        let (shared, placeholder) = Self::bound(old, ports, new, traced.socket()).map_err(|_| Unshared::Held)?;
+        match traced.let_listen(new) {
+            Ok(true) => {}
+            Ok(false) => return Err(Unshared::Died),
+            Err(_) => return Err(Unshared::LetIn),
+        }
         drop(placeholder);
         Ok(shared)
     }
@@ -60,7 +61,7 @@ impl Shared {
         };
         let copy = |process: &Held, number: i32| pidfd_getfd(process, number, PidfdGetfdFlags::empty());
         let (old, new) = (copy(listener.holder, listener.number)?, copy(new, number)?);
-        let shared = Self { old, new, port: listener.port, is_trial: AtomicBool::new(false) };
+        let shared = Self { old, new, port: listener.port };
         set_socket_reuseport(&shared.old, true)?;
         set_socket_reuseport(&shared.new, true)?;
         let address = getsockname(&shared.old)?;
@@ -94,7 +95,6 @@ impl Shared {
     /// Has the new process get all connections from now on, and the old one take those that it has got.
     pub fn switch(&self) -> io::Result<()> {
         self.steer(None)?;
-        self.is_trial.store(false, Ordering::Relaxed);
         let end = clock::monotonic() + TAKEN;
         // Those not taken yet would be reset when it closes its listener.
         while waiting(self.port) > 0 && clock::monotonic() < end {
@@ -117,11 +117,8 @@ impl Drop for Shared {
     /// Nobody else is to share the port later, and whoever is left, or is the first next time, gets all.
     fn drop(&mut self) {
         let _ = attach(&self.new, &mut [ret(OLD)]);
-        let _ = set_socket_reuseport(&self.old, false);
-        // One that was no good listens until it is killed, and of two that don't share the kernel prefers the
-        // latest: what was made for it would be reset.
-        if !self.is_trial.load(Ordering::Relaxed) {
-            let _ = set_socket_reuseport(&self.new, false);
+        for socket in [&self.old, &self.new] {
+            let _ = set_socket_reuseport(socket, false);
         }
     }
 }
@@ -239,27 +236,6 @@ mod tests {
         hands_over("0.0.0.0:0");
         hands_over("[::1]:0");
         hands_over("[::]:0");
-    }
-
-    #[test]
-    fn nobody_meets_a_new_one_that_is_no_good() {
-        for place in ["127.0.0.1:0", "[::1]:0"] {
-            let old = TcpListener::bind(place).unwrap();
-            let address = old.local_addr().unwrap();
-            let own = Held::open(i32::try_from(std::process::id()).unwrap()).unwrap();
-            let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-            let new = socket(family, SocketType::STREAM, None).unwrap();
-            let (shared, placeholder) = Shared::bound(&[&own], &[address.port()], &own, new.as_raw_fd()).unwrap();
-            bind(&new, &address).unwrap();
-            listen(&new, 50).unwrap();
-            drop(placeholder);
-            let new = TcpListener::from(new);
-            shared.is_trial.store(true, Ordering::Relaxed);
-            drop(shared);
-            for _ in 0..20 {
-                assert_eq!(taker([&old, &new], &TcpStream::connect(address).unwrap()), 0);
-            }
-        }
     }
 
     #[test]

@@ -26,6 +26,13 @@ pub fn listeners(tree: &[&Held]) -> Option<Vec<Listener>> {
     Some(all.into_iter().map(|one| Listener { address: one.address, own: own.contains(&one.inode) }).collect())
 }
 
+/// Whether somebody listens on one of these ports in a process's network namespace; `None` where that can't be
+/// told.
+pub fn is_anybody_on(process: &Held, ports: &[u16]) -> Option<bool> {
+    let tables = [Some(table(process, "tcp")?), table(process, "tcp6")];
+    Some(tables.iter().flatten().flat_map(|text| procfs::listening(text)).any(|one| ports.contains(&one.address.port())))
+}
+
 /// A descriptor of a listening socket.
 pub(super) struct Listening<'a> {
     pub(super) holder: &'a Held,

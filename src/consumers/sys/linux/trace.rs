@@ -34,18 +34,35 @@ const LARGE: u64 = 100 << 20;
 const LOOP_LOOK: Duration = Duration::from_millis(20);
 /// How long `credd launch`, which nobody may trace, takes at most to become the process to be traced.
 const LAUNCH: Duration = Duration::from_secs(10);
+/// From asking for the port to listening on it, which takes a server less than a millisecond.
+const LISTEN: Duration = Duration::from_secs(10);
 const LAUNCH_LOOK: Duration = Duration::from_millis(1);
 
 /// Follows `process`, which has just been started, until it calls bind(2) for one of `ports`, in its main
 /// thread. Up to then it ends with this process.
 ///
-/// One that isn't there within `patience` is killed. `size` is what memory it is going to have. The error says why it can't be traced: a sandbox or
-/// Yama's `ptrace_scope`, for a process that isn't below this one.
+/// One that isn't there within `patience` is killed. `size` is what memory it is going to have. The error
+/// says why it can't be traced: a sandbox or Yama's `ptrace_scope`, for a process that isn't below this one.
 pub fn await_bind(process: &Held, ports: &[u16], size: u64, patience: Duration) -> io::Result<Reached<Traced>> {
     let pid = Pid::from_raw(process.pid());
     if !attach(process, pid)? {
         return Ok(Reached::Died);
     }
+    let (reached, late) = bounded(process, patience, || Follower::new(pid).and_then(|mut follower| follower.follow(ports, size < LARGE)));
+    match reached {
+        _ if late => Ok(Reached::TimedOut),
+        Ok(Some(socket)) => Ok(Reached::Door(Traced { pid, socket })),
+        Ok(None) => Ok(Reached::Died),
+        Err(_) if process.is_gone() => Ok(Reached::Died),
+        Err(error) => {
+            let _ = ptrace::detach(pid, None);
+            Err(error)
+        }
+    }
+}
+
+/// Follows a process no longer than told: it is killed then, which ends the following. Whether it was.
+fn bounded<T>(process: &Held, patience: Duration, follow: impl FnOnce() -> T) -> (T, bool) {
     thread::scope(|scope| {
         let (done, is_done) = channel::<()>();
         let too_late = scope.spawn(move || {
@@ -55,19 +72,9 @@ pub fn await_bind(process: &Held, ports: &[u16], size: u64, patience: Duration) 
             }
             late
         });
-        let reached = Follower::new(pid).and_then(|mut follower| follower.follow(ports, size < LARGE));
+        let came = follow();
         drop(done);
-        let late = too_late.join().unwrap_or(false);
-        match reached {
-            _ if late => Ok(Reached::TimedOut),
-            Ok(Some(socket)) => Ok(Reached::Door(Traced { pid, socket })),
-            Ok(None) => Ok(Reached::Died),
-            Err(_) if process.is_gone() => Ok(Reached::Died),
-            Err(error) => {
-                let _ = ptrace::detach(pid, None);
-                Err(error)
-            }
-        }
+        (came, too_late.join().unwrap_or(false))
     })
 }
 
@@ -82,24 +89,32 @@ impl Traced {
         self.socket
     }
 
-    /// Lets it have the port, and holds it again once it listens. The error is of one that doesn't.
-    pub fn let_listen(&self) -> io::Result<()> {
+    /// Lets it, which is `process`, have the port, and holds it again once it listens. False if it has ended;
+    /// the error is of one that doesn't listen.
+    pub fn let_listen(&self, process: &Held) -> io::Result<bool> {
+        let (listens, late) = bounded(process, LISTEN, || self.follow_to_listen());
+        if late { Err(io::ErrorKind::TimedOut.into()) } else { listens }
+    }
+
+    fn follow_to_listen(&self) -> io::Result<bool> {
         // It stands at the beginning of bind(2): what comes next is that call's end.
         let mut follower = Follower { at_entry: false, ..Follower::new(self.pid)? };
         let mut calls = LOOKED_AT;
+        let mut signal = None;
         while calls > 0 {
-            ptrace::syscall(self.pid, None)?;
+            ptrace::syscall(self.pid, signal.take())?;
             match follower.next_stop()? {
-                Stop::End => break,
+                Stop::End => return Ok(false),
                 Stop::Call => {
                     let is_end = !follower.at_entry;
                     follower.at_entry = is_end;
                     if is_end && follower.call()?.0 == libc::SYS_listen {
-                        return Ok(());
+                        return Ok(true);
                     }
                     calls -= 1;
                 }
-                Stop::Signal(_) | Stop::Asked => {}
+                Stop::Signal(other) => signal = Some(other),
+                Stop::Asked => {}
             }
         }
         Err(io::Error::other("it didn't listen"))
