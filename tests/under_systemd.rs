@@ -376,14 +376,12 @@ impl User {
         let port = litellm::free_port();
         let program = installed("litellm/bin/litellm", "litellm");
         let config = self.home.join("litellm/config.yaml");
-        let unit = format!(
-            "[Service]\nEnvironment=AWS_BEDROCK_RUNTIME_ENDPOINT={} LITELLM_LOCAL_MODEL_COST_MAP=True\n\
-             ExecStart=/bin/bash -c '. ~/.backlog-toolkit-env && exec {} --config {} --port {port}'\n",
-            bedrock.url(),
-            program.display(),
-            config.display(),
-        );
-        fs::write(self.home.join(".config/systemd/user/litellm.service"), unit).unwrap();
+        let litellm = format!("{} --config {} --port {port}", program.display(), config.display());
+        let write = |lines: &str| {
+            let bedrock = format!("Environment=AWS_BEDROCK_RUNTIME_ENDPOINT={} LITELLM_LOCAL_MODEL_COST_MAP=True", bedrock.url());
+            fs::write(self.home.join(".config/systemd/user/litellm.service"), format!("[Service]\n{bedrock}\n{lines}")).unwrap();
+        };
+        write(&format!("ExecStart=/bin/bash -c '. ~/.backlog-toolkit-env && exec {litellm}'\n"));
         self.systemctl(&["daemon-reload"]);
         self.systemctl(&["start", "litellm"]);
         let pid = || self.property("litellm", "MainPID").parse::<u32>().unwrap();
@@ -413,21 +411,39 @@ impl User {
             let status = self.until("an end", READY_TIMEOUT * 2, |status| {
                 status["consumers"][0]["last_apply"]["outcome"] == outcome && status["consumers"][0]["state"] != "applying"
             });
-            serves_with(KEYS[3]);
             status["consumers"][0]["last_apply"]["detail"].as_str().unwrap().to_owned()
         };
         bedrock.refuse(KEYS[0], EXPIRED);
         self.set_key(KEYS[0]);
         let detail = ends("refused");
         assert!(detail.contains("has expired"), "{detail}");
+        serves_with(KEYS[3]);
         assert_eq!(pid(), second);
         self.seen("left a unit alone with a key that is refused");
 
-        // LiteLLM takes this for nobody's master key, and ends.
+        // One by another name has restarts of its own left.
+        fs::write(self.home.join(".config/credd/config.toml"), "[[consumers]]\nname = \"unit\"\n").unwrap();
+        self.systemctl(&["reload", "credd"]);
+        self.until("the other name", SOON, |status| status["consumers"][0]["name"] == "unit");
+        // LiteLLM takes this for nobody's master key, and ends; and so it does again, for its command reads the file.
         self.write_env(KEYS[1], "sk-1234");
+        let detail = ends("failed");
+        assert!(detail.contains("its own command reads the env file") && detail.contains("systemctl --user restart litellm"), "{detail}");
+        self.seen("told what to do about a unit that reads the file by itself");
+
+        let told = format!("Environment=AWS_BEARER_TOKEN_BEDROCK={} LITELLM_MASTER_KEY={MASTER_KEY}\nExecStart={litellm}\n", KEYS[3]);
+        write(&told);
+        self.set_key(KEYS[3]);
+        self.systemctl(&["daemon-reload"]);
+        self.systemctl(&["restart", "litellm"]);
+        self.until("the unit to serve", READY_TIMEOUT, |status| {
+            status["consumers"][0]["state"] == "current"
+                && support::http::request(port, "GET", "/health/readiness", None, None, SOON).is_ok()
+        });
+        self.write_env(KEYS[2], "sk-1234");
         let detail = ends("rolled-back");
         assert!(detail.contains("it runs with its old key again"), "{detail}");
-        assert_ne!(pid(), second);
+        serves_with(KEYS[3]);
         self.seen("put a unit back that didn't come up");
     }
 
