@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 use super::compose::Service;
 use super::environment::{self, Changes};
 use super::find::find;
+use super::keys_held::holds_keys;
 use super::sys::{self, Held};
 use super::{command, compose, handover, launchd, lock, plain, unit};
 use crate::clock;
@@ -150,9 +151,12 @@ fn each(attempt: &mut Attempt<'_>, processes: Vec<Held>) -> End {
     let all = processes.len();
     let mut pids: Vec<i32> = processes.iter().map(Held::pid).collect();
     let mut ended: Option<End> = None;
+    // Where all have the keys, a restart is wanted for its own sake.
+    let lacks: Vec<bool> = processes.iter().map(|process| !holds_keys(attempt, process)).collect();
+    let all_hold = !lacks.contains(&true);
     for (index, process) in processes.into_iter().enumerate() {
-        if process.is_gone() {
-            // The user was faster, or it went with one before it.
+        if process.is_gone() || !(lacks[index] || all_hold) {
+            // The user was faster, or it went with one before it, or it needs nothing.
             continue;
         }
         let run_by = sys::run_by(&process);

@@ -37,6 +37,7 @@ impl<D> Reached<D> {
 
 /// Why a process doesn't share the port.
 #[derive(Debug, PartialEq, Eq)]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "nobody is let in there"))]
 pub enum Unshared {
     /// It can't, and is held as before.
     Held,

@@ -7,6 +7,7 @@
 //! one let in as soon as the port is free, which takes milliseconds.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::apply::Attempt;
 use super::door::{Door, LogTail, Reached, Unshared};
@@ -58,6 +59,9 @@ pub(super) fn way(process: &Held, argv: &[Vec<u8>], ports: &[u16]) -> Result<Way
     if ports.is_empty() {
         return Err("it doesn't listen".to_owned());
     }
+    if sys::listeners(&[process]).is_none() {
+        return Err("this system doesn't tell which of two listens".to_owned());
+    }
     if ports.contains(&JUMPY_PORT) {
         return Err(format!("LiteLLM moves to another port where {JUMPY_PORT} is taken"));
     }
@@ -65,13 +69,19 @@ pub(super) fn way(process: &Held, argv: &[Vec<u8>], ports: &[u16]) -> Result<Way
     if has_flag(argv, "--run_granian") {
         return Ok(Way::Both);
     }
-    let below = sys::descendants(process);
-    let workers = sys::listeners(&below.iter().collect::<Vec<_>>()).unwrap_or_default();
     let several = option(argv, &["--num_workers"]).and_then(|count| count.to_str()?.parse::<u32>().ok()).is_some_and(|count| count > 1);
-    if several || has_flag(argv, "--run_gunicorn") || workers.iter().any(|one| one.own && ports.contains(&one.address.port())) {
+    if several || has_flag(argv, "--run_gunicorn") || workers_listen(process, ports) {
         return Err("its workers share one listener, which is made before they load".to_owned());
     }
     Ok(Way::Door)
+}
+
+/// Whether the processes below one listen on its ports; what they do on ports of their own (Prisma's engine)
+/// is no matter.
+fn workers_listen(process: &Held, ports: &[u16]) -> bool {
+    let below = sys::descendants(process);
+    let workers = sys::listeners(&below.iter().collect::<Vec<_>>()).unwrap_or_default();
+    workers.iter().any(|one| one.own && ports.contains(&one.address.port()))
 }
 
 fn has_flag(argv: &[Vec<u8>], flag: &str) -> bool {
@@ -122,6 +132,10 @@ impl Restarting<'_, '_> {
                 Way::Both => drop(stop(&new, self.attempt.order.consumer.stop_timeout)),
             }
             match no {
+                // It ended meanwhile, and isn't to be missed.
+                No::Kept(why) if old.is_gone() => {
+                    return Handed::Failed(Down { why, process: None }, Leaving::ask(old, Duration::ZERO));
+                }
                 No::Kept(why) => return Handed::Kept(why),
                 No::Superseded(why) => return Handed::Superseded(why),
                 No::Impossible(why) => return Handed::Impossible(why),
@@ -147,7 +161,7 @@ impl Restarting<'_, '_> {
             let seen = if verify == Verify::None { Verify::Readiness } else { verify };
             self.await_ready(new, seen, &Line::new(ANSWER)).map_err(No::Kept)?.ok();
             self.attempt.still_wanted()?;
-            let leaving = self.dismiss(old, &ports)?;
+            let (leaving, _) = self.dismiss(old, &ports);
             return Ok((self.check(new, environ, verify), leaving));
         }
         let door = self.reach_door(new, &ports, size_of(old), log)?;
@@ -163,7 +177,8 @@ impl Restarting<'_, '_> {
                 let tried = self.check_by(new, environ, verify, &line).map_err(No::Kept).and_then(|note| {
                     self.attempt.still_wanted()?;
                     shared.switch().map_err(|error| No::Impossible(error.to_string()))?;
-                    Ok((Ok(note), self.dismiss(old, &ports)?))
+                    // Should it stay, callers have the new one all the same.
+                    Ok((Ok(note), self.dismiss(old, &ports).0))
                 });
                 if tried.is_err() {
                     // While nobody is sent to it.
@@ -178,7 +193,10 @@ impl Restarting<'_, '_> {
         }
         self.attempt.still_wanted()?;
         door.outlive_us();
-        let leaving = self.dismiss(old, &ports)?;
+        let (leaving, is_free) = self.dismiss(old, &ports);
+        if !is_free {
+            return Err(No::Kept(format!("process {} can't be stopped", old.pid())));
+        }
         drop(door);
         Ok((self.check(new, environ, verify), leaving))
     }
@@ -194,11 +212,12 @@ impl Restarting<'_, '_> {
         }
     }
 
-    /// Has the old one give its ports up.
-    fn dismiss<'a>(&mut self, old: &'a Held, ports: &[u16]) -> Result<Leaving<'a>, No> {
+    /// Has the old one give its ports up. Whether it did.
+    fn dismiss<'a>(&mut self, old: &'a Held, ports: &[u16]) -> (Leaving<'a>, bool) {
         (self.attempt.progress)("handing over");
         let mut leaving = Leaving::ask(old, self.attempt.order.consumer.stop_timeout);
-        if leaving.give_up(ports) { Ok(leaving) } else { Err(No::Kept(format!("process {} can't be stopped", old.pid()))) }
+        let is_free = leaving.give_up(ports);
+        (leaving, is_free)
     }
 }
 
@@ -213,23 +232,47 @@ enum No {
 /// Clears away what a worker that was killed left of a hand-over. The processes that are still to have the
 /// keys.
 pub(super) fn clear(attempt: &Attempt<'_>, processes: Vec<Held>) -> Vec<Held> {
-    let seen: Vec<_> = processes.into_iter().map(|process| (ports_of(&process), holds_keys(attempt, &process), process)).collect();
+    let seen: Vec<Seen> = processes.into_iter().map(|process| Seen::of(attempt, process)).collect();
     let mut left = Vec::new();
-    for (at, (ports, is_new, process)) in seen.iter().enumerate() {
-        let others = || seen.iter().enumerate().filter(move |(other, _)| *other != at).map(|(_, one)| one);
-        let serves_too = |of_new: bool| others().any(|(theirs, new, _)| *new == of_new && theirs.iter().any(|port| ports.contains(port)));
+    for (at, one) in seen.iter().enumerate() {
+        let Seen { process, ports, is_new, .. } = one;
+        // Its predecessors and successors: started as it was, with other keys.
+        let mut others = seen.iter().filter(|other| other.is_new != *is_new && other.argv == one.argv);
         let is_held = *is_new && sys::is_stopped(process) && sys::leads_session(process);
-        if is_held || (*is_new && serves_too(false)) {
+        if is_held && others.clone().all(|old| old.ports.is_empty()) {
+            // Nobody else serves: it gets the port.
+            let _ = process.signal(rustix::process::Signal::CONT);
+            left.push(at);
+        } else if is_held || (*is_new && others.clone().any(|old| old.ports.iter().any(|port| ports.contains(port)))) {
             // Never proven, and the old one serves.
             kill(process);
-        } else if !is_new && ports.is_empty() && others().any(|(theirs, new, _)| *new && !theirs.is_empty()) {
+        } else if !is_new && ports.is_empty() && others.any(|new| !new.ports.is_empty() && new.is_younger_than(process)) {
             // It was asked to go, and finishes its requests.
             stop(process, attempt.order.consumer.stop_timeout);
         } else {
             left.push(at);
         }
     }
-    seen.into_iter().enumerate().filter(|(at, _)| left.contains(at)).map(|(_, (_, _, process))| process).collect()
+    seen.into_iter().enumerate().filter(|(at, _)| left.contains(at)).map(|(_, one)| one.process).collect()
+}
+
+/// What there is to know of a process that may be from a hand-over.
+struct Seen {
+    process: Held,
+    argv: Vec<Vec<u8>>,
+    ports: Vec<u16>,
+    is_new: bool,
+}
+
+impl Seen {
+    fn of(attempt: &Attempt<'_>, process: Held) -> Self {
+        let argv = process.argv().unwrap_or_default();
+        Self { argv, ports: ports_of(&process), is_new: holds_keys(attempt, &process), process }
+    }
+
+    fn is_younger_than(&self, other: &Held) -> bool {
+        self.process.start_ticks() > other.start_ticks()
+    }
 }
 
 fn ports_of(process: &Held) -> Vec<u16> {
@@ -255,7 +298,7 @@ fn kill(new: &Held) {
     for process in sys::descendants(new).iter().chain([new]) {
         let _ = process.signal(rustix::process::Signal::KILL);
     }
-    new.gone_within(std::time::Duration::from_secs(10));
+    new.gone_within(Duration::from_secs(10));
 }
 
 #[cfg(test)]

@@ -134,10 +134,15 @@ fn all_listeners(process: &Held) -> Option<Vec<Listener>> {
     sys::listeners(&tree)
 }
 
+/// The listeners of a process itself, or of those below it where it has none.
 fn own_listeners(process: &Held) -> Option<Vec<Listener>> {
-    let mut all = all_listeners(process)?;
-    all.retain(|listener| listener.own);
-    Some(all)
+    let mut own = sys::listeners(&[process])?;
+    own.retain(|listener| listener.own);
+    if own.is_empty() {
+        own = all_listeners(process)?;
+        own.retain(|listener| listener.own);
+    }
+    Some(own)
 }
 
 /// Who has a port, in words.

@@ -183,6 +183,37 @@ fn one_that_shares_its_port_takes_over_only_once_it_listens() {
 }
 
 #[test]
+fn a_port_of_a_child_s_own_is_no_obstacle() {
+    let rig = rig();
+    rig.behave(&[("*", &["engine"])]);
+    let _child = rig.start();
+    let caller = Caller::start(rig.port);
+    let (phases, report) = rig.apply();
+    let (_, failures) = caller.stop();
+    assert_eq!(report.outcome, Outcome::Applied, "{}", report.detail);
+    assert_eq!(phases[0], "loading the new one beside the old", "{}", report.detail);
+    assert_eq!(failures, Vec::<String>::new());
+}
+
+#[test]
+fn of_several_those_alone_are_restarted_that_lack_the_key() {
+    let mut rig = rig();
+    rig.behave(&[(OLD, &["never-ready"])]);
+    let current = rig.start_by(rig.command("", "> log 2>&1").env("AWS_BEARER_TOKEN_BEDROCK", NEW));
+    let port = std::mem::replace(&mut rig.port, TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port());
+    let mut stale = rig.command("", ">> log 2>&1").spawn().unwrap();
+    until("it loads", || rig.log().matches("started").count() == 2);
+    let (_, report) = rig.apply();
+    assert_eq!(report.outcome, Outcome::Applied, "{}", report.detail);
+    assert!(rig.answers(), "the one that was still loading is restarted");
+    rig.port = port;
+    assert!(rig.answers());
+    assert!(!held(&current).is_gone(), "the one that has the key isn't touched");
+    assert_eq!(rig.keys(), [NEW, NEW]);
+    stale.wait().unwrap();
+}
+
+#[test]
 fn where_two_cannot_share_the_old_one_goes_first_and_can_come_back() {
     let rig = rig();
     rig.behave(&[("*", &["dual", "slow"])]);
@@ -279,4 +310,23 @@ fn a_worker_that_is_killed_leaves_nothing_that_the_next_one_cannot_clear_away() 
         assert_eq!(rig.keys(), [NEW], "killed while {killed_while}");
         assert!(held_gone(&child));
     }
+}
+
+#[test]
+fn where_the_old_one_ends_meanwhile_it_is_started_again() {
+    let rig = rig();
+    rig.behave(&[(NEW, &["refused"])]);
+    let mut child = rig.start();
+    let (_, report) = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            until("the new one is asked", || rig.log().contains("POST"));
+            child.kill().unwrap();
+            child.wait().unwrap();
+        });
+        rig.apply()
+    });
+    assert_eq!(report.outcome, Outcome::RolledBack, "{}", report.detail);
+    assert!(report.detail.contains("runs with its old key again"), "{}", report.detail);
+    assert!(rig.answers());
+    assert_eq!(rig.keys(), [OLD]);
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -25,9 +26,11 @@ use crate::consumers::door::Unshared;
 /// socket(7)): by their order, the old one being first.
 #[derive(Debug)]
 pub struct Shared {
-    old: OwnedFd,
+    /// While it may be needed: as long as it is open here, the kernel has it listen, whatever its owner does.
+    old: Option<OwnedFd>,
     new: OwnedFd,
     port: u16,
+    is_switched: AtomicBool,
 }
 
 /// What a connection that was made for the old process, and not taken yet, is given.
@@ -61,13 +64,14 @@ impl Shared {
         };
         let copy = |process: &Held, number: i32| pidfd_getfd(process, number, PidfdGetfdFlags::empty());
         let (old, new) = (copy(listener.holder, listener.number)?, copy(new, number)?);
-        let shared = Self { old, new, port: listener.port };
-        set_socket_reuseport(&shared.old, true)?;
+        let shared = Self { old: Some(old), new, port: listener.port, is_switched: AtomicBool::new(false) };
+        let old = shared.old.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        set_socket_reuseport(old, true)?;
         set_socket_reuseport(&shared.new, true)?;
-        let address = getsockname(&shared.old)?;
+        let address = getsockname(old)?;
         let placeholder = socket_with(address.address_family(), SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
         if address.address_family() == AddressFamily::INET6 {
-            set_ipv6_v6only(&placeholder, ipv6_v6only(&shared.old)?)?;
+            set_ipv6_v6only(&placeholder, ipv6_v6only(old)?)?;
         }
         // Connections that ended lately keep the port from one that doesn't allow for them.
         set_socket_reuseaddr(&placeholder, true)?;
@@ -95,6 +99,7 @@ impl Shared {
     /// Has the new process get all connections from now on, and the old one take those that it has got.
     pub fn switch(&self) -> io::Result<()> {
         self.steer(None)?;
+        self.is_switched.store(true, Ordering::Relaxed);
         let end = clock::monotonic() + TAKEN;
         // Those not taken yet would be reset when it closes its listener.
         while waiting(self.port) > 0 && clock::monotonic() < end {
@@ -116,10 +121,15 @@ impl Shared {
 impl Drop for Shared {
     /// Nobody else is to share the port later, and whoever is left, or is the first next time, gets all.
     fn drop(&mut self) {
-        let _ = attach(&self.new, &mut [ret(OLD)]);
-        for socket in [&self.old, &self.new] {
-            let _ = set_socket_reuseport(socket, false);
+        if let Some(old) = &self.old {
+            let _ = set_socket_reuseport(old, false);
         }
+        if *self.is_switched.get_mut() {
+            // Closed by its owner: before anybody is sent to it again.
+            self.old = None;
+        }
+        let _ = attach(&self.new, &mut [ret(OLD)]);
+        let _ = set_socket_reuseport(&self.new, false);
     }
 }
 
