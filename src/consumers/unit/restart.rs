@@ -209,7 +209,15 @@ impl UnitRestart<'_, '_, '_> {
         let again = match back.map_err(|why| Down { why, lacks_keys: false }).and_then(|()| self.serve(false)) {
             Ok(up) => up,
             Err(again) => {
-                let detail = format!("it doesn't serve: with the new key {why}; with the old one {}; see to it yourself", again.why);
+                let unit = self.unit;
+                let detail = match way {
+                    Way::Fetched => format!(
+                        "it doesn't serve: with the new key {why}; its own command reads the env file, so it can't be given the old one: put the file right, then: systemctl --user restart {unit}"
+                    ),
+                    Way::Given | Way::Laid => {
+                        format!("it doesn't serve: with the new key {why}; with the old one {}; see to it yourself", again.why)
+                    }
+                };
                 return End::new(Outcome::Failed, detail, None);
             }
         };
