@@ -231,7 +231,7 @@ mod tests {
             reached
         };
         assert_eq!(
-            reach("printf 'Waiting for application startup.\nApplication startup complete.\n' >> LOG; sleep 0.2", 5000),
+            reach("printf 'Waiting for application startup.\nApplication startup complete.\n' >> LOG; sleep 2", 5000),
             Reached::Passed
         );
         assert_eq!(reach("exit 3", 5000), Reached::Died);

@@ -64,7 +64,13 @@ impl Machine {
     }
 
     pub fn apply(&self) -> ApplyReport {
-        let mut order = ApplyOrder { state_dir: "/home/tester/t/state".into(), from_service: true, ..self.rig.order() };
+        self.apply_without(&[])
+    }
+
+    /// The same with variables that are to stay as they are.
+    pub fn apply_without(&self, withheld: &[&str]) -> ApplyReport {
+        let withheld = withheld.iter().map(|name| (*name).to_owned()).collect();
+        let mut order = ApplyOrder { state_dir: "/home/tester/t/state".into(), from_service: true, withheld, ..self.rig.order() };
         order.keys[0].env_file = "/home/tester/t/env".into();
         match self.work(&Job::Apply(Box::new(order))).pop() {
             Some(Answer::Applied(report)) => report,

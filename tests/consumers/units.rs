@@ -106,6 +106,30 @@ fn a_unit_that_can_read_the_env_file_is_only_restarted() {
 }
 
 #[test]
+fn a_rejected_neighbour_does_not_come_along() {
+    let machine = Machine::boot();
+    let second = |report: &ApplyReport| {
+        let environ = machine.proc_text(report.pid.unwrap(), "environ");
+        environ.lines().find_map(|line| line.strip_prefix("SECOND=")).unwrap_or_default().to_owned()
+    };
+    machine.write_env(&format!("{VARIABLE}={OLD}\nSECOND=good-and-secret"));
+    machine.start_unit("proxy.service", &["EnvironmentFile=%h/t/env"]);
+    machine.write_env(&format!("{VARIABLE}={NEW}\nSECOND=bad-and-secret"));
+    let report = machine.apply_without(&["SECOND"]);
+    assert_eq!(report.outcome, Outcome::Applied, "{}", report.detail);
+    assert_eq!((machine.key(), second(&report)), (NEW.to_owned(), "good-and-secret".to_owned()));
+    // What the unit's own command reads can't be kept from it.
+    machine.guest.shell(&format!("systemctl --user stop proxy && rm -r .local/share/credd {DROP_IN}"));
+    machine.write_env(&format!("export {VARIABLE}={OLD} SECOND=good-and-secret"));
+    machine.start_unit("proxy.service", &["ExecStart=/bin/bash -c '. %h/t/env; exec LITELLM$'"]);
+    machine.write_env(&format!("export {VARIABLE}={NEW} SECOND=bad-and-secret"));
+    let report = machine.apply_without(&["SECOND"]);
+    assert_eq!(report.outcome, Outcome::RolledBack, "{}", report.detail);
+    assert!(report.detail.contains("not touched") && report.detail.contains("another key is rejected"), "{}", report.detail);
+    assert_eq!(machine.key(), OLD);
+}
+
+#[test]
 fn a_unit_that_cannot_read_it_is_given_the_keys() {
     let machine = Machine::boot();
     fs::write(machine.guest.share().join("env"), format!("export {VARIABLE}={NEW} OTHER='it'\\''s \"a\" 100% $x #e'\n")).unwrap();

@@ -126,7 +126,21 @@ impl UnitRestart<'_, '_, '_> {
                 return Ok(Way::Laid);
             }
         }
-        Ok(way)
+        // A rejected key in the same file would come along.
+        let comes_along = self.kept().any(|(name, old)| value(&given, name) != Some(old));
+        match way {
+            Way::Fetched if comes_along => {
+                Err("its own command reads the env file, in which another key is rejected: put that right first".to_owned())
+            }
+            Way::Given if comes_along => Ok(Way::Laid),
+            way => Ok(way),
+        }
+    }
+
+    /// Keys that are withheld, with the values that it runs with.
+    fn kept(&self) -> impl Iterator<Item = (&[u8], &[u8])> + Clone {
+        let old = &self.restarting.memory.environ;
+        self.restarting.attempt.order.withheld.iter().filter_map(|name| Some((name.as_bytes(), old.get(name.as_bytes())?)))
     }
 
     fn key_names(&self) -> impl Iterator<Item = &[u8]> {
@@ -144,14 +158,8 @@ impl UnitRestart<'_, '_, '_> {
             let fit = changes.get(name).map_or(Ok(()), |value| fits(name, value));
             fit.map_err(|unfit| format!("systemd can't be given {}: it {}", String::from_utf8_lossy(name), unfit.why()))?;
         }
-        // Keys that are withheld stay as they were. (What else doesn't fit, a prompt in colours for instance, isn't
-        // worth keeping a proxy on an old key.)
-        let before = self.refresh.laid_before();
-        let kept = before
-            .iter()
-            .filter(|(name, _)| self.restarting.attempt.order.withheld.iter().any(|withheld| withheld.as_bytes() == name))
-            .map(|(name, value)| (name.as_slice(), value.expose()));
-        let all = kept.chain(changes.assignments()).filter(|(name, value)| fits(name, value).is_ok());
+        // (What else doesn't fit, a prompt in colours for instance, isn't worth keeping a proxy on an old key.)
+        let all = self.kept().chain(changes.assignments()).filter(|(name, value)| fits(name, value).is_ok());
         self.refresh.lay(Some(all))?;
         self.is_given(|name| changes.get(name))
     }
