@@ -119,8 +119,10 @@ fn play(stage: &mut Stage, wanted: &Wanted) -> Outcome<()> {
     })?;
     let after = &status["consumers"][0]["pid"];
     let is_there = |pid: &serde_json::Value| pid.as_u64().and_then(|pid| u32::try_from(pid).ok()).is_some_and(parts::is_running);
-    if is_there(&before) || !is_there(after) {
-        return Err(format!("of LiteLLM's processes {before} should be gone and {after} should run, which is not so"));
+    // Whoever inherited it may take a moment to notice that it has ended.
+    Stage::until("the old LiteLLM to be gone", SOON, || (!is_there(&before)).then_some(()))?;
+    if !is_there(after) {
+        return Err(format!("LiteLLM's process {after} should run, which is not so"));
     }
     stage.say(&format!("credd restarted LiteLLM: process {before} is gone, process {after} has its place and its port."));
 

@@ -44,15 +44,16 @@ impl Place {
     /// Where a running consumer serves; its successor is expected in the same place.
     pub fn of(process: &Held, argv: &[Vec<u8>], url: Option<&str>) -> Self {
         let all = all_listeners(process);
-        let with = |own: bool| all.as_ref().map(|all| all.iter().filter(|one| one.own == own).map(|one| one.address).collect::<Vec<_>>());
-        let own = with(true);
+        // What a child of it listens on (Prisma's engine, at random) is no matter, unless it leaves all to children.
+        let alone = with(sys::listeners(&[process]).as_ref(), true).filter(|own| !own.is_empty());
+        let own = alone.or_else(|| with(all.as_ref(), true));
         let fallback = option(argv, &["--port"]).and_then(|port| port.to_str()?.parse().ok()).unwrap_or(8000);
         Self {
             likely: own.is_none().then_some(fallback),
             url: url.filter(|url| url.starts_with("http://")).map(|url| url.trim_end_matches('/').to_owned()),
             ports: own.iter().flatten().map(SocketAddr::port).collect(),
             fallback,
-            neighbours: with(false).filter(|_| sys::shares_network(process)),
+            neighbours: with(all.as_ref(), false).filter(|_| sys::shares_network(process)),
         }
     }
 
@@ -126,6 +127,11 @@ impl Place {
         let mut others = all.iter().filter(|one| !one.own).map(|one| one.address.port());
         is_elsewhere.then(|| others.find(|port| self.ports.contains(port)))?
     }
+}
+
+/// The addresses of listeners that are a process's own, or that aren't.
+fn with(all: Option<&Vec<Listener>>, own: bool) -> Option<Vec<SocketAddr>> {
+    all.map(|all| all.iter().filter(|one| one.own == own).map(|one| one.address).collect())
 }
 
 fn all_listeners(process: &Held) -> Option<Vec<Listener>> {
