@@ -2,8 +2,8 @@
 //! a completion through the consumers that hold it.
 //!
 //! All of this runs in a short-lived worker (see [`crate::worker`]). What can be decided without asking is
-//! pure: [`form`] looks at the key, [`endpoint`] and [`proxy`] say whom to ask and how to get there,
-//! [`classify`] what an answer means, [`patience`] whether to ask again, [`combine`] what everything comes to.
+//! pure: `form` looks at the key, `endpoint` and `proxy` say whom to ask and how to get there,
+//! `classify` what an answer means, `patience` whether to ask again, `combine` what everything comes to.
 
 mod classify;
 mod combine;
