@@ -191,8 +191,9 @@ mod tests {
 
     fn shell(script: &str) -> (Child, Held) {
         let mut child = Command::new("sh").args(["-c", script]).stdin(Stdio::piped()).spawn().unwrap();
-        drop(child.stdin.take());
         let held = Held::open(i32::try_from(child.id()).unwrap()).unwrap();
+        // A script that waits for its input goes on now.
+        drop(child.stdin.take());
         (child, held)
     }
 
@@ -234,7 +235,7 @@ mod tests {
             reach("printf 'Waiting for application startup.\nApplication startup complete.\n' >> LOG; sleep 2", 5000),
             Reached::Passed
         );
-        assert_eq!(reach("exit 3", 5000), Reached::Died);
+        assert_eq!(reach("read -r _; exit 3", 5000), Reached::Died);
         assert_eq!(reach("sleep 60", 100), Reached::TimedOut);
     }
 }
