@@ -331,7 +331,7 @@ fn the_service_runs_in_its_sandbox() {
             "namespace: EPERM",
             "setuid bit: EPERM",
             "personality: EPERM",
-            "memory of another process: EPERM",
+            "performance counters: EPERM",
             "internet: allowed",
             "pidfd: allowed",
             "prlimit: allowed",
