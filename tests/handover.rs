@@ -4,8 +4,6 @@
 
 mod support;
 
-use std::time::Duration;
-
 use support::bedrock::BedrockStandIn;
 use support::daemon::{Daemon, SOON};
 use support::home::Home;
@@ -36,7 +34,7 @@ fn changes_in_a_row_lose_nothing() {
     daemon.until("LiteLLM to be found", SOON, |status| status["consumers"][0]["state"] == "current");
     for number in 1..=3 {
         let clients = Clients::start(5, &proxy);
-        std::thread::sleep(Duration::from_millis(500));
+        clients.go_on_for(20);
         home.set_key(&key(number));
         daemon.until("LiteLLM to have the new key", READY_TIMEOUT, |status| {
             let consumer = &status["consumers"][0];
@@ -45,7 +43,7 @@ fn changes_in_a_row_lose_nothing() {
                 && consumer["key_fingerprints"]["bedrock"] == status["keys"][0]["fingerprint"]
                 && proxy.key_in_use() == Some(key(number))
         });
-        std::thread::sleep(Duration::from_millis(500));
+        clients.go_on_for(20);
         let load = clients.stop();
         assert!(load.total > 100, "{load:?}");
         assert_eq!(load.failed, 0, "change {number}: {load:?}\n{}", daemon.log());

@@ -53,8 +53,8 @@ pub(super) struct Attempt<'a> {
 /// its old environment and what the env files export laid over it, and put back where that fails.
 ///
 /// Nothing is touched unless every key still has the value decided on, and nobody else is at work on this
-/// consumer. `progress` is told what is being done: "stopping", "starting", "waiting until it is ready",
-/// "proving it by a completion", "going back".
+/// consumer. `progress` is told what is being done: "loading the new one beside the old", "handing over",
+/// "going back", …
 pub fn apply(order: &ApplyOrder, progress: &mut dyn FnMut(&str)) -> ApplyReport {
     let start = clock::monotonic();
     let end = attempt(order, progress);

@@ -128,7 +128,7 @@ const LOOK: Duration = Duration::from_millis(2);
 fn stopped_by_log<'a>(process: &'a Held, log: &mut LogTail, patience: Duration) -> Reached<Stopped<'a>> {
     let end = clock::monotonic() + patience;
     loop {
-        if log.says(STARTING) {
+        if log.read() && log.says(STARTING) {
             break;
         }
         if process.gone_within(LOOK) {
@@ -174,11 +174,17 @@ impl LogTail {
     }
 
     fn says(&mut self, words: &[u8]) -> bool {
-        let _ = self.file.read_to_end(&mut self.seen);
+        self.read();
+        self.seen.windows(words.len()).any(|window| window.eq_ignore_ascii_case(words))
+    }
+
+    /// Takes in what is new. Whether there is any.
+    fn read(&mut self) -> bool {
+        let is_new = self.file.read_to_end(&mut self.seen).is_ok_and(|count| count > 0);
         if self.seen.len() > KEPT {
             self.seen.drain(..self.seen.len() - KEPT);
         }
-        self.seen.windows(words.len()).any(|window| window.eq_ignore_ascii_case(words))
+        is_new
     }
 }
 

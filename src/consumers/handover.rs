@@ -6,6 +6,7 @@
 //! time does nobody listen. Where the old socket can't be had, the old one is asked to go first and the new
 //! one let in as soon as the port is free, which takes milliseconds.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use super::http::Line;
 use super::keys_held::holds_keys;
 use super::plain::{Down, Restarting, Up};
 use super::prove::ANSWER;
+use super::ready::own_addresses;
 use super::stop::{Leaving, stop};
 use super::sys::{self, Held};
 use crate::config::Verify;
@@ -36,12 +38,20 @@ pub(super) enum Handed<'a> {
     Over(Up, Leaving<'a>),
     /// The new one is no good, and the old one was asked to go.
     Failed(Down, Leaving<'a>),
-    /// The old one serves as before: why the new one doesn't.
+    /// The old one serves as before.
+    Not(No),
+}
+
+/// Why there was no hand-over. The new one has been ended, or is about to be.
+pub(super) enum No {
+    /// The new one doesn't serve, since …
     Kept(String),
-    /// The old one serves as before, and what was to be done is no longer wanted: why.
+    /// What was to be done is no longer wanted, since …
     Superseded(String),
-    /// The old one serves as before; it has to be stopped first, since …
+    /// The old one has to be stopped first, since …
     Impossible(String),
+    /// The new one asked for the port too early.
+    TooEarly,
 }
 
 /// A new one that goes by the door is started again as often; on a busy machine it may be too fast.
@@ -119,7 +129,7 @@ impl Restarting<'_, '_> {
             (self.attempt.progress)("loading the new one beside the old");
             let new = match self.starter.start(&self.memory.spec, environ, &self.memory.streams) {
                 Ok(new) => new,
-                Err(why) => return Handed::Kept(format!("it couldn't be started: {why}{}", self.memory.see_log())),
+                Err(why) => return Handed::Not(No::Kept(format!("it couldn't be started: {why}{}", self.memory.see_log()))),
             };
             let no = match self.replace(old, &new, environ, log, way, verify) {
                 Ok((Ok(note), leaving)) => return Handed::Over(Up { process: new, note }, leaving),
@@ -136,13 +146,11 @@ impl Restarting<'_, '_> {
                 No::Kept(why) if old.is_gone() => {
                     return Handed::Failed(Down { why, process: None }, Leaving::ask(old, Duration::ZERO));
                 }
-                No::Kept(why) => return Handed::Kept(why),
-                No::Superseded(why) => return Handed::Superseded(why),
-                No::Impossible(why) => return Handed::Impossible(why),
                 No::TooEarly => {}
+                no => return Handed::Not(no),
             }
         }
-        Handed::Impossible("the new one couldn't be held before it asked for the port".to_owned())
+        Handed::Not(No::Impossible("the new one couldn't be held before it asked for the port".to_owned()))
     }
 
     /// Has `new` listen and `old` go, and tells what is to be said of the new one.
@@ -221,14 +229,6 @@ impl Restarting<'_, '_> {
     }
 }
 
-/// Why a new process is to be ended again. The old one serves as before.
-enum No {
-    Kept(String),
-    Superseded(String),
-    Impossible(String),
-    TooEarly,
-}
-
 /// Clears away what a worker that was killed left of a hand-over. The processes that are still to have the
 /// keys.
 pub(super) fn clear(attempt: &Attempt<'_>, processes: Vec<Held>) -> Vec<Held> {
@@ -267,19 +267,17 @@ struct Seen {
 impl Seen {
     fn of(attempt: &Attempt<'_>, process: Held) -> Self {
         let argv = process.argv().unwrap_or_default();
-        Self { argv, ports: ports_of(&process), is_new: holds_keys(attempt, &process), process }
+        Self {
+            argv,
+            ports: own_addresses(&process).iter().flatten().map(SocketAddr::port).collect(),
+            is_new: holds_keys(attempt, &process),
+            process,
+        }
     }
 
     fn is_younger_than(&self, other: &Held) -> bool {
         self.process.start_ticks() > other.start_ticks()
     }
-}
-
-fn ports_of(process: &Held) -> Vec<u16> {
-    let below = sys::descendants(process);
-    let tree: Vec<&Held> = std::iter::once(process).chain(&below).collect();
-    let listeners = sys::listeners(&tree).unwrap_or_default();
-    listeners.iter().filter(|one| one.own).map(|one| one.address.port()).collect()
 }
 
 impl Attempt<'_> {

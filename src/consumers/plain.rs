@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use super::apply::{Attempt, End};
 use super::environment::Environ;
-use super::handover::{self, Handed, Way};
+use super::handover::{self, Handed, No, Way};
 use super::http::Line;
 use super::launch::LaunchSpec;
 use super::litellm::{LiteLlm, config_path};
-use super::prove::{ANSWER, Proof, prove};
+use super::prove::{ANSWER, proven};
 use super::ready::{Place, Waited, who_has};
 use super::start::Starter;
 use super::stop::Leaving;
@@ -101,9 +101,10 @@ pub(super) fn restart(attempt: &mut Attempt<'_>, process: &Held, known: &[i32]) 
         Ok(way) => match restart.hand_over(process, &environ, way, consumer.verify) {
             Handed::Over(up, leaving) => return restart.over(&pids, up, leaving),
             Handed::Failed(down, leaving) => return restart.back(&pids, &down, Some(way), Some(leaving)),
-            Handed::Kept(why) => return End::untouched(process, &format!("with the new one, {why}")),
-            Handed::Superseded(why) => return End::new(Outcome::Superseded, why, None),
-            Handed::Impossible(why) => Some(why),
+            Handed::Not(No::Kept(why)) => return End::untouched(process, &format!("with the new one, {why}")),
+            Handed::Not(No::Superseded(why)) => return End::new(Outcome::Superseded, why, None),
+            Handed::Not(No::Impossible(why)) => Some(why),
+            Handed::Not(No::TooEarly) => None,
         },
         Err(reason) => reason,
     };
@@ -264,17 +265,8 @@ impl Restarting<'_, '_> {
             return Ok("it is ready with the new key (not proven: verify = \"readiness\")".to_owned());
         }
         let litellm = LiteLlm::of(&self.memory.argv, &self.memory.spec.dir, environ);
-        let unproven = |why: &str| format!("it runs with the new key, which couldn't be proven: {why}");
-        let Some(model) = consumer.model.clone().or_else(|| litellm.model().map(str::to_owned)) else {
-            return Ok(unproven("its configuration names no Bedrock model, so set model"));
-        };
         (self.attempt.progress)("proving it by a completion");
-        let master_key = litellm.master_key(consumer, environ);
-        match prove(process, line, base, &model, master_key.as_ref()) {
-            Proof::Works => Ok(format!("it runs with the new key, proven by a completion of {model}")),
-            Proof::Unproven(why) => Ok(unproven(&why)),
-            Proof::Refused(why) => Err(why),
-        }
+        proven(process, line, base, consumer, &litellm, environ)
     }
 
     /// What is to be seen of one with its old key: that is the one to be replaced, and may be dead.
@@ -315,7 +307,7 @@ impl Restarting<'_, '_> {
                     return put_back(why, &up);
                 }
                 Handed::Failed(_, leaving) => drop(leaving.finish()),
-                Handed::Kept(_) | Handed::Superseded(_) | Handed::Impossible(_) => {}
+                Handed::Not(_) => {}
             }
         }
         self.end(failed.process.as_ref());

@@ -5,14 +5,17 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use super::environment::Environ;
 use super::http::Line;
+use super::litellm::LiteLlm;
 use super::sys::Held;
 use crate::clock;
+use crate::config::ConsumerConfig;
 use crate::secret::Secret;
 
 /// What a completion tells of the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Proof {
+enum Proof {
     /// It was answered.
     Works,
     /// Bedrock didn't accept the key, or LiteLLM found none: why, for people.
@@ -28,9 +31,29 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// For one completion of a single token.
 pub const ANSWER: Duration = Duration::from_secs(30);
 
+/// Proves the key that a consumer was started with. What to say of it for people, or why it is no good.
+pub fn proven(
+    process: &Held,
+    line: &Line,
+    base: &str,
+    consumer: &ConsumerConfig,
+    litellm: &LiteLlm,
+    environ: &Environ,
+) -> Result<String, String> {
+    let unproven = |why: &str| format!("it runs with the new key, which couldn't be proven: {why}");
+    let Some(model) = consumer.model.as_deref().or_else(|| litellm.model()) else {
+        return Ok(unproven("its configuration names no Bedrock model, so set model"));
+    };
+    match prove(process, line, base, model, litellm.master_key(consumer, environ).as_ref()) {
+        Proof::Works => Ok(format!("it runs with the new key, proven by a completion of {model}")),
+        Proof::Unproven(why) => Ok(unproven(&why)),
+        Proof::Refused(why) => Err(why),
+    }
+}
+
 /// Asks for one token, again where the answer may change, until it is clear; ends early when the process
 /// does.
-pub fn prove(process: &Held, line: &Line, base: &str, model: &str, master_key: Option<&Secret>) -> Proof {
+fn prove(process: &Held, line: &Line, base: &str, model: &str, master_key: Option<&Secret>) -> Proof {
     let end = clock::monotonic() + PATIENCE;
     loop {
         let reply = ask(line, base, model, master_key);

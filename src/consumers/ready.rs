@@ -43,17 +43,15 @@ const ANSWER: Duration = Duration::from_secs(5);
 impl Place {
     /// Where a running consumer serves; its successor is expected in the same place.
     pub fn of(process: &Held, argv: &[Vec<u8>], url: Option<&str>) -> Self {
-        let all = all_listeners(process);
-        // What a child of it listens on (Prisma's engine, at random) is no matter, unless it leaves all to children.
-        let alone = with(sys::listeners(&[process]).as_ref(), true).filter(|own| !own.is_empty());
-        let own = alone.or_else(|| with(all.as_ref(), true));
+        let own = own_addresses(process);
+        let others = |all: Vec<Listener>| all.iter().filter(|one| !one.own).map(|one| one.address).collect();
         let fallback = option(argv, &["--port"]).and_then(|port| port.to_str()?.parse().ok()).unwrap_or(8000);
         Self {
             likely: own.is_none().then_some(fallback),
             url: url.filter(|url| url.starts_with("http://")).map(|url| url.trim_end_matches('/').to_owned()),
             ports: own.iter().flatten().map(SocketAddr::port).collect(),
             fallback,
-            neighbours: with(all.as_ref(), false).filter(|_| sys::shares_network(process)),
+            neighbours: all_listeners(process).map(others).filter(|_| sys::shares_network(process)),
         }
     }
 
@@ -72,8 +70,8 @@ impl Place {
 
     /// The same after `process` tried to serve: it doesn't listen there itself.
     pub fn lost_by(&self, process: &Held) -> Option<u16> {
-        let own = own_listeners(process).unwrap_or_default();
-        let serves = own.iter().any(|one| self.ports().contains(&one.address.port()));
+        let own = own_addresses(process).unwrap_or_default();
+        let serves = own.iter().any(|address| self.ports().contains(&address.port()));
         if serves { None } else { self.squatted() }
     }
 
@@ -129,26 +127,18 @@ impl Place {
     }
 }
 
-/// The addresses of listeners that are a process's own, or that aren't.
-fn with(all: Option<&Vec<Listener>>, own: bool) -> Option<Vec<SocketAddr>> {
-    all.map(|all| all.iter().filter(|one| one.own == own).map(|one| one.address).collect())
-}
-
 fn all_listeners(process: &Held) -> Option<Vec<Listener>> {
     let below = sys::descendants(process);
     let tree: Vec<&Held> = std::iter::once(process).chain(&below).collect();
     sys::listeners(&tree)
 }
 
-/// The listeners of a process itself, or of those below it where it has none.
-fn own_listeners(process: &Held) -> Option<Vec<Listener>> {
-    let mut own = sys::listeners(&[process])?;
-    own.retain(|listener| listener.own);
-    if own.is_empty() {
-        own = all_listeners(process)?;
-        own.retain(|listener| listener.own);
-    }
-    Some(own)
+/// Where a process listens itself, or where those below it do if it leaves all to them. What a child of one that
+/// listens is at (Prisma's engine, at random) is no matter.
+pub(super) fn own_addresses(process: &Held) -> Option<Vec<SocketAddr>> {
+    let own = |all: Vec<Listener>| all.iter().filter(|one| one.own).map(|one| one.address).collect::<Vec<_>>();
+    let itself = own(sys::listeners(&[process])?);
+    if itself.is_empty() { all_listeners(process).map(own) } else { Some(itself) }
 }
 
 /// Who has a port, in words.

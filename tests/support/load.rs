@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::litellm::LiteLlm;
+use super::litellm::{LiteLlm, READY_TIMEOUT};
+use super::wait;
 
 /// Between a failure and the next question of the same client: about what SDKs wait before they try again.
 const AFTER_FAILURE: Duration = Duration::from_millis(100);
@@ -69,9 +70,10 @@ impl Clients {
         Self { stop, asked, threads }
     }
 
-    /// The first answer to a question that was asked after `after`, if there is one by now.
-    pub fn answer_after(&self, after: Instant) -> Option<Asked> {
-        self.asked.lock().unwrap().iter().find(|one| one.at >= after && one.failure.is_none()).cloned()
+    /// Waits until `count` more questions were asked and answered, or failed.
+    pub fn go_on_for(&self, count: usize) {
+        let so_far = self.asked.lock().unwrap().len();
+        wait::until_true("the clients to go on", READY_TIMEOUT, || self.asked.lock().unwrap().len() >= so_far + count);
     }
 
     pub fn stop(self) -> Load {

@@ -11,7 +11,7 @@ use crate::consumers::bounded::Ended;
 use crate::consumers::environment::Environ;
 use crate::consumers::http::Line;
 use crate::consumers::keys_held::has_keys;
-use crate::consumers::prove::{ANSWER, Proof, prove};
+use crate::consumers::prove::{ANSWER, proven};
 use crate::consumers::ready::answers;
 use crate::consumers::scrub::Secrets;
 use crate::consumers::sys::Held;
@@ -163,22 +163,12 @@ impl Remake<'_, '_> {
             return Ok("it is ready with the new key (not proven: verify = \"readiness\")".to_owned());
         }
         let litellm = container.litellm(environ);
-        let Some(model) = consumer.model.clone().or_else(|| litellm.model().map(str::to_owned)) else {
-            return Ok(
-                "it runs with the new key, which couldn't be proven: its configuration names no Bedrock model, so set model".to_owned()
-            );
-        };
         (self.attempt.progress)("proving it by a completion");
-        let master_key = litellm.master_key(consumer, environ);
         // The proof ends early with the process. A container of a virtual machine has none here: this one, which
         // doesn't end, stands in for it.
         let own = || i32::try_from(std::process::id()).ok().and_then(|pid| Held::open(pid).ok());
         let process = container.process().or_else(own).ok_or("its process can't be watched")?;
-        match prove(&process, &Line::new(ANSWER), &base, &model, master_key.as_ref()) {
-            Proof::Works => Ok(format!("it runs with the new key, proven by a completion of {model}")),
-            Proof::Unproven(why) => Ok(format!("it runs with the new key, which couldn't be proven: {why}")),
-            Proof::Refused(why) => Err(why),
-        }
+        proven(&process, &Line::new(ANSWER), &base, consumer, &litellm, environ)
     }
 
     /// Waits until it answers.
