@@ -45,10 +45,21 @@ pub fn proven(
         return Ok(unproven("its configuration names no Bedrock model, so set model"));
     };
     match prove(process, line, base, model, litellm.master_key(consumer, environ).as_ref()) {
-        Proof::Works => Ok(format!("it runs with the new key, proven by a completion of {model}")),
+        Proof::Works => Ok(proven_by(model)),
         Proof::Unproven(why) => Ok(unproven(&why)),
         Proof::Refused(why) => Err(why),
     }
+}
+
+/// The same if the first answer proves it. `None` says nothing: not even that it serves.
+pub fn proven_at_once(line: &Line, base: &str, consumer: &ConsumerConfig, litellm: &LiteLlm, environ: &Environ) -> Option<String> {
+    let model = consumer.model.as_deref().or_else(|| litellm.model())?;
+    let reply = ask(line, base, model, litellm.master_key(consumer, environ).as_ref());
+    (reply.meaning == Meaning::Works).then(|| proven_by(model))
+}
+
+fn proven_by(model: &str) -> String {
+    format!("it runs with the new key, proven by a completion of {model}")
 }
 
 /// Asks for one token, again where the answer may change, until it is clear; ends early when the process

@@ -55,6 +55,11 @@ impl Place {
         }
     }
 
+    /// Where a process is to be asked that listens where it is expected.
+    pub fn base_of(&self, process: &Held) -> Option<String> {
+        own_addresses(process)?.iter().find(|address| self.ports.contains(&address.port())).map(base_url)
+    }
+
     /// The ports it has, each once.
     pub fn ports(&self) -> Vec<u16> {
         let mut ports: Vec<u16> = self.ports.iter().copied().chain(self.likely).collect();

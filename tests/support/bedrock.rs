@@ -193,7 +193,9 @@ impl Shared {
         let mut words = message.start.split(' ').map(str::to_owned);
         let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let bearer = message.header("authorization").and_then(|v| v.strip_prefix("Bearer ")).map(str::to_owned);
-        thread::sleep(self.behaviour.lock().unwrap().delay);
+        // The lock isn't held meanwhile: others are answered side by side.
+        let delay = self.behaviour.lock().unwrap().delay;
+        thread::sleep(delay);
         let answer = self.decide(&method, &path, bearer.as_deref());
         self.requests.lock().unwrap().push(Request {
             method,
