@@ -3,6 +3,7 @@
 //! The library is the program's own; its interface is the command line and the socket, not these
 //! modules. ARCHITECTURE.md says how they hang together.
 
+pub mod aws;
 pub mod cli;
 pub mod client;
 pub mod clock;
@@ -20,6 +21,8 @@ pub mod log;
 pub mod paths;
 pub mod probe;
 pub mod protocol;
+pub mod renewal;
+pub mod rewrite;
 pub mod salt;
 pub mod secret;
 pub mod service;

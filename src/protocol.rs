@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use crate::core::consumer::ConsumerState;
-use crate::core::{ConsumerProbe, Fingerprint, KeyKind, Outcome, ProbeVerdict};
+use crate::core::{ConsumerProbe, Credential, Fingerprint, KeyKind, Outcome, ProbeVerdict, Trouble};
 
 /// `GET /v1/status`, `credd status --json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -82,6 +82,56 @@ pub struct KeyStatus {
     /// What a key says of itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
+    /// What IAM says of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iam: Option<IamStatus>,
+    /// A renewal that is under way: what it is at, as words after "is".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renewal: Option<String>,
+    /// Keys that it replaced and that may still be accepted by their issuer, latest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former: Vec<FormerKey>,
+}
+
+/// What IAM says of a key.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IamStatus {
+    /// What it says; `None` while that isn't known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<Credential>,
+    /// When it was asked last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+    /// What was in the way the last time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<Trouble>,
+}
+
+/// A key that was replaced.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FormerKey {
+    /// Of its value.
+    pub fingerprint: Fingerprint,
+    /// When it was replaced.
+    pub replaced_at: Timestamp,
+    /// When it ends; `null` if never, or unknown.
+    pub expires_at: Option<Timestamp>,
+    /// What it said of itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// What it said of itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// Its id in IAM, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential_id: Option<String>,
+    /// Consumers that still run with it.
+    pub consumers: Vec<String>,
+    /// Env files that still hold it, `FILE: VARIABLE`.
+    pub env_files: Vec<String>,
+    /// credd has made it inactive and deletes it then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delete_at: Option<Timestamp>,
 }
 
 /// Standing of a key.
@@ -255,6 +305,35 @@ mod tomorrow {
             Some(text) => text.parse::<Timestamp>().map(SnoozeUntil::At).map_err(serde::de::Error::custom),
         }
     }
+}
+
+/// `POST /v1/keys/{name}/renewed`: this value was put into the file just now, by `credd renew`. The answer,
+/// once that is seen there, is the key's new state.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RenewedRequest {
+    /// Of the new value.
+    pub fingerprint: Fingerprint,
+}
+
+/// `POST /v1/keys/{name}/renew`: have IAM make the next key. An empty object.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RenewRequest {}
+
+/// The answer to a [`RenewRequest`], once the new key is in the file, or isn't going to be.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RenewAnswer {
+    /// The key's new state.
+    #[serde(flatten)]
+    pub key: KeyStatus,
+    /// The new key is in the file.
+    pub renewed: bool,
+    /// In words: what was done, or was in the way.
+    pub message: String,
+    /// The next step, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
 }
 
 /// `POST /v1/keys/{name}/verify`: an empty object.

@@ -127,6 +127,9 @@ pub fn key_status(machine: &Machine, key: &Key, now: Timestamp, calendar: &dyn C
         region: anatomy.and_then(|anatomy| anatomy.region.clone()),
         account: anatomy.and_then(|anatomy| anatomy.account.clone()),
         user: anatomy.and_then(|anatomy| anatomy.user.clone()),
+        iam: None,
+        renewal: None,
+        former: Vec::new(),
     }
 }
 

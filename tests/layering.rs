@@ -27,10 +27,19 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("view", &["config", "core", "paths", "protocol"]),
     ("http", &["secret"]),
     ("consumers", &["clock", "config", "core", "envfile", "http", "paths", "salt", "secret", "service", "worker"]),
+    ("rewrite", &["envfile", "filesystem", "paths", "secret"]),
+    ("aws", &["clock", "core", "secret"]),
+    ("renewal", &["aws", "clock", "consumers", "core", "keys", "probe", "rewrite", "salt", "secret", "worker"]),
     ("probe", &["clock", "consumers", "core", "http", "salt", "secret", "worker"]),
-    ("worker", &["config", "consumers", "core", "envfile", "filesystem", "keys", "log", "probe", "salt", "secret"]),
+    ("worker", &["config", "consumers", "core", "envfile", "filesystem", "keys", "log", "probe", "renewal", "salt", "secret"]),
     ("daemon", &["clock", "config", "core", "cron", "desktop", "paths", "protocol", "salt", "store", "view", "watcher", "worker"]),
-    ("client", &["clock", "config", "core", "cron", "log", "paths", "protocol", "service", "store", "view"]),
+    (
+        "client",
+        &[
+            "clock", "config", "core", "cron", "desktop", "envfile", "keys", "log", "paths", "probe", "protocol", "rewrite", "salt",
+            "secret", "service", "store", "view",
+        ],
+    ),
     ("cli", &["client", "consumers", "daemon", "log", "paths", "worker"]),
 ];
 

@@ -14,6 +14,7 @@ mod names;
 mod policy;
 mod probe;
 mod record;
+mod renewal;
 mod sight;
 #[cfg(test)]
 mod tests;
@@ -27,4 +28,5 @@ pub use names::{ConsumerName, KeyName};
 pub use policy::{Life, Reason, Threshold};
 pub use probe::{Probe, Rejection};
 pub use record::*;
+pub use renewal::*;
 pub use sight::*;

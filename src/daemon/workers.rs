@@ -137,7 +137,7 @@ impl Workers {
                     let _ = events.send(Event::ApplyProgress(name.clone(), phase));
                 }
                 Answer::Applied(report) => end = Some(report),
-                Answer::File(_) | Answer::Consumer { .. } | Answer::Probed { .. } => {}
+                _ => {}
             });
             let outcome = tokio::time::timeout(patience, work).await;
             if let Err(error) = outcome.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {

@@ -5,6 +5,7 @@
 //! pure: `form` looks at the key, `endpoint` and `proxy` say whom to ask and how to get there,
 //! `classify` what an answer means, `patience` whether to ask again, `combine` what everything comes to.
 
+mod candidate;
 mod classify;
 mod combine;
 mod endpoint;
@@ -16,4 +17,5 @@ mod queue;
 mod request;
 mod route;
 
+pub use candidate::candidate;
 pub use queue::probe;

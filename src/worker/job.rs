@@ -6,7 +6,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::config::ConsumerConfig;
-use crate::core::{ApplyReport, ConsumerName, ConsumerReport, FileReport, Fingerprint, KeyName, ProbeManner, ProbeReport};
+use crate::core::{
+    ApplyReport, ConsumerName, ConsumerReport, Credential, FileReport, Fingerprint, IamReport, KeyName, MadeKey, MintReport, ProbeManner,
+    ProbeReport, RenewalReport, RetireReport, RetireStep,
+};
 
 /// Work that touches secrets.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -35,6 +38,25 @@ pub enum Job {
         /// Which, and how.
         probes: Vec<ProbeOrder>,
     },
+    /// Ask IAM for the true dates of keys.
+    AskIam {
+        /// Holds the salt.
+        state_dir: PathBuf,
+        /// Which.
+        orders: Vec<IamOrder>,
+    },
+    /// Make the next key for a key's IAM user and put it into the file.
+    ///
+    /// Twice it waits for a line on standard input before it goes on: after [`Answer::RenewalBegins`] and
+    /// [`Answer::RenewalMade`], so that what it is about to do, and what it has made, is durable first. Where
+    /// the input ends instead, it undoes what it did. It holds the key's renewal lock all the time.
+    Renew(Box<RenewOrder>),
+    /// Finish or undo what a [`Job::Renew`] left that ended unseen, once no worker is at it.
+    SettleRenewal(Box<SettleOrder>),
+    /// Retire a credential that was replaced.
+    Retire(Box<RetireOrder>),
+    /// Mint a short-term key from a profile's credentials and put it into the file.
+    Mint(Box<MintOrder>),
     /// Wait until no worker is at this consumer.
     AwaitApply {
         /// Holds the lock.
@@ -105,6 +127,87 @@ pub struct ApplyOrder {
     pub from_service: bool,
 }
 
+/// An order to ask IAM about a key.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct IamOrder {
+    /// The key. A worker that finds another value in the file asks nobody.
+    pub key: KeyTarget,
+    /// Profile of the AWS CLI; `None` for its default.
+    pub profile: Option<String>,
+}
+
+/// An order to make the next key.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RenewOrder {
+    /// Holds the salt and the lock.
+    pub state_dir: PathBuf,
+    /// The key to be replaced. A worker that finds another value in the file does nothing.
+    pub key: KeyTarget,
+    /// Profile of the AWS CLI; `None` for its default.
+    pub profile: Option<String>,
+    /// Days from issue to expiry; `None` for a key that doesn't expire.
+    pub days: Option<u32>,
+    /// `endpoint` of the configuration, for the probe.
+    pub endpoint: Option<String>,
+    /// Region, for the probe.
+    pub region: String,
+    /// Every variable that is tracked: what these hold is in use.
+    pub tracked: Vec<KeyVariable>,
+}
+
+/// An order to finish or undo a renewal.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SettleOrder {
+    /// Holds the salt and the lock.
+    pub state_dir: PathBuf,
+    /// The key.
+    pub key: KeyVariable,
+    /// Profile of the AWS CLI; `None` for its default.
+    pub profile: Option<String>,
+    /// The IAM user for which a key may have been made.
+    pub user: String,
+    /// Ids of the credentials that the user had before.
+    pub known: Vec<String>,
+    /// What was made, where that is known.
+    pub made: Option<MadeKey>,
+    /// Every variable that is tracked: what these hold is in use.
+    pub tracked: Vec<KeyVariable>,
+}
+
+/// An order to retire a credential.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RetireOrder {
+    /// Holds the salt.
+    pub state_dir: PathBuf,
+    /// Profile of the AWS CLI; `None` for its default.
+    pub profile: Option<String>,
+    /// The credential's id.
+    pub id: String,
+    /// Its IAM user.
+    pub user: String,
+    /// Its value's fingerprint.
+    pub fingerprint: Fingerprint,
+    /// What to do.
+    pub step: RetireStep,
+    /// Every variable that is tracked: what these hold is in use.
+    pub tracked: Vec<KeyVariable>,
+}
+
+/// An order to mint a short-term key.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MintOrder {
+    /// Holds the salt.
+    pub state_dir: PathBuf,
+    /// The key; the file need not exist.
+    pub key: KeyVariable,
+    /// The value that is to be replaced; `None` where there is none.
+    pub old: Option<Fingerprint>,
+    /// Profile of the AWS CLI.
+    pub profile: String,
+    /// The region it is for.
+    pub region: String,
+}
+
 /// A key to be taken up.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct KeyTarget {
@@ -140,6 +243,32 @@ pub enum Answer {
         /// What came of it; `None` if the file no longer has that value.
         report: Option<ProbeReport>,
     },
+    /// To [`Job::AskIam`], one for each key, as they come.
+    IamSaid {
+        /// Which.
+        key: KeyName,
+        /// Of which value.
+        fingerprint: Fingerprint,
+        /// What came of it; `None` if the file no longer has that value.
+        report: Option<IamReport>,
+    },
+    /// To [`Job::Renew`], which waits: a key is about to be made.
+    RenewalBegins {
+        /// For this IAM user.
+        user: String,
+        /// The credential that is to be replaced.
+        old: Option<Credential>,
+        /// Ids of all credentials that the user has.
+        known: Vec<String>,
+    },
+    /// To [`Job::Renew`], which waits: a key was made.
+    RenewalMade(MadeKey),
+    /// To [`Job::Renew`] and [`Job::SettleRenewal`], last.
+    RenewalEnded(RenewalReport),
+    /// To [`Job::Retire`].
+    Retired(RetireReport),
+    /// To [`Job::Mint`].
+    Minted(MintReport),
     /// To [`Job::Apply`]: what it is at now, as words after "is".
     Progress {
         /// `"stopping"`, `"starting"`, …

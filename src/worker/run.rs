@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::job::{Answer, Job};
 use crate::consumers;
 use crate::probe;
+use crate::renewal;
 use crate::salt::Salt;
 
 /// A job is a few hundred bytes for each key and consumer, of which there may be tens of thousands.
@@ -60,6 +61,11 @@ fn work() -> io::Result<()> {
             result
         }
         Job::Probe { state_dir, probes } => probe::probe(&state_dir, probes, &answer),
+        Job::AskIam { state_dir, orders } => renewal::ask_iam(&state_dir, orders, &answer),
+        Job::Renew(order) => renewal::renew(&order, &mut io::stdin().lock(), &answer),
+        Job::SettleRenewal(order) => renewal::settle(&order, &answer),
+        Job::Retire(order) => renewal::retire(&order, &answer),
+        Job::Mint(order) => renewal::mint(&order, &answer),
         Job::AwaitApply { state_dir, consumer } => consumers::await_idle(&state_dir, &consumer),
         Job::Apply(order) => {
             let report = consumers::apply(&order, &mut |phase| {
