@@ -83,6 +83,12 @@ pub fn refused(key: KeyWords<'_>, kept: &[&str], detail: &str) -> Text {
     }
 }
 
+/// What was done about a key, or is left to do.
+pub fn news(key: &str, what: &str, detail: &str, fix: &str) -> Text {
+    let fix = if fix.is_empty() { String::new() } else { format!(" {}", sentence(fix)) };
+    Text { summary: format!("{key}: {what}"), body: format!("{}{fix}", sentence(detail)) }
+}
+
 /// A consumer did not come up with a new key and was put back.
 pub fn rolled_back(consumer: &str, detail: &str) -> Text {
     Text {
