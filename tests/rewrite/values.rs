@@ -121,12 +121,14 @@ fn judge(cases: &[Case], counts: &mut Counts) {
         for (shell, (before, after)) in ["bash", "zsh"].iter().zip(befores.iter().zip(&afters)) {
             // A shell that didn't live to tell before needn't now (an environment that is too large).
             let error = match (before, after) {
+                // A value may be too long for any program to be started with it.
+                (Some(before), _) if before.exported(b"HOME").is_none() => None,
                 (Some(before), Some(after)) => wrong(case, before, after, &names),
                 (Some(_), None) => Some("it no longer gets to the end".to_owned()),
                 (None, _) => None,
             };
             if let Some(error) = error {
-                let file = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+                let file = |bytes: &[u8]| String::from_utf8_lossy(bytes).chars().take(1000).collect::<String>();
                 let (before, after) = (file(&case.before), file(&case.after));
                 counts.wrong.push(format!("{shell}, {} := {}: {error}\n{before}\n--- became\n{after}\n", case.variable, case.new));
             }
@@ -229,10 +231,11 @@ fn dead_lines_are_missed_by_no_shell() {
     let names: Vec<&str> = generate::NAMES.into_iter().chain([TRACKED]).collect();
     let told = source_all(&befores, &names).into_iter().zip(source_all(&afters, &names));
     for ((file, left), (one, two)) in befores.iter().zip(&afters).zip(told) {
+        let kept = certain(&read(file, HOME.as_bytes()));
         for (one, two) in one.iter().zip(&two) {
             let Some(one) = one else { continue };
             let two = two.as_ref().expect("it still gets to the end");
-            for name in &names {
+            for name in names.iter().filter(|name| kept.iter().any(|kept| kept == *name)) {
                 let (file, left) = (String::from_utf8_lossy(file), String::from_utf8_lossy(left));
                 assert!(one.state(name) == two.state(name), "{name} changed:\n{file}\n--- became\n{left}");
             }
