@@ -1,4 +1,4 @@
-//! Giving a file the owner, mode and extended attributes of another: ACLs and SELinux labels are such attributes.
+//! Giving a file the owner, mode and extended attributes of another: ACLs and the labels of `SELinux` are such.
 
 use std::ffi::{CStr, CString};
 use std::fs::File;

@@ -6,6 +6,7 @@
 //! locks, the comparisons of `swap` are what is left.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt::Display;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -54,7 +55,7 @@ impl Place {
             let (parent, name) = resolve(path)?;
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
             let dir = rustix::fs::open(&parent, flags, Mode::empty())
-                .map_err(|errno| failed(&parent, "can't be opened", errno.into(), "check the owner and mode of that directory"))?;
+                .map_err(|errno| failed(&parent, "can't be opened", &errno, "check the owner and mode of that directory"))?;
             lock(&dir, &parent)?;
             let place = Self { path: parent.join(&name), dir, name };
             if place.is_behind(path) {
@@ -97,14 +98,14 @@ impl Place {
         // Opening a device may do something, so what it is is asked first, and again once it is open.
         match self.look(&self.name) {
             Err(Errno::NOENT) => return Ok(None),
-            Err(errno) => return Err(failed(path, "can't be looked at", errno.into(), "check the mode of its directory")),
+            Err(errno) => return Err(failed(path, "can't be looked at", &errno, "check the mode of its directory")),
             Ok(stat) => fit(path, &stat)?,
         }
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = match rustix::fs::openat(&self.dir, &self.name, flags, Mode::empty()) {
             Ok(descriptor) => File::from(descriptor),
             Err(Errno::NOENT | Errno::LOOP | Errno::AGAIN | Errno::INTR) => return Err(changed(path)),
-            Err(errno) => return Err(failed(path, "can't be read", errno.into(), "check its mode")),
+            Err(errno) => return Err(failed(path, "can't be read", &errno, "check its mode")),
         };
         if (0..WRITER_TRIES).all(|_| {
             let busy = written_to(&file, path);
@@ -115,11 +116,11 @@ impl Place {
         }) {
             return Err(busy(path));
         }
-        let stat = rustix::fs::fstat(&file).map_err(|errno| failed(path, "can't be looked at", errno.into(), "check its disk"))?;
+        let stat = rustix::fs::fstat(&file).map_err(|errno| failed(path, "can't be looked at", &errno, "check its disk"))?;
         fit(path, &stat)?;
         let size = usize::try_from(stat.st_size).unwrap_or(usize::MAX);
         let bytes = read_exactly(&file, size).map_err(|error| match error {
-            Some(error) => failed(path, "can't be read", error, "check its disk"),
+            Some(error) => failed(path, "can't be read", &error, "check its disk"),
             None => changed(path),
         })?;
         Ok(Some(Original { file, stat, bytes }))
@@ -193,7 +194,7 @@ fn read_exactly(file: &File, size: usize) -> Result<Zeroizing<Vec<u8>>, Option<i
 /// The real directory of a path and the name in it, links followed as far as there is something.
 fn resolve(path: &Path) -> Result<(PathBuf, OsString), Refusal> {
     let point = "point env_file at the file that assigns the key";
-    let mut at = std::path::absolute(path).map_err(|error| failed(path, "can't be found", error, point))?;
+    let mut at = std::path::absolute(path).map_err(|error| failed(path, "can't be found", &error, point))?;
     for _ in 0..MOST_LINKS {
         let (Some(parent), Some(name)) = (at.parent(), at.file_name()) else {
             return Err(unfit(path, "is a directory", point));
@@ -204,7 +205,7 @@ fn resolve(path: &Path) -> Result<(PathBuf, OsString), Refusal> {
             } else {
                 "check that directory and those above it"
             };
-            failed(parent, "can't be entered", error, fix)
+            failed(parent, "can't be entered", &error, fix)
         })?;
         let whole = parent.join(name);
         match std::fs::read_link(&whole) {
@@ -294,6 +295,6 @@ fn unfit(path: &Path, what: &str, fix: &str) -> Refusal {
 }
 
 /// A refusal because of what the system said.
-pub(super) fn failed(path: &Path, what: &str, error: io::Error, fix: &str) -> Refusal {
+pub(super) fn failed(path: &Path, what: &str, error: &dyn Display, fix: &str) -> Refusal {
     unfit(path, &format!("{what} ({error})"), fix)
 }

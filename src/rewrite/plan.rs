@@ -84,7 +84,7 @@ impl<'a> Source<'a> {
         let word = self.bytes.get(assignment.span.clone()).unwrap_or_default();
         // Where the word takes its value from elsewhere, or does more than to have one, it isn't ours to replace.
         let alone = joined(&[self.variable.as_bytes(), b"=", word, b"\n"]);
-        if !self.given(&read(&alone, self.home)).is_some_and(|given| *given.value == *value) {
+        if self.given(&read(&alone, self.home)).is_none_or(|given| *given.value != *value) {
             return Err(self.by_hand(line, &format!("the value of {} is put together of others", self.variable)));
         }
         // A rewrite with the same value must change nothing: else the reader doesn't see all that the word does.
@@ -113,7 +113,7 @@ impl<'a> Source<'a> {
         if after.defect().is_some() || after.style() != self.reading.style() {
             return Err(unproven());
         }
-        if !self.given(&after).is_some_and(|given| *given.value == *new && given.exported == assignment.exported) {
+        if self.given(&after).is_none_or(|given| *given.value != *new || given.exported != assignment.exported) {
             return Err(unproven());
         }
         let mut derived = Vec::new();
@@ -137,7 +137,7 @@ impl<'a> Source<'a> {
             let message = format!("{} names {what}, but not as a shell would: {foreign}", self.path.display());
             return Err(Refusal { message, fix: format!("edit it yourself: write export {what}='…'"), superseded: false });
         }
-        let line = self.bytes.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = self.bytes.split(|byte| *byte == b'\n').count();
         let (start, line): (&[u8], _) = match self.bytes.last() {
             None | Some(b'\n') => (b"", line),
             Some(_) => (b"\n", line + 1),

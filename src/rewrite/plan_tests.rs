@@ -1,7 +1,10 @@
 use super::*;
 
+/// Contents, line, how, duplicates, derived.
+type Done = (String, usize, How, Vec<usize>, Vec<String>);
+
 #[track_caller]
-fn rewrite(source: &str, new: &str) -> Result<(String, usize, How, Vec<usize>, Vec<String>), String> {
+fn rewrite(source: &str, new: &str) -> Result<Done, String> {
     let path = Path::new("/f");
     let source = Source::new(path, source.as_bytes(), "KEY", Path::new("/home/u"));
     let plan = source.value().and_then(|_| source.replace(new.as_bytes())).map_err(|refusal| refusal.message)?;

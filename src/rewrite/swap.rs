@@ -26,12 +26,12 @@ const KEPT: &[u8] = b".kept-by-credd-";
 /// Puts `contents` in the place of `original`.
 pub(super) fn exchange(place: &Place, original: &Original, contents: &[u8]) -> Result<(), Refusal> {
     let path = place.path();
-    let (mut temporary, file) = Temporary::create(place).map_err(|error| no_room(path, error))?;
+    let (mut temporary, file) = Temporary::create(place).map_err(|error| no_room(path, &error))?;
     attributes::copy(original.file(), original.stat(), &file).map_err(|(what, error)| {
-        failed(path, &format!("can't be replaced without losing {what}"), error, "edit it yourself, or let this user keep that")
+        failed(path, &format!("can't be replaced without losing {what}"), &error, "edit it yourself, or let this user keep that")
     })?;
-    let file = temporary.fill(file, contents).map_err(|error| no_room(path, error))?;
-    let ours = rustix::fs::fstat(&file).map_err(|errno| no_room(path, errno.into()))?;
+    let file = temporary.fill(file, contents).map_err(|error| no_room(path, &error))?;
+    let ours = rustix::fs::fstat(&file).map_err(|errno| no_room(path, &errno.into()))?;
     sweep(place, ours.st_mtime);
     if written_to(original.file(), path) {
         return Err(busy(path));
@@ -46,10 +46,10 @@ pub(super) fn exchange(place: &Place, original: &Original, contents: &[u8]) -> R
             after(place, original, &mut temporary, &ours)?;
         }
         Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
-            rustix::fs::renameat(place.dir(), temporary.name(), place.dir(), place.name()).map_err(|errno| no_room(path, errno.into()))?;
+            rustix::fs::renameat(place.dir(), temporary.name(), place.dir(), place.name()).map_err(|errno| no_room(path, &errno.into()))?;
             temporary.let_go();
         }
-        Err(errno) => return Err(no_room(path, errno.into())),
+        Err(errno) => return Err(no_room(path, &errno.into())),
     }
     settle(place);
     Ok(())
@@ -81,7 +81,7 @@ fn after(place: &Place, original: &Original, temporary: &mut Temporary<'_>, ours
     if quiet() && original.is_as_read(place, temporary.name()) && quiet() {
         return temporary.remove().map_err(|error| {
             let old = path.with_file_name(temporary.name());
-            failed(&old, &format!("holds the old contents of {} and can't be removed", path.display()), error, "remove it yourself")
+            failed(&old, &format!("holds the old contents of {} and can't be removed", path.display()), &error, "remove it yourself")
         });
     }
     put_back(place, temporary, ours)
@@ -122,10 +122,10 @@ fn keep(place: &Place, name: &OsStr) -> std::path::PathBuf {
 /// Makes a file with `contents` where there is none, for this user alone.
 pub(super) fn create(place: &Place, contents: &[u8]) -> Result<(), Refusal> {
     let path = place.path();
-    let (mut temporary, file) = Temporary::create(place).map_err(|error| no_room(path, error))?;
+    let (mut temporary, file) = Temporary::create(place).map_err(|error| no_room(path, &error))?;
     // The mask of this process takes bits away, and a default ACL of the directory may give some.
-    rustix::fs::fchmod(&file, Mode::RUSR | Mode::WUSR).map_err(|errno| no_room(path, errno.into()))?;
-    let file = temporary.fill(file, contents).map_err(|error| no_room(path, error))?;
+    rustix::fs::fchmod(&file, Mode::RUSR | Mode::WUSR).map_err(|errno| no_room(path, &errno.into()))?;
+    let file = temporary.fill(file, contents).map_err(|error| no_room(path, &error))?;
     if let Ok(stat) = rustix::fs::fstat(&file) {
         sweep(place, stat.st_mtime);
     }
@@ -146,7 +146,7 @@ pub(super) fn create(place: &Place, contents: &[u8]) -> Result<(), Refusal> {
         }
         Err(errno) => Err(errno.into()),
     };
-    placed.map_err(|error| no_room(path, error))?;
+    placed.map_err(|error| no_room(path, &error))?;
     settle(place);
     Ok(())
 }
@@ -178,7 +178,7 @@ fn settle(place: &Place) {
     let _ = rustix::fs::fsync(place.dir());
 }
 
-fn no_room(path: &Path, error: io::Error) -> Refusal {
+fn no_room(path: &Path, error: &io::Error) -> Refusal {
     let fix = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room on its disk",
         io::ErrorKind::ReadOnlyFilesystem => "its file system is read-only: mount it writable, or keep the key elsewhere",

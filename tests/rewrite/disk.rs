@@ -6,14 +6,13 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, SystemTime};
 
 use credd::rewrite::{How, Refusal, replace};
 use credd::secret::Secret;
 use rustix::fs::XattrFlags;
 use tempfile::TempDir;
 
-use crate::{KEY, set};
+use crate::{KEY, age, set};
 
 fn env(contents: &[u8]) -> (TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
@@ -203,7 +202,7 @@ fn what_a_killed_process_left_goes_after_an_hour() {
     let (dir, path) = env(b"export KEY=old\n");
     let left = |name: &str, minutes: u64| {
         let file = File::create(dir.path().join(name)).unwrap();
-        file.set_modified(SystemTime::now() - Duration::from_secs(60 * minutes)).unwrap();
+        age(&file, minutes);
     };
     left(".env.credd-0123456789abcdef", 61);
     left(".env.credd-1123456789abcdef", 30);

@@ -20,7 +20,9 @@ mod others;
 mod shells;
 mod values;
 
+use std::fs::File;
 use std::path::Path;
+use std::time::Duration;
 
 use credd::rewrite::{Refusal, Replaced, replace};
 use credd::secret::Secret;
@@ -31,4 +33,9 @@ const KEY: &str = "KEY";
 /// Replaces whatever value the file has.
 fn set(path: &Path, variable: &str, new: &str) -> Result<Replaced, Refusal> {
     replace(path, variable, &Secret::copy(new.as_bytes()), Path::new(shells::HOME), &mut |_| true)
+}
+
+/// Makes a file that was just written look so many minutes older.
+fn age(file: &File, minutes: u64) {
+    file.set_modified(file.metadata().unwrap().modified().unwrap() - Duration::from_mins(minutes)).unwrap();
 }

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use credd::rewrite::How;
 
 use crate::generate::Random;
-use crate::{KEY, set};
+use crate::{KEY, age, set};
 
 /// Names the file that this very program is to rewrite or edit, when a test starts it again as another process.
 const FILE: &str = "CREDD_TEST_REWRITE_FILE";
@@ -149,7 +149,7 @@ fn killed_at_any_moment_the_file_is_whole() {
     eprintln!("200 times killed, {} files left", leftovers.len());
     assert!(left > 0, "it was never killed at work");
     for file in &leftovers {
-        File::options().write(true).open(file).unwrap().set_modified(SystemTime::now() - Duration::from_secs(2 * 3600)).unwrap();
+        age(&File::options().write(true).open(file).unwrap(), 120);
     }
     set(&path, KEY, "last").unwrap();
     assert_eq!(beside(&path), [] as [PathBuf; 0]);
