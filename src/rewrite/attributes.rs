@@ -10,9 +10,12 @@ use rustix::io::Errno;
 /// No attribute, and no list of them, is larger on Linux.
 const LARGEST: usize = 64 << 10;
 
+/// Who may do what besides owner, group and others.
+const ACL: &CStr = c"system.posix_acl_access";
+
 /// Makes `to` what `from` is, but for its contents and times.
 ///
-/// The error says what can't be kept. Labels of the system's own (`security.…`, `trusted.…`) are copied where that is
+/// The error says what can't be kept. Labels of the system's own (`security.…`, `trusted.…`, `com.apple.…`) are copied where that is
 /// allowed; elsewhere the system's policy gives the new file its own.
 pub(super) fn copy(from: &File, stat: &Stat, to: &File) -> Result<(), (&'static str, io::Error)> {
     let ours = rustix::fs::fstat(to).map_err(|errno| ("its group", errno.into()))?;
@@ -26,7 +29,10 @@ pub(super) fn copy(from: &File, stat: &Stat, to: &File) -> Result<(), (&'static 
     // A directory's default ACL gives a new file one, which the mode below would bring to life.
     for name in names(to).unwrap_or_default() {
         if !wanted.contains(&name) && !is_system(&name) {
-            rustix::fs::fremovexattr(to, &*name).map_err(|errno| ("that it has no ACL", errno.into()))?;
+            let removed = rustix::fs::fremovexattr(to, &*name);
+            if name.as_c_str() == ACL {
+                removed.map_err(|errno| ("that it has no ACL", errno.into()))?;
+            }
         }
     }
     for name in wanted {
@@ -64,5 +70,5 @@ fn names(file: &File) -> Result<Vec<CString>, Errno> {
 }
 
 fn is_system(name: &CStr) -> bool {
-    [&b"security."[..], b"trusted."].iter().any(|prefix| name.to_bytes().starts_with(prefix))
+    [&b"security."[..], b"trusted.", b"com.apple."].iter().any(|prefix| name.to_bytes().starts_with(prefix))
 }

@@ -90,6 +90,13 @@ pub fn replace(
         });
     }
     let plan = source.replace(new.expose())?;
+    if plan.contents.len() > place::MOST_BYTES {
+        return Err(place::unfit(place.path(), "would be larger than 1 MiB", "point env_file at the file that assigns the key"));
+    }
+    // A link may lead elsewhere by now.
+    if !place.is_behind(path) {
+        return Err(place::changed(path));
+    }
     let how = match &original {
         Some(original) => swap::exchange(&place, original, &plan.contents).map(|()| plan.how),
         None => swap::create(&place, &plan.contents).map(|()| How::Created),

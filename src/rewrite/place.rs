@@ -22,7 +22,7 @@ use zeroize::Zeroizing;
 use super::Refusal;
 
 /// The reader of env files takes no more (see `worker/read.rs`).
-const MOST_BYTES: usize = 1 << 20;
+pub(super) const MOST_BYTES: usize = 1 << 20;
 
 /// Links that are followed before they count as a circle: as many as the kernel's.
 const MOST_LINKS: usize = 40;
@@ -290,7 +290,7 @@ pub(super) fn changed(path: &Path) -> Refusal {
     }
 }
 
-fn unfit(path: &Path, what: &str, fix: &str) -> Refusal {
+pub(super) fn unfit(path: &Path, what: &str, fix: &str) -> Refusal {
     Refusal { message: format!("{} {what}", path.display()), fix: fix.to_owned(), superseded: false }
 }
 

@@ -49,6 +49,7 @@ pub(super) fn exchange(place: &Place, original: &Original, contents: &[u8]) -> R
             rustix::fs::renameat(place.dir(), temporary.name(), place.dir(), place.name()).map_err(|errno| no_room(path, &errno.into()))?;
             temporary.let_go();
         }
+        Err(Errno::NOENT) => return Err(changed(path)),
         Err(errno) => return Err(no_room(path, &errno.into())),
     }
     settle(place);

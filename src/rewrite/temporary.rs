@@ -47,7 +47,8 @@ impl<'a> Temporary<'a> {
         file.write_all(contents)?;
         file.sync_all()?;
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        // Through the descriptor's own directory: the mode may be one that lets nobody read.
+        // A descriptor for writing would keep us from asking whether anybody else has one.
+        drop(file);
         let reading = rustix::fs::openat(self.dir, &self.name, flags, Mode::empty())?;
         Ok(File::from(reading))
     }
