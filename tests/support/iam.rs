@@ -152,6 +152,16 @@ impl IamStandIn {
         self.state(|state| state.users.values_mut().flatten().filter(|key| key.id == id).for_each(|key| key.status = status));
     }
 
+    /// Makes a key older.
+    pub fn age(&self, id: &str, by: SignedDuration) {
+        self.state(|state| {
+            for key in state.users.values_mut().flatten().filter(|key| key.id == id) {
+                key.created_at -= by;
+                key.expires_at = key.expires_at.map(|end| end - by);
+            }
+        });
+    }
+
     /// Gives a key another alias.
     pub fn set_alias(&self, id: &str, alias: &str) {
         self.state(|state| state.users.values_mut().flatten().filter(|key| key.id == id).for_each(|key| alias.clone_into(&mut key.alias)));
