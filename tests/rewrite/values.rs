@@ -205,7 +205,7 @@ fn dead_lines_are_missed_by_no_shell() {
     let mut random = Random::new(3);
     let sources = corpus();
     let (mut befores, mut afters) = (Vec::new(), Vec::new());
-    for index in 0..if long() { 6000 } else { 1500 } {
+    for index in 0..if long() { 6000 } else { 700 } {
         let variable = generate::NAMES[random.below(3)];
         let file = if index < sources.len() {
             [b"AWS_BEARER_TOKEN_BEDROCK=dead\n", &sources[index][..]].concat()
