@@ -8,6 +8,7 @@ mod prompt;
 mod served;
 #[path = "../support/mod.rs"]
 mod support;
+mod written;
 
 use support::bedrock::BedrockStandIn;
 use support::daemon::{Daemon, SOON};
@@ -28,10 +29,10 @@ fn home(bedrock: &BedrockStandIn) -> Home {
     home
 }
 
-/// A daemon that has seen the old key.
+/// A daemon that has seen the old key, and asked about it.
 fn daemon(home: &Home) -> Daemon<'_> {
     let daemon = Daemon::start(CREDD, home);
-    daemon.until("the key", SOON, |status| status["keys"][0]["state"] == "ok");
+    daemon.until("the key", SOON, |status| status["keys"][0]["state"] == "ok" && status["keys"][0]["probe"]["verdict"] == "works");
     daemon
 }
 

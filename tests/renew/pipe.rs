@@ -24,7 +24,8 @@ pub fn short_term() -> String {
     format!("bedrock-api-key-{}", BASE64_STANDARD.encode(url))
 }
 
-fn renew(home: &Home, args: &[&str], input: &str) -> Output {
+/// `credd renew` with something on its standard input.
+pub fn renew(home: &Home, args: &[&str], input: &str) -> Output {
     let mut child =
         home.command(CREDD).arg("renew").args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // It may have ended without reading it.
@@ -32,7 +33,7 @@ fn renew(home: &Home, args: &[&str], input: &str) -> Output {
     child.wait_with_output().unwrap()
 }
 
-fn code(output: &Output) -> i32 {
+pub fn code(output: &Output) -> i32 {
     output.status.code().unwrap()
 }
 

@@ -194,3 +194,27 @@ fn a_short_term_key_is_taken_only_if_the_user_says_so() {
     pane.is_as_before();
     assert_eq!(env_file(&home), before);
 }
+
+#[test]
+fn the_page_opens_where_there_is_a_desktop_and_nobody_forbids_it() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let bedrock = BedrockStandIn::start([OLD]);
+    let home = home(&bedrock);
+    let _daemon = daemon(&home);
+    let bin = home.path().join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    std::fs::write(bin.join("xdg-open"), "#!/bin/sh\necho \"$1\" >> \"$HOME/opened\"\n").unwrap();
+    std::fs::set_permissions(bin.join("xdg-open"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let pane = Pane::open(&home, CREDD, 100);
+    pane.enters("PATH=$HOME/bin:$PATH");
+    for (number, line) in ["credd renew", "DISPLAY=:9 credd renew --no-browser", "DISPLAY=:9 credd renew"].iter().enumerate() {
+        pane.enters(line);
+        pane.until_count(PROMPT, number + 1);
+        pane.presses("C-c");
+        pane.until_count("nothing was changed", number + 1);
+    }
+    let opened = crate::support::wait::until("the page", crate::support::daemon::SOON, || {
+        std::fs::read_to_string(home.path().join("opened")).ok().filter(|text| text.ends_with('\n'))
+    });
+    assert_eq!(opened, "https://us-east-1.console.aws.amazon.com/bedrock/home?region=us-east-1#/api-keys\n");
+}
