@@ -5,13 +5,14 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use crate::config::{Config, ConsumerConfig, Restart};
+use crate::config::{Config, ConsumerConfig, KindChoice, Restart};
 use crate::core::consumer::{Consumer, ConsumerState, Phase};
 use crate::core::key::{Found, Key, KeyState};
-use crate::core::{Calendar, FileBody, Fingerprint, Machine, RunBy, Settings};
+use crate::core::{Calendar, FileBody, Fingerprint, Iam, KnownKey, Machine, RunBy, Settings, Stage, Trouble};
 use crate::paths::{shell_word, tilde};
 use crate::protocol::{
-    AlertStatus, ApplyStatus, ConsumerStatus, DaemonStatus, KeyStanding, KeyStatus, ProbeStatus, Problem, Severity, Status,
+    AlertStatus, ApplyStatus, ConsumerStatus, DaemonStatus, FormerKey, IamStatus, KeyStanding, KeyStatus, ProbeStatus, Problem, Severity,
+    Status,
 };
 
 /// Version of the status document.
@@ -35,6 +36,8 @@ pub fn settings(config: &Config) -> Settings {
             probed: key.probe.is_some(),
             endpoint: key.endpoint.as_deref().map(Into::into),
             region: key.region.as_str().into(),
+            iam: key.iam,
+            minted: key.kind == KindChoice::ShortTerm,
         })
         .collect();
     let consumers = config
@@ -82,6 +85,8 @@ pub fn status(machine: &Machine, at: Viewpoint) -> Status {
     let deliveries = machine.keys().map(|key| &key.delivery).chain(machine.consumers().map(|consumer| &consumer.delivery));
     problems.extend(deliveries.filter_map(|delivery| delivery.desktop_failure.as_deref()).map(notification_problem).take(1));
     problems.extend(machine.keys().filter_map(|key| rejected_key_problem(key, at.home)));
+    problems.extend(machine.keys().flat_map(renewal_problems));
+    problems.extend(machine.keys().flat_map(|key| region_problems(machine, key)));
     problems.extend(shared_key_problems(machine, at.home));
     problems.extend(consumers.iter().filter_map(|consumer| {
         let lacks_rejected =
@@ -127,9 +132,80 @@ pub fn key_status(machine: &Machine, key: &Key, now: Timestamp, calendar: &dyn C
         region: anatomy.and_then(|anatomy| anatomy.region.clone()),
         account: anatomy.and_then(|anatomy| anatomy.account.clone()),
         user: anatomy.and_then(|anatomy| anatomy.user.clone()),
-        iam: None,
-        renewal: None,
-        former: Vec::new(),
+        iam: (key.spec.iam != Iam::Off).then(|| IamStatus {
+            credential: known.and_then(|known| known.credential.clone()),
+            at: key.iam.asked_at,
+            trouble: key.iam.trouble.clone(),
+        }),
+        renewal: renewal_in_words(key),
+        former: key.former(now).into_iter().map(|known| former_key(machine, key, known)).collect(),
+    }
+}
+
+/// A key that is signed for one region is of no use in another.
+fn region_problems(machine: &Machine, key: &Key) -> Vec<Problem> {
+    let Some(region) = key.record.known_now().and_then(|known| known.anatomy.region.as_deref()) else { return Vec::new() };
+    let name = &key.spec.name;
+    let calls_elsewhere = |consumer: &Consumer| {
+        let mut called = consumer.processes.iter().flatten().filter(|process| process.keys.contains_key(name)).flat_map(|one| &one.regions);
+        let other = called.find(|called| **called != *region)?;
+        let message = format!("the key {name} is for {region} alone, and {} calls Bedrock in {other}", consumer.spec.name);
+        let fix = format!("set aws_region_name to {region} in the configuration of {}, or use a key for {other}", consumer.spec.name);
+        Some(problem("region-mismatch", Severity::Warning, message, fix))
+    };
+    machine.consumers().filter_map(calls_elsewhere).collect()
+}
+
+/// What is in the way of credd making the next key.
+fn renewal_problems(key: &Key) -> Vec<Problem> {
+    let name = &key.spec.name;
+    let told = |code: &str, what: &str, trouble: &Trouble| {
+        let message = format!("{name}: {what}: {}", trouble.detail);
+        problem(code, Severity::Warning, message, trouble.fix.clone())
+    };
+    let obstacle = key.mint_obstacle();
+    let minting = obstacle.as_ref().or(key.minting.trouble.as_ref()).filter(|_| key.spec.minted);
+    let renewal = key.renewing.trouble.as_ref();
+    let retiring = key.renewing.retire_trouble.as_ref();
+    let all = [
+        minting.map(|trouble| told("mint-failed", "no short-term key could be minted", trouble)),
+        renewal.map(|trouble| told("renewal-failed", "the next key could not be made", trouble)),
+        retiring.map(|trouble| told("retire-failed", "the key that was replaced could not be retired", trouble)),
+    ];
+    all.into_iter().flatten().collect()
+}
+
+fn renewal_in_words(key: &Key) -> Option<String> {
+    if let Some(renewal) = &key.record.renewal {
+        return Some(match &renewal.stage {
+            Stage::Making => "making the next key".to_owned(),
+            Stage::Made(_) => "asking Bedrock about the next key".to_owned(),
+            Stage::Written(_) => "waiting until the next key is taken up".to_owned(),
+        });
+    }
+    (key.renewing.under_way || key.minting.is_under_way()).then(|| "making the next key".to_owned())
+}
+
+fn former_key(machine: &Machine, key: &Key, known: &KnownKey) -> FormerKey {
+    let print = known.fingerprint;
+    let runs =
+        |consumer: &&Consumer| consumer.processes.iter().flatten().any(|process| process.keys.values().any(|held| *held == Some(print)));
+    let holds = |other: &&Key| other.present().is_some_and(|present| present.fingerprint == print);
+    let retiring = key.record.retiring.iter().find(|retiring| retiring.fingerprint == print);
+    FormerKey {
+        fingerprint: print,
+        replaced_at: known.replaced_at.unwrap_or(known.last_seen),
+        expires_at: known.expires_at(key.spec.lifetime),
+        user: known.anatomy.user.clone(),
+        account: known.anatomy.account.clone(),
+        credential_id: retiring.map(|retiring| retiring.id.clone()).or_else(|| known.credential.as_ref().map(|found| found.id.clone())),
+        consumers: machine.consumers().filter(runs).map(|consumer| consumer.spec.name.to_string()).collect(),
+        env_files: machine
+            .keys()
+            .filter(holds)
+            .map(|other| format!("{}: {}", other.spec.env_file.display(), other.spec.variable))
+            .collect(),
+        delete_at: retiring.and_then(|retiring| retiring.delete_at),
     }
 }
 
@@ -291,7 +367,7 @@ fn rejected_key_problem(key: &Key, home: &Path) -> Option<Problem> {
     let rejection = key.rejection().filter(|_| matches!(key.found, Found::Unknown | Found::Value(_)))?;
     let path = tilde(&key.spec.env_file, home);
     let message = format!("the key {} in {path} is not accepted: {}", key.spec.name, rejection.detail);
-    Some(problem("rejected-key", Severity::Error, message, format!("put a working key into {path}: credd does the rest")))
+    Some(problem("rejected-key", Severity::Error, message, format!("credd renew {}", key.spec.name)))
 }
 
 fn shared_key_problems(machine: &Machine, home: &Path) -> Vec<Problem> {

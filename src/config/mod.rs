@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::{ConsumerName, KeyName};
 
+pub use crate::core::Iam;
+
 pub use error::{ConfigError, Place};
 pub use load::{Surroundings, parse_duration};
 pub use show::show;
@@ -93,18 +95,6 @@ pub enum KindChoice {
     Auto,
     /// Minted from `aws_profile`.
     ShortTerm,
-}
-
-/// What to ask IAM for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Iam {
-    /// Nothing.
-    Off,
-    /// The key's true dates.
-    Read,
-    /// Also the next key, at the first alert.
-    Renew,
 }
 
 /// One of `[[consumers]]`. Serialisable, since a worker gets it on its standard input.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::alarm::Channel;
 use super::policy::Reason;
 use super::record::Record;
+use super::renewal::{Credential, IamReport, MadeKey, MintReport, Renewal, RenewalReport, RetireReport, Retiring};
 use super::{ApplyReport, ConsumerName, ConsumerReport, FileReport, Fingerprint, KeyName, Outcome, ProbeManner, ProbeReport};
 
 /// What the core must know of the configuration.
@@ -42,6 +43,22 @@ pub struct KeySpec {
     pub endpoint: Option<Box<str>>,
     /// Where to ask.
     pub region: Box<str>,
+    /// What IAM is asked for.
+    pub iam: Iam,
+    /// It is minted here, from a profile's credentials.
+    pub minted: bool,
+}
+
+/// What IAM is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Iam {
+    /// Nothing.
+    Off,
+    /// The key's true dates.
+    Read,
+    /// Also the next key, at the first alert.
+    Renew,
 }
 
 /// A consumer to be looked after.
@@ -89,6 +106,18 @@ pub enum Event {
     ConsumerGone(ConsumerName),
     /// A key was asked after, with the value it had then; `None` if the file has another by now.
     Probed(KeyName, Fingerprint, Option<ProbeReport>),
+    /// IAM was asked about a key, with the value it had then; `None` if the file has another by now.
+    IamSaid(KeyName, Fingerprint, Option<IamReport>),
+    /// A renewal waits for leave to make a key.
+    RenewalBegins(KeyName, RenewalPlan),
+    /// A renewal has made a key and waits for leave to go on.
+    RenewalMade(KeyName, MadeKey),
+    /// A renewal ended; `None` if how it ended is not known.
+    RenewalEnded(KeyName, Option<RenewalReport>),
+    /// A step of retiring a credential ended; `None` if how it ended is not known.
+    Retired(KeyName, String, Option<RetireReport>),
+    /// A key was minted, or not; `None` if how that ended is not known.
+    Minted(KeyName, Option<MintReport>),
     /// An apply is now at this phase.
     ApplyProgress(ConsumerName, String),
     /// An apply ended; `None` if how it ended is not known.
@@ -120,6 +149,21 @@ pub enum Request {
     Apply(ConsumerName, bool),
     /// Ask whether a key works now.
     Verify(KeyName),
+    /// This value was put into the file by `credd renew`.
+    Renewed(KeyName, Fingerprint),
+    /// Have the next key made.
+    Renew(KeyName),
+}
+
+/// What a renewal is about to do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RenewalPlan {
+    /// The IAM user for which a key is to be made.
+    pub user: String,
+    /// The credential that is to be replaced.
+    pub old: Option<Credential>,
+    /// Ids of all credentials that the user has.
+    pub known: Vec<String>,
 }
 
 /// Why a request was turned down.
@@ -147,6 +191,8 @@ pub enum Reply {
     Applied(Outcome, String),
     /// What asking after a key came to.
     Verified(ProbeReport),
+    /// The next key is in the file.
+    Renewed,
     /// Turned down.
     Denied(Denial),
 }
@@ -158,6 +204,8 @@ pub enum Topic {
     Key(KeyName),
     /// A consumer.
     Consumer(ConsumerName),
+    /// What was done about a key, or is left to do, whatever its dates.
+    News(KeyName),
 }
 
 /// An alert to be sent.
@@ -200,6 +248,13 @@ pub enum Facts {
         /// Who was left running with another.
         kept: Vec<ConsumerName>,
     },
+    /// What was done about a key, or is left to do.
+    News {
+        /// In one sentence.
+        detail: String,
+        /// The next step, if any.
+        fix: String,
+    },
     /// About an apply that went wrong.
     Apply {
         /// What happened and what to do.
@@ -240,6 +295,20 @@ pub enum Effect {
     Inspect(Vec<ConsumerName>),
     /// Ask after a key with this value.
     Probe(KeyName, Fingerprint, ProbeManner),
+    /// Ask IAM about a key with this value.
+    AskIam(KeyName, Fingerprint),
+    /// Have the next key made in place of this value.
+    Renew(KeyName, Fingerprint),
+    /// A renewal that waits may go on: what it waits for is durable.
+    RenewalGoOn(KeyName),
+    /// A renewal that waits is to undo what it did.
+    RenewalStop(KeyName),
+    /// Finish or undo a renewal that ended unseen.
+    SettleRenewal(KeyName, Renewal),
+    /// Take this step of retiring a credential.
+    Retire(KeyName, Retiring),
+    /// Mint a short-term key in place of this value.
+    Mint(KeyName, Option<Fingerprint>),
     /// Have a consumer take up these keys.
     Apply(ConsumerName, BTreeMap<KeyName, Fingerprint>),
     /// Tell when the apply that an earlier daemon began for this consumer has ended.

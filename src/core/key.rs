@@ -1,6 +1,10 @@
 //! One tracked key: what the file holds, and since when.
 
 mod alerts;
+mod iam;
+mod minting;
+mod news;
+mod renewing;
 
 use jiff::Timestamp;
 
@@ -9,6 +13,10 @@ use super::event::KeySpec;
 use super::policy::{Life, Reason, Threshold};
 use super::probe::Probing;
 use super::record::{Issued, IssuedSource, KeyRecord, KnownKey};
+pub use iam::AskingIam;
+pub use minting::Minting;
+pub use renewing::Renewing;
+
 use super::{ConsumerName, FileBody, Finding, Fingerprint, PresentKey, VariableReport};
 
 /// What the env file says of the key's variable, when last believed.
@@ -64,6 +72,14 @@ pub struct Key {
     /// Reminders are counted from then, since the latest alert is dated in the future: the clock was
     /// ahead when it was sent.
     remind_from: Option<Timestamp>,
+    /// How asking IAM about it goes.
+    pub iam: AskingIam,
+    /// How making the next one goes.
+    pub renewing: Renewing,
+    /// How minting goes.
+    pub minting: Minting,
+    /// How the telling of its news goes.
+    pub news_delivery: Delivery,
 }
 
 /// Who uses a key's value, and who another one.
@@ -94,6 +110,10 @@ impl Key {
             replaced_at: None,
             probing: Probing::default(),
             remind_from: None,
+            iam: AskingIam::default(),
+            renewing: Renewing::default(),
+            minting: Minting::default(),
+            news_delivery: Delivery::default(),
         }
     }
 
@@ -141,8 +161,12 @@ impl Key {
             Some(at) => Issued { at, source: IssuedSource::Key },
             None => guess,
         };
+        if let Some(before) = self.record.known_now_mut() {
+            before.replaced_at = Some(now);
+        }
         self.record.current = Some(key.fingerprint);
         self.record.snoozed_until = None;
+        self.iam.start_over();
         self.delivery.forget();
         self.probing.start_over();
         self.remind_from = None;
@@ -154,6 +178,8 @@ impl Key {
             known.issued = known.issued.better(issued);
             // Much may have happened to it meanwhile.
             known.probe = None;
+            known.replaced_at = None;
+            known.is_seen_to = false;
         } else {
             self.record.known.push(KnownKey {
                 fingerprint: key.fingerprint,
@@ -164,6 +190,10 @@ impl Key {
                 alerts: Vec::new(),
                 probe: None,
                 rejection: None,
+                credential: None,
+                session_ends_at: None,
+                replaced_at: None,
+                is_seen_to: false,
             });
         }
         self.record.trim();
@@ -245,9 +275,7 @@ fn tag_of(spec: &KeySpec) -> String {
 }
 
 fn life_of(known: &KnownKey, lifetime: Option<jiff::SignedDuration>) -> Life {
-    let issued_at = known.issued.at;
-    let by_lifetime = lifetime.and_then(|lifetime| issued_at.checked_add(lifetime).ok());
-    Life { issued_at, expires_at: known.anatomy.expires_at.or(by_lifetime) }
+    Life { issued_at: known.issued.at, expires_at: known.expires_at(lifetime) }
 }
 
 /// An id for a popup that was never shown. It is sent as the id to replace, so that a second sending

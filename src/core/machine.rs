@@ -4,7 +4,10 @@ mod alerts;
 mod consumers;
 mod files;
 mod gate;
+mod iam;
+mod minting;
 mod probes;
+mod renewals;
 mod requests;
 mod setup;
 
@@ -60,6 +63,8 @@ pub struct Machine {
     looks_awaited: HashMap<Ticket, usize>,
     /// Keys that are being asked after.
     probes_under_way: BTreeSet<KeyName>,
+    /// Keys whose renewal waits for others, or which had credentials that are being retired.
+    followed: BTreeSet<KeyName>,
     /// Time of the step before this.
     previous: Timestamp,
     latest_time: Timestamp,
@@ -123,6 +128,7 @@ impl Machine {
             users_of_all: Vec::new(),
             looks_awaited: HashMap::new(),
             probes_under_way: BTreeSet::new(),
+            followed: BTreeSet::new(),
             previous: latest_time,
             latest_time,
             saved_time: latest_time,
@@ -160,6 +166,12 @@ impl Machine {
                     self.look(&name, Why::Look, &mut step);
                 }
             }
+            Event::IamSaid(name, print, report) => self.iam_said(&name, print, report, &mut step),
+            Event::RenewalBegins(name, plan) => self.renewal_begins(&name, plan, &mut step),
+            Event::RenewalMade(name, made) => self.renewal_made(&name, made, &mut step),
+            Event::RenewalEnded(name, report) => self.renewal_ended(&name, report, &mut step),
+            Event::Retired(name, id, report) => self.retired(&name, &id, report, &mut step),
+            Event::Minted(name, report) => self.minted(&name, report, &mut step),
             Event::ApplyProgress(name, phase) => {
                 if let Some(Consumer { phase: Phase::Applying { progress, .. }, .. }) = self.consumers.get_mut(&name) {
                     *progress = phase;
@@ -173,6 +185,7 @@ impl Machine {
             Event::Reconfigured(settings) => self.reconfigure(settings, &mut step),
             Event::Request(ticket, request) => self.request(ticket, request, &mut step),
         }
+        self.follow_renewals(&mut step);
         self.due(&mut step);
         self.settle_deadlines(&step);
         self.finish(step)
@@ -293,6 +306,9 @@ impl Machine {
                 }
                 Subject::Key(name) => {
                     self.probe_due(name, step);
+                    self.iam_due(name, step);
+                    self.mint_due(name, step);
+                    self.renewal_due(name, step);
                     self.key_due(name, step);
                 }
                 Subject::Consumer(name) => self.consumer_due(name, step),
@@ -310,9 +326,12 @@ impl Machine {
             let deadline = match &subject {
                 Subject::File(path) => self.files.get(path).and_then(FileTrack::deadline),
                 Subject::Key(name) => self.keys.get(name).and_then(|key| {
-                    let alert = key.deadline(&self.settings.days, step.calendar, step.now);
-                    let probe = key.probe_deadline(self.is_at_rest(key), step.calendar);
-                    [alert, probe].into_iter().flatten().min()
+                    let alert = key.deadline(&self.settings.days, step.calendar, step.now).filter(|_| !key.holds_alerts());
+                    let at_rest = self.is_at_rest(key);
+                    let probe = key.probe_deadline(at_rest, step.calendar);
+                    let issuer = [key.iam_deadline(), key.mint_deadline(), key.sign_in_deadline()].into_iter().flatten().min();
+                    let renewal = self.renewal_deadline(key, step);
+                    [alert, probe, issuer.filter(|_| at_rest), renewal, key.news_deadline()].into_iter().flatten().min()
                 }),
                 Subject::Consumer(name) => self.consumers.get(name).and_then(Consumer::deadline),
             };
@@ -374,7 +393,7 @@ fn follows(consumer: &Consumer, key: &Key) -> bool {
 
 fn subject(topic: &Topic) -> Subject {
     match topic {
-        Topic::Key(name) => Subject::Key(name.clone()),
+        Topic::Key(name) | Topic::News(name) => Subject::Key(name.clone()),
         Topic::Consumer(name) => Subject::Consumer(name.clone()),
     }
 }

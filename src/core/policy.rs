@@ -25,6 +25,12 @@ pub enum Reason {
     ApplyFailed,
     /// A consumer was restarted too often.
     TooManyRestarts,
+    /// The next key was made and is in use.
+    Renewed,
+    /// The user has to sign in before the next key can be made.
+    SignIn,
+    /// A key that was replaced is still accepted.
+    Revoke,
 }
 
 impl fmt::Display for Reason {
@@ -37,6 +43,9 @@ impl fmt::Display for Reason {
             Self::RolledBack => f.write_str("rolled-back"),
             Self::ApplyFailed => f.write_str("apply-failed"),
             Self::TooManyRestarts => f.write_str("too-many-restarts"),
+            Self::Renewed => f.write_str("renewed"),
+            Self::SignIn => f.write_str("sign-in"),
+            Self::Revoke => f.write_str("revoke"),
         }
     }
 }
@@ -57,6 +66,9 @@ impl<'de> Deserialize<'de> for Reason {
             "rolled-back" => Self::RolledBack,
             "apply-failed" => Self::ApplyFailed,
             "too-many-restarts" => Self::TooManyRestarts,
+            "renewed" => Self::Renewed,
+            "sign-in" => Self::SignIn,
+            "revoke" => Self::Revoke,
             day => day
                 .strip_prefix("day-")
                 .and_then(|day| day.parse().ok())
@@ -177,7 +189,7 @@ mod tests {
     #[test]
     fn reasons_survive_the_way_through_json() {
         use Reason::*;
-        for reason in [Reminder, Rejected, Day(25), Expired, RolledBack, ApplyFailed, TooManyRestarts] {
+        for reason in [Reminder, Rejected, Day(25), Expired, RolledBack, ApplyFailed, TooManyRestarts, Renewed, SignIn, Revoke] {
             let json = serde_json::to_string(&reason).unwrap();
             assert_eq!(serde_json::from_str::<Reason>(&json).unwrap(), reason);
         }

@@ -3,12 +3,13 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::alarm::{AlertSent, PopupRecord};
 use super::policy::Reason;
 use super::probe::{Probe, Rejection};
+use super::renewal::{Credential, Minted, Renewal, Retiring};
 use super::{Anatomy, ConsumerName, Fingerprint, KeyName, Outcome};
 
 /// Where an issue date comes from; a greater one is better (contract, section 4).
@@ -73,6 +74,31 @@ pub struct KnownKey {
     /// Set from the moment it is rejected until it is accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejection: Option<Rejection>,
+    /// What IAM says of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<Credential>,
+    /// When the credentials end that it is signed with, and so the key, whatever it says itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_ends_at: Option<Timestamp>,
+    /// When another value took its place; `None` while none has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced_at: Option<Timestamp>,
+    /// Since it was replaced: it was made inactive here, or the user was reminded to revoke it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_seen_to: bool,
+}
+
+impl KnownKey {
+    /// When it ends, by whoever knows best: the key itself, then IAM, then what the user says of its lifetime.
+    pub fn expires_at(&self, lifetime: Option<SignedDuration>) -> Option<Timestamp> {
+        let by_lifetime = || lifetime.and_then(|lifetime| self.issued.at.checked_add(lifetime).ok());
+        let by_issuer = match &self.credential {
+            _ if self.anatomy.expires_at.is_some() => self.anatomy.expires_at,
+            Some(credential) => credential.expires_at,
+            None => by_lifetime(),
+        };
+        [by_issuer, self.session_ends_at].into_iter().flatten().min()
+    }
 }
 
 /// How many earlier values of a variable are remembered, so that restoring one keeps its date.
@@ -94,6 +120,31 @@ pub struct KeyRecord {
     /// All values seen, in order of arrival.
     #[serde(default)]
     pub known: Vec<KnownKey>,
+    /// The renewal that is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renewal: Option<Renewal>,
+    /// Credentials that were replaced.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retiring: Vec<Retiring>,
+    /// The short-term key that was minted last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minted: Option<Minted>,
+    /// What the user is told besides alerts about its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub news: Option<News>,
+}
+
+/// Something to tell the user once: what was done, or is left to do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct News {
+    /// In one sentence.
+    pub detail: String,
+    /// The next step, if any.
+    pub fix: String,
+    /// Its telling.
+    pub alert: AlertSent,
+    /// Its popup.
+    pub popup: PopupRecord,
 }
 
 impl KeyRecord {

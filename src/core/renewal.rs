@@ -123,3 +123,64 @@ pub enum MintReport {
     /// It couldn't be done.
     Trouble(Trouble),
 }
+
+/// A renewal under way, saved before each step that can't be taken back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renewal {
+    /// When the making of the key was decided.
+    pub begun_at: Timestamp,
+    /// The IAM user that the key is for.
+    pub user: String,
+    /// The credential that is replaced; `None` if IAM couldn't tell which that is.
+    pub old: Option<Credential>,
+    /// The value that is replaced.
+    pub old_fingerprint: Fingerprint,
+    /// Ids of all credentials that the user had before.
+    pub known: Vec<String>,
+    /// How far it has come.
+    pub stage: Stage,
+}
+
+/// How far a renewal has come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// A key may have been made.
+    Making,
+    /// One was made; it may be in the file.
+    Made(MadeKey),
+    /// It is in the file; consumers take it up.
+    Written(MadeKey),
+}
+
+/// A credential that was replaced and is being retired.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retiring {
+    /// Its id.
+    pub id: String,
+    /// Its IAM user.
+    pub user: String,
+    /// Its value's fingerprint.
+    pub fingerprint: Fingerprint,
+    /// It is inactive, and is deleted then; `None` while it is active.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delete_at: Option<Timestamp>,
+}
+
+impl Retiring {
+    /// The next step.
+    pub fn step(&self) -> RetireStep {
+        if self.delete_at.is_some() { RetireStep::Delete } else { RetireStep::Deactivate }
+    }
+}
+
+/// What is known of a short-term key that was minted here, and not from the key itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Minted {
+    /// Its value's fingerprint.
+    pub fingerprint: Fingerprint,
+    /// When the credentials end that it is signed with.
+    pub session_ends_at: Option<Timestamp>,
+    /// When the user has to sign in anew.
+    pub sign_in_by: Option<Timestamp>,
+}

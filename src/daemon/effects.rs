@@ -41,12 +41,24 @@ impl Daemon {
         self.tell_all(&told);
         let mut inspect = Vec::new();
         let mut probes = Vec::new();
+        let mut iam = Vec::new();
         for effect in rest {
             match effect {
                 Effect::Save(_) | Effect::Tell(_) => {}
                 Effect::ReadFiles(paths) => self.read_files(&paths),
                 Effect::Inspect(names) => inspect.extend(names),
                 Effect::Probe(name, print, manner) => probes.push((name, print, manner)),
+                Effect::AskIam(name, print) => iam.extend(self.iam_order(&name, print)),
+                Effect::Renew(name, print) => self.make_next(&name, print),
+                Effect::RenewalGoOn(name) => {
+                    if let Some(leave) = self.renewals.get(&name) {
+                        let _ = leave.send(());
+                    }
+                }
+                Effect::RenewalStop(name) => drop(self.renewals.remove(&name)),
+                Effect::SettleRenewal(name, renewal) => self.settle_renewal(&name, renewal),
+                Effect::Retire(name, retiring) => self.retire(&name, retiring),
+                Effect::Mint(name, old) => self.mint(&name, old),
                 Effect::Apply(name, targets) => self.apply(&name, &targets),
                 Effect::AwaitApply(name) => self.workers.await_apply(name),
                 Effect::Notify(channel, notice) => self.notices.send(channel, &notice, &self.config, now),
@@ -60,6 +72,9 @@ impl Daemon {
         }
         if !probes.is_empty() {
             self.workers.probe(self.probe_orders(probes));
+        }
+        if !iam.is_empty() {
+            self.workers.ask_iam(iam);
         }
     }
 
@@ -98,7 +113,8 @@ impl Daemon {
             let consumer = entry.consumer.as_ref().map(tracing::field::display);
             match entry.event.as_str() {
                 "apply-failed" | "rolled-back" | "clock-went-back" | "state-recovered" | "watch-degraded" | "config-invalid"
-                | "key-missing" | "key-dynamic" | "key-rejected" | "refused" | "file-unreadable" => {
+                | "key-missing" | "key-dynamic" | "key-rejected" | "refused" | "file-unreadable" | "renewal-failed" | "retire-failed"
+                | "mint-failed" | "sign-in-needed" => {
                     tracing::warn!(event = entry.event, key, consumer, "{}", entry.message);
                 }
                 event => tracing::info!(event, key, consumer, "{}", entry.message),
@@ -142,7 +158,7 @@ impl Daemon {
         Some(ConsumerQuery { config, keys })
     }
 
-    fn key_target(&self, key: &KeyName, fingerprint: Fingerprint) -> Option<KeyTarget> {
+    pub(super) fn key_target(&self, key: &KeyName, fingerprint: Fingerprint) -> Option<KeyTarget> {
         let spec = &self.machine.key(key)?.spec;
         let (variable, env_file) = (spec.variable.to_string(), spec.env_file.to_path_buf());
         Some(KeyTarget { name: key.clone(), variable, env_file, fingerprint })

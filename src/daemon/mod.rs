@@ -5,6 +5,7 @@ mod effects;
 mod notices;
 mod pids;
 mod reload;
+mod renewals;
 mod requests;
 mod run;
 mod schedule;

@@ -42,7 +42,7 @@ impl Notices {
                         [ActionId::Renew].map(|action| (action, action.label().into())).into()
                     }
                     Topic::Key(_) => [ActionId::Renew, ActionId::Tomorrow].map(|action| (action, action.label().into())).into(),
-                    Topic::Consumer(_) => Vec::new(),
+                    Topic::Consumer(_) | Topic::News(_) => Vec::new(),
                 },
                 expire: if urgency(notice, now) == Urgency::Critical { Expire::Never } else { Expire::Default },
             }),
@@ -78,10 +78,19 @@ impl Notices {
                 }
             }
             (Topic::Key(topic), Facts::Apply { detail }) => wording::rolled_back(topic.as_str(), detail),
+            (Topic::News(name) | Topic::Key(name), Facts::News { detail, fix }) => {
+                let what = match notice.reason {
+                    Reason::SignIn => "sign in to AWS",
+                    Reason::Revoke => "revoke the old key",
+                    _ => "key renewed",
+                };
+                wording::news(name.as_str(), what, detail, fix)
+            }
+            (Topic::News(name), _) => wording::news(name.as_str(), "news", "", ""),
             (Topic::Consumer(topic), facts) => {
                 let detail = match facts {
                     Facts::Apply { detail } => detail.as_str(),
-                    Facts::Expiry { .. } | Facts::Rejected { .. } => "",
+                    Facts::Expiry { .. } | Facts::Rejected { .. } | Facts::News { .. } => "",
                 };
                 match notice.reason {
                     Reason::TooManyRestarts => wording::too_many_restarts(topic.as_str(), &zoned(now), None),
@@ -96,13 +105,13 @@ impl Notices {
 /// The JSON that `alerts.command` gets on its standard input.
 fn document(notice: &Notice, text: &wording::Text) -> serde_json::Value {
     let (key, consumer) = match &notice.topic {
-        Topic::Key(name) => (Some(name.as_str()), None),
+        Topic::Key(name) | Topic::News(name) => (Some(name.as_str()), None),
         Topic::Consumer(name) => (None, Some(name.as_str())),
     };
     let (variable, env_file, expires_at) = match &notice.facts {
         Facts::Expiry { variable, env_file, expires_at, .. } => (Some(&**variable), Some(env_file.display().to_string()), Some(expires_at)),
         Facts::Rejected { variable, env_file, .. } => (Some(&**variable), Some(env_file.display().to_string()), None),
-        Facts::Apply { .. } => (None, None, None),
+        Facts::Apply { .. } | Facts::News { .. } => (None, None, None),
     };
     let mut document = serde_json::json!({
         "reason": notice.reason.to_string(), "key": key, "consumer": consumer, "variable": variable, "env_file": env_file,
@@ -122,23 +131,26 @@ fn urgency(notice: &Notice, now: Timestamp) -> Urgency {
         Facts::Apply { .. } if notice.reason == Reason::ApplyFailed => Urgency::Critical,
         // Calls fail now.
         Facts::Rejected { running, .. } if !running.is_empty() => Urgency::Critical,
-        Facts::Expiry { .. } | Facts::Rejected { .. } | Facts::Apply { .. } => Urgency::Normal,
+        Facts::Expiry { .. } | Facts::Rejected { .. } | Facts::Apply { .. } | Facts::News { .. } => Urgency::Normal,
     }
 }
 
 const KEY_TAG: &str = "credd-key-";
 const CONSUMER_TAG: &str = "credd-consumer-";
+const NEWS_TAG: &str = "credd-news-";
 
 fn tag(topic: &Topic) -> String {
     match topic {
         Topic::Key(name) => format!("{KEY_TAG}{name}"),
         Topic::Consumer(name) => format!("{CONSUMER_TAG}{name}"),
+        Topic::News(name) => format!("{NEWS_TAG}{name}"),
     }
 }
 
 fn topic(tag: &str) -> Option<Topic> {
     let key = tag.strip_prefix(KEY_TAG).map(|name| Topic::Key(name.into()));
-    key.or_else(|| tag.strip_prefix(CONSUMER_TAG).map(|name| Topic::Consumer(name.into())))
+    let consumer = || tag.strip_prefix(CONSUMER_TAG).map(|name| Topic::Consumer(name.into()));
+    key.or_else(consumer).or_else(|| tag.strip_prefix(NEWS_TAG).map(|name| Topic::News(name.into())))
 }
 
 /// What to make of something that happened on the desktop.

@@ -3,8 +3,8 @@
 use super::run::{Daemon, Then, Waiter};
 use super::server::{Answer, Ask, Call};
 use crate::clock;
-use crate::core::{Calendar as _, Denial, Event, Reply, Request, Ticket};
-use crate::protocol::{ApplyAnswer, DaemonStatus, Problem, Severity, SnoozeUntil, Status, VerifyAnswer, those_there_are};
+use crate::core::{Calendar as _, Denial, Event, KeyName, Reply, Request, Ticket};
+use crate::protocol::{ApplyAnswer, DaemonStatus, Problem, RenewAnswer, Severity, SnoozeUntil, Status, VerifyAnswer, those_there_are};
 use crate::view::{self, Viewpoint, problem};
 
 impl Daemon {
@@ -32,6 +32,8 @@ impl Daemon {
                 (Request::Snooze(name.clone(), until), Then::Key(name))
             }
             Ask::Verify(name) => (Request::Verify(name.clone()), Then::Verify(name)),
+            Ask::Renewed(name, print) => (Request::Renewed(name.clone(), print), Then::Key(name)),
+            Ask::Renew(name) => (Request::Renew(name.clone()), Then::Renew(name)),
             Ask::Apply(name, force) => (Request::Apply(name.clone(), force), Then::Apply(name)),
         };
         self.last_ticket += 1;
@@ -50,6 +52,8 @@ impl Daemon {
             (Reply::Denied(Denial::UnknownConsumer(name)), _) => {
                 Self::unknown("consumer", name.as_str(), self.config.consumers.iter().map(|consumer| consumer.name.as_str()))
             }
+            (Reply::Denied(Denial::Refused { message, hint }), Then::Renew(name)) => self.renew_answer(&name, false, message, Some(hint)),
+            (Reply::Renewed, Then::Renew(name)) => self.renew_answer(&name, true, "the new key is in the file".into(), None),
             (Reply::Denied(Denial::Refused { message, hint }), _) => Answer::error(409, "refused", &message, &hint),
             (Reply::Applied(outcome, detail), Then::Apply(consumer)) => {
                 Answer::ok(&ApplyAnswer { consumer: consumer.to_string(), outcome, detail })
@@ -61,7 +65,7 @@ impl Daemon {
                 }
                 None => key_is_gone(),
             },
-            (_, Then::Key(name) | Then::Verify(name)) => match self.machine.key(&name) {
+            (_, Then::Key(name) | Then::Verify(name) | Then::Renew(name)) => match self.machine.key(&name) {
                 Some(key) => Answer::ok(&view::key_status(&self.machine, key, clock::now(), &self.calendar)),
                 None => key_is_gone(),
             },
@@ -69,6 +73,12 @@ impl Daemon {
         };
         // Whoever asked may have gone.
         let _ = waiter.answer.send(answer);
+    }
+
+    fn renew_answer(&self, name: &KeyName, renewed: bool, message: String, hint: Option<String>) -> Answer {
+        let Some(key) = self.machine.key(name) else { return key_is_gone() };
+        let key = view::key_status(&self.machine, key, clock::now(), &self.calendar);
+        Answer::ok(&RenewAnswer { key, renewed, message, hint })
     }
 
     fn unknown<'n>(what: &str, name: &str, known: impl Iterator<Item = &'n str>) -> Answer {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc::{self, UnboundedReceiver};
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -87,6 +87,7 @@ pub(super) enum Then {
     Status,
     Key(KeyName),
     Verify(KeyName),
+    Renew(KeyName),
     Apply(ConsumerName),
 }
 
@@ -104,6 +105,8 @@ pub(super) struct Daemon {
     pub(super) timer: WallTimer,
     pub(super) watcher: Watcher,
     pub(super) workers: Workers,
+    /// Leave to go on for workers that make keys.
+    pub(super) renewals: HashMap<KeyName, UnboundedSender<()>>,
     pub(super) processes: ProcessWatch,
     pub(super) notices: Notices,
     pub(super) journal: Journal,
@@ -156,6 +159,7 @@ impl Daemon {
             timer: WallTimer::new().context("no timer can be made")?,
             watcher: Watcher::new(files),
             workers: Workers::new(&paths.state_dir, events.clone()),
+            renewals: HashMap::new(),
             processes: ProcessWatch::new(events.clone()),
             notices: Notices::new(Desktop::new(desktop_in), &paths.home, from_service),
             journal,

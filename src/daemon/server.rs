@@ -18,9 +18,11 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::core::{ConsumerName, KeyName};
+use crate::core::{ConsumerName, Fingerprint, KeyName};
 use crate::paths::too_long_for_a_socket;
-use crate::protocol::{ApplyRequest, ErrorBody, ErrorDetail, IssuedRequest, SnoozeRequest, SnoozeUntil, VerifyRequest};
+use crate::protocol::{
+    ApplyRequest, ErrorBody, ErrorDetail, IssuedRequest, RenewRequest, RenewedRequest, SnoozeRequest, SnoozeUntil, VerifyRequest,
+};
 
 /// Connections served at once; more wait in the kernel's queue.
 const MOST_CONNECTIONS: usize = 64;
@@ -45,6 +47,10 @@ pub enum Ask {
     Snooze(KeyName, SnoozeUntil),
     /// `POST /v1/keys/{name}/verify`.
     Verify(KeyName),
+    /// `POST /v1/keys/{name}/renewed`.
+    Renewed(KeyName, Fingerprint),
+    /// `POST /v1/keys/{name}/renew`.
+    Renew(KeyName),
     /// `POST /v1/consumers/{name}/apply`.
     Apply(ConsumerName, bool),
 }
@@ -206,8 +212,15 @@ async fn route(request: Request<Incoming>) -> Result<Ask, Answer> {
             json::<VerifyRequest>(request).await?;
             Ok(Ask::Verify(name.into()))
         }
+        ["v1", "keys", name, "renewed"] if post => Ok(Ask::Renewed(name.into(), json::<RenewedRequest>(request).await?.fingerprint)),
+        ["v1", "keys", name, "renew"] if post => {
+            json::<RenewRequest>(request).await?;
+            Ok(Ask::Renew(name.into()))
+        }
         ["v1", "consumers", name, "apply"] if post => Ok(Ask::Apply(name.into(), json::<ApplyRequest>(request).await?.force)),
-        ["v1", "status" | "history"] | ["v1", "keys", _, "issued" | "snooze" | "verify"] | ["v1", "consumers", _, "apply"] => {
+        ["v1", "status" | "history"]
+        | ["v1", "keys", _, "issued" | "snooze" | "verify" | "renew" | "renewed"]
+        | ["v1", "consumers", _, "apply"] => {
             Err(Answer::error(405, "method", &format!("{path} doesn't take {}", request.method()), "GET reads, POST changes"))
         }
         _ => Err(Answer::error(404, "not-found", &format!("there is no {path}"), "start with /v1/status")),

@@ -8,17 +8,25 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
-use crate::core::{ApplyReport, ConsumerName, Event, Fingerprint, KeyName, ProbeReport, ProbeVerdict};
+use crate::core::{ApplyReport, ConsumerName, Event, Fingerprint, IamReport, KeyName, ProbeReport, ProbeVerdict, RenewalPlan, Trouble};
 use crate::desktop::NOT_FOR_CHILDREN;
-use crate::worker::job::{Answer, ApplyOrder, ConsumerQuery, FileQuery, Job, ProbeOrder};
+use crate::worker::job::{
+    Answer, ApplyOrder, ConsumerQuery, FileQuery, IamOrder, Job, MintOrder, ProbeOrder, RenewOrder, RetireOrder, SettleOrder,
+};
 
 /// A look takes milliseconds; one that takes this long hangs on a dead network file system.
 const LOOK_LIMIT: Duration = Duration::from_secs(30);
 
 /// What a worker that asks is given for each key: a minute of tries, then consumers that take their time.
 const PROBE_LIMIT: Duration = Duration::from_mins(4);
+
+/// What a worker that asks IAM is given for each key: a few calls of the AWS CLI, a minute each at most.
+const AWS_LIMIT: Duration = Duration::from_mins(5);
+
+/// What a worker that makes, settles, retires or mints a key is given, another before it included.
+const RENEW_LIMIT: Duration = Duration::from_mins(15);
 
 /// What a worker that restarts a consumer is given beyond the consumer's own time limits.
 const APPLY_LIMIT: Duration = Duration::from_mins(10);
@@ -113,6 +121,100 @@ impl Workers {
         });
     }
 
+    /// Has IAM asked about keys; each gives [`Event::IamSaid`].
+    pub fn ask_iam(&self, orders: Vec<IamOrder>) {
+        let events = self.events.clone();
+        let mut open: BTreeMap<KeyName, Fingerprint> = orders.iter().map(|order| (order.key.name.clone(), order.key.fingerprint)).collect();
+        let patience = AWS_LIMIT * u32::try_from(orders.len()).unwrap_or(u32::MAX);
+        let job = Job::AskIam { state_dir: self.state_dir.clone(), orders };
+        tokio::spawn(async move {
+            let work = each_answer(&job, true, |answer| {
+                if let Answer::IamSaid { key, fingerprint, report } = answer {
+                    open.remove(&key);
+                    let _ = events.send(Event::IamSaid(key, fingerprint, report));
+                }
+            });
+            let outcome = tokio::time::timeout(patience, work).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+            for (key, fingerprint) in open {
+                let why = outcome.as_ref().err().map_or_else(|| "it said nothing".into(), ToString::to_string);
+                let trouble =
+                    Trouble { detail: format!("credd could not ask IAM: {why}"), fix: "see the log of credd".into(), sign_in: false };
+                let _ = events.send(Event::IamSaid(key, fingerprint, Some(IamReport::Trouble(trouble))));
+            }
+        });
+    }
+
+    /// Has the next key made; ends in [`Event::RenewalEnded`]. What the worker is to be told while it waits comes
+    /// from `leave`; should that end, or the daemon, the worker undoes what it did.
+    pub fn renew(&self, order: RenewOrder, mut leave: UnboundedReceiver<()>) {
+        let events = self.events.clone();
+        let name = order.key.name.clone();
+        let job = Job::Renew(Box::new(order));
+        tokio::spawn(async move {
+            let mut end = None;
+            let work = converse(&job, &mut leave, |answer| match answer {
+                Answer::RenewalBegins { user, old, known } => {
+                    let _ = events.send(Event::RenewalBegins(name.clone(), RenewalPlan { user, old, known }));
+                }
+                Answer::RenewalMade(made) => {
+                    let _ = events.send(Event::RenewalMade(name.clone(), made));
+                }
+                Answer::RenewalEnded(report) => end = Some(report),
+                _ => {}
+            });
+            let outcome = tokio::time::timeout(RENEW_LIMIT, work).await;
+            warn_of(&name, outcome);
+            let _ = events.send(Event::RenewalEnded(name, end));
+        });
+    }
+
+    /// Has a renewal settled that ended unseen; ends in [`Event::RenewalEnded`].
+    pub fn settle(&self, order: SettleOrder) {
+        let name = order.key.name.clone();
+        self.one_answer(Job::SettleRenewal(Box::new(order)), name, |name, answer| {
+            let report = match answer {
+                Some(Answer::RenewalEnded(report)) => Some(report),
+                _ => None,
+            };
+            Event::RenewalEnded(name, report)
+        });
+    }
+
+    /// Has a step of retiring a credential taken; ends in [`Event::Retired`].
+    pub fn retire(&self, name: KeyName, order: RetireOrder) {
+        let id = order.id.clone();
+        self.one_answer(Job::Retire(Box::new(order)), name, |name, answer| {
+            let report = match answer {
+                Some(Answer::Retired(report)) => Some(report),
+                _ => None,
+            };
+            Event::Retired(name, id, report)
+        });
+    }
+
+    /// Has a short-term key minted; ends in [`Event::Minted`].
+    pub fn mint(&self, order: MintOrder) {
+        let name = order.key.name.clone();
+        self.one_answer(Job::Mint(Box::new(order)), name, |name, answer| {
+            let report = match answer {
+                Some(Answer::Minted(report)) => Some(report),
+                _ => None,
+            };
+            Event::Minted(name, report)
+        });
+    }
+
+    /// Runs a worker that has one thing to say in the end; it goes on should the daemon end.
+    fn one_answer(&self, job: Job, name: KeyName, event: impl FnOnce(KeyName, Option<Answer>) -> Event + Send + 'static) {
+        let events = self.events.clone();
+        tokio::spawn(async move {
+            let mut last = None;
+            let outcome = tokio::time::timeout(RENEW_LIMIT, each_answer(&job, false, |answer| last = Some(answer))).await;
+            warn_of(&name, outcome);
+            let _ = events.send(event(name, last));
+        });
+    }
+
     /// Has a consumer take up keys; ends in [`Event::Applied`]. The worker goes on should the daemon
     /// end: it may have stopped a process that it is about to start again.
     pub fn apply(&self, order: ApplyOrder) {
@@ -148,13 +250,51 @@ impl Workers {
     }
 }
 
-/// Runs one worker to its end.
-async fn each_answer(job: &Job, kill_on_drop: bool, mut take: impl FnMut(Answer)) -> io::Result<()> {
-    let mut child = spawn(kill_on_drop)?;
-    let input = serde_json::to_vec(job)?;
-    if let Some(mut stdin) = child.stdin.take() {
-        stdin.write_all(&input).await?;
+fn warn_of(name: &KeyName, outcome: Result<io::Result<()>, tokio::time::error::Elapsed>) {
+    if let Err(error) = outcome.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+        tracing::warn!(key = %name, %error, "the worker ended early");
     }
+}
+
+/// Runs one worker to its end.
+async fn each_answer(job: &Job, kill_on_drop: bool, take: impl FnMut(Answer)) -> io::Result<()> {
+    let mut child = spawn(kill_on_drop)?;
+    give(&mut child, job).await?;
+    drop(child.stdin.take());
+    follow(child, take).await
+}
+
+/// The same with a worker that waits for leave now and then.
+async fn converse(job: &Job, leave: &mut UnboundedReceiver<()>, take: impl FnMut(Answer)) -> io::Result<()> {
+    let mut child = spawn(false)?;
+    give(&mut child, job).await?;
+    let stdin = child.stdin.take();
+    let pass_on = async move {
+        let Some(mut stdin) = stdin else { return };
+        while leave.recv().await.is_some() {
+            if stdin.write_all(b"\n").await.is_err() {
+                break;
+            }
+        }
+    };
+    // The worker's end ends the rest.
+    let followed = follow(child, take);
+    tokio::pin!(pass_on, followed);
+    tokio::select! {
+        done = &mut followed => done,
+        () = &mut pass_on => followed.await,
+    }
+}
+
+async fn give(child: &mut Child, job: &Job) -> io::Result<()> {
+    let input = serde_json::to_vec(job)?;
+    match &mut child.stdin {
+        Some(stdin) => stdin.write_all(&input).await,
+        None => Err(io::ErrorKind::BrokenPipe.into()),
+    }
+}
+
+async fn follow(mut child: Child, mut take: impl FnMut(Answer)) -> io::Result<()> {
     let Some(stdout) = child.stdout.take() else { return Err(io::ErrorKind::BrokenPipe.into()) };
     let mut lines = BufReader::new(stdout).lines();
     while let Some(line) = lines.next_line().await? {

@@ -76,13 +76,8 @@ fn at_no_time_does_nobody_answer() {
     assert_eq!(answered, BTreeSet::from([old.pid(), new]));
     assert_eq!(rig.keys(), [NEW]);
     assert!(old.is_gone());
-    let expected = [
-        "loading the new one beside the old",
-        "waiting until it is ready",
-        "proving it by a completion",
-        "handing over",
-        "letting the old one finish its requests",
-    ];
+    let expected =
+        ["loading the new one beside the old", "proving it by a completion", "handing over", "letting the old one finish its requests"];
     assert_eq!(phases, expected);
     assert_eq!(std::fs::read_to_string(rig.path("pid")).unwrap().trim(), new.to_string());
 }

@@ -85,6 +85,10 @@ impl Key {
     pub fn clock_went_back(&mut self, now: Timestamp) {
         self.delivery.clock_went_back(now);
         self.probe_clock_went_back(now);
+        self.iam_clock_went_back(now);
+        self.mint_clock_went_back();
+        self.renewal_clock_went_back();
+        self.news_delivery.clock_went_back(now);
         if self.latest_alert().is_some_and(|alert| alert.at > now) {
             self.remind_from = Some(now);
         }

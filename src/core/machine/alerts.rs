@@ -9,6 +9,14 @@ use crate::core::key::{KeyState, Users};
 impl Machine {
     pub(super) fn key_due(&mut self, name: &KeyName, step: &mut Step) {
         let Some(key) = self.keys.get_mut(name) else { return };
+        let news = key.take_news(step.now);
+        if !news.is_empty() {
+            step.save.insert(Subject::Key(name.clone()));
+            step.effects.extend(news.into_iter().map(|(channel, notice)| Effect::Notify(channel, notice)));
+        }
+        if key.holds_alerts() {
+            return;
+        }
         if key.decide(&self.settings.days, &self.settings.channels, step.calendar, step.now) {
             // Saved ahead of all other effects of the step: recorded before it is sent.
             step.save.insert(Subject::Key(name.clone()));
@@ -51,6 +59,14 @@ impl Machine {
                 }
                 late
             }
+            Topic::News(name) => {
+                let Some(key) = self.keys.get_mut(name) else { return };
+                let (ours, late) = key.news_delivered(channel, id, step.now);
+                if let Some(news) = key.record.news.as_ref().filter(|_| ours) {
+                    step.tell("alert-delivered", Some(name), None, None, format!("{how} ({})", news.alert.reason));
+                }
+                late
+            }
             Topic::Consumer(name) => {
                 let Some(consumer) = self.consumers.get_mut(name) else { return };
                 let (ours, late) = consumer.delivered(channel, id, step.now);
@@ -69,6 +85,7 @@ impl Machine {
         let delivery = match topic {
             Topic::Key(name) => self.keys.get_mut(name).map(|key| &mut key.delivery),
             Topic::Consumer(name) => self.consumers.get_mut(name).map(|consumer| &mut consumer.delivery),
+            Topic::News(name) => self.keys.get_mut(name).map(|key| &mut key.news_delivery),
         };
         if let Some(delivery) = delivery {
             delivery.failed(channel, why, now);
@@ -80,6 +97,10 @@ impl Machine {
         for (name, key) in &mut self.keys {
             if key.latest_alert().is_some_and(|alert| alert.pending.contains(&Channel::Desktop)) {
                 key.delivery.hurry(Channel::Desktop);
+                self.dirty.insert(Subject::Key(name.clone()));
+            }
+            if key.record.news.as_ref().is_some_and(|news| news.alert.pending.contains(&Channel::Desktop)) {
+                key.news_delivery.hurry(Channel::Desktop);
                 self.dirty.insert(Subject::Key(name.clone()));
             }
         }

@@ -71,7 +71,9 @@ impl Machine {
                 let recovered = file.take_recovered();
                 let mut looks = BTreeSet::new();
                 for name in names {
-                    let why = match self.key_looked_at(&name, &report, dates, watched_since, step) {
+                    let change = self.key_looked_at(&name, &report, dates, watched_since, step);
+                    self.value_seen(&name, step);
+                    let why = match change {
                         // A rewrite of the same value concerns nobody.
                         Change::Nothing if !recovered => continue,
                         Change::Nothing | Change::FirstLook => Why::Start,

@@ -24,6 +24,14 @@ impl Machine {
                 Ok(()) => return,
                 Err(denial) => Some(denial),
             },
+            Request::Renewed(name, print) => match self.renewed(ticket, name, print, step) {
+                Ok(()) => return,
+                Err(denial) => Some(denial),
+            },
+            Request::Renew(name) => match self.renew(ticket, name, step) {
+                Ok(()) => return,
+                Err(denial) => Some(denial),
+            },
             Request::Snooze(name, until) => self.quiet(name, until, step).err(),
         };
         step.effects.push(Effect::Reply(ticket, denied.map_or(Reply::Done, Reply::Denied)));

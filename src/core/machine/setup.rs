@@ -71,11 +71,15 @@ impl Machine {
         }
         for (name, mut key) in keys {
             let denied = Reply::Denied(Denial::UnknownKey(name.clone()));
-            left.extend(key.probing.take_waiting().into_iter().map(|ticket| (ticket, denied.clone())));
+            let awaiting = std::mem::take(&mut key.renewing.awaiting_value).into_iter().map(|(ticket, _)| ticket);
+            let waiting = key.probing.take_waiting().into_iter().chain(awaiting);
+            let waiting = waiting.chain(key.renewing.waiting.drain(..)).chain(key.minting.waiting.drain(..));
+            left.extend(waiting.map(|ticket| (ticket, denied.clone())));
             self.dormant.keys.insert(name, key.record);
         }
         self.probes_under_way = self.keys.values().filter(|key| !key.probing.is_idle()).map(|key| key.spec.name.clone()).collect();
         self.settings = settings;
+        self.find_renewals();
         self.deadlines.clear();
         self.deadline_of.clear();
         self.dirty.clear();

@@ -5,6 +5,7 @@ mod consumers;
 mod file_track;
 mod files;
 mod probes;
+mod renewal;
 mod setup;
 mod simulation;
 mod world;

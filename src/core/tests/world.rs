@@ -1,6 +1,7 @@
 //! A world of pretence around a machine: files, consumers, a notification service, workers that take
 //! their time, a clock that can be set, and a daemon that can crash between any two effects.
 
+mod iam;
 mod outside;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -11,6 +12,8 @@ use jiff::{SignedDuration, Timestamp};
 use crate::core::consumer::{ConsumerState, Targets};
 use crate::core::key::KeyState;
 use crate::core::*;
+
+pub use iam::{IamWorld, refused};
 
 pub const DAY: SignedDuration = SignedDuration::from_hours(24);
 pub const HOUR: SignedDuration = SignedDuration::from_hours(1);
@@ -171,6 +174,7 @@ pub struct World {
     pub answers: BTreeMap<Fingerprint, (ProbeVerdict, usize)>,
     /// Issue date and end that keys carry.
     pub carried: Option<(Timestamp, Timestamp)>,
+    pub iam: IamWorld,
 }
 
 #[derive(Clone, Debug)]
@@ -199,6 +203,8 @@ pub fn key(name: &str, variable: &str, file: &str) -> KeySpec {
         probed: false,
         endpoint: None,
         region: "us-east-1".into(),
+        iam: crate::core::Iam::Off,
+        minted: false,
     }
 }
 
@@ -265,6 +271,7 @@ impl World {
             probes: Vec::new(),
             answers: BTreeMap::new(),
             carried: None,
+            iam: IamWorld::default(),
         }
     }
 
@@ -388,10 +395,12 @@ impl World {
         self.run += 1;
         self.inbox.clear();
         self.crash_after = None;
+        self.renewal_stops();
         for shown in &mut self.shown {
             let pending = match &shown.topic {
                 Topic::Key(name) => self.ledger.keys.get(name).and_then(|record| record.known_now()?.alerts.last()),
                 Topic::Consumer(name) => self.ledger.consumers.get(name).and_then(|record| record.alert.as_ref()),
+                Topic::News(name) => self.ledger.keys.get(name).and_then(|record| record.news.as_ref()).map(|news| &news.alert),
             };
             shown.unheard |= pending.is_some_and(|alert| alert.reason == shown.reason && alert.pending.contains(&shown.channel));
         }

@@ -25,6 +25,13 @@ impl World {
                     self.soon(MOMENT, Happens::Inspect(name));
                 }
             }
+            Effect::AskIam(name, print) => self.ask_iam(name, print),
+            Effect::Renew(name, print) => self.plan_renewal(name, print),
+            Effect::RenewalGoOn(name) => self.renewal_goes_on(name),
+            Effect::RenewalStop(_) => self.renewal_stops(),
+            Effect::SettleRenewal(name, renewal) => self.settle_renewal(name, renewal),
+            Effect::Retire(name, retiring) => self.retire(name, &retiring),
+            Effect::Mint(name, old) => self.mint(name, old),
             Effect::Apply(name, targets) => self.order(name, targets),
             Effect::AwaitApply(name) => {
                 let run = self.run;
@@ -157,17 +164,21 @@ impl World {
         let (alert, popup, current) = match &notice.topic {
             Topic::Key(name) => {
                 let record = self.ledger.keys.get(name).expect("a saved key");
-                (record.known_now().and_then(|known| known.alerts.last()), &record.popup, record.current)
+                (record.known_now().and_then(|known| known.alerts.last()), record.popup.as_ref(), record.current)
             }
             Topic::Consumer(name) => {
                 let record = self.ledger.consumers.get(name).expect("a saved consumer");
-                (record.alert.as_ref(), &record.popup, None)
+                (record.alert.as_ref(), record.popup.as_ref(), None)
+            }
+            Topic::News(name) => {
+                let news = self.ledger.keys.get(name).and_then(|record| record.news.as_ref()).expect("saved news");
+                (Some(&news.alert), Some(&news.popup), None)
             }
         };
         let alert = alert.expect("an alert is saved before it is sent");
         assert_eq!(alert.reason, notice.reason, "an alert is saved before it is sent");
         assert!(alert.pending.contains(&channel));
-        assert_eq!(popup.as_ref(), Some(&notice.popup), "its popup is saved before it is sent");
+        assert_eq!(popup, Some(&notice.popup), "its popup is saved before it is sent");
         let id = match self.own_ids.as_mut().filter(|_| !self.up.contains_key(&notice.popup.id)) {
             Some(next) => {
                 *next += 1;
@@ -269,6 +280,7 @@ impl World {
             started_at: process.started,
             keys: keys(process),
             run_by: RunBy::Process,
+            regions: Vec::new(),
         };
         ConsumerReport { processes: processes.map(report).collect() }
     }

@@ -1,0 +1,137 @@
+//! Minting short-term keys: well before the one that is there ends.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Found, Key};
+use crate::core::event::Ticket;
+use crate::core::renewal::{MintReport, Minted, Trouble};
+use crate::core::{Fingerprint, KeyKind};
+
+/// From a failure to the next try, doubled each time.
+const FIRST_RETRY: SignedDuration = SignedDuration::from_mins(1);
+/// Longest wait between tries: some minutes after the user has signed in, or the network is back, all is well.
+const LONGEST_RETRY: SignedDuration = SignedDuration::from_mins(5);
+/// The user is told so long before a session ends that no key can be minted after.
+const SIGN_IN_AHEAD: SignedDuration = SignedDuration::from_hours(1);
+
+/// How minting goes in this run of the daemon.
+#[derive(Debug, Default)]
+pub struct Minting {
+    under_way: bool,
+    not_before: Option<Timestamp>,
+    failures: u32,
+    /// What was in the way the last time.
+    pub trouble: Option<Trouble>,
+    /// The user was told to sign in.
+    pub told_to_sign_in: bool,
+    /// Users who wait for a new key.
+    pub waiting: Vec<Ticket>,
+}
+
+impl Minting {
+    /// Whether a worker is at it.
+    pub fn is_under_way(&self) -> bool {
+        self.under_way
+    }
+}
+
+impl Key {
+    /// Why a key isn't minted here although it is to be: the file holds something that is no short-term key, which
+    /// may exist nowhere else.
+    pub fn mint_obstacle(&self) -> Option<Trouble> {
+        let known = self.record.known_now().filter(|_| self.spec.minted && self.present().is_some())?;
+        (known.anatomy.kind != KeyKind::BedrockShortTerm).then(|| Trouble {
+            detail: format!(
+                "{} holds a {} that is no short-term key, and is not overwritten",
+                self.spec.env_file.display(),
+                self.spec.variable
+            ),
+            fix: format!("remove that assignment from {}, and credd puts a short-term key there", self.spec.env_file.display()),
+            sign_in: false,
+        })
+    }
+
+    fn is_mintable(&self) -> bool {
+        self.spec.minted && matches!(self.found, Found::Value(_) | Found::Missing(_)) && self.mint_obstacle().is_none()
+    }
+
+    /// When the next key is to be minted; a time in the past means now.
+    pub fn mint_deadline(&self) -> Option<Timestamp> {
+        if !self.is_mintable() || self.minting.under_way {
+            return None;
+        }
+        if !self.minting.waiting.is_empty() {
+            return Some(Timestamp::MIN);
+        }
+        let due = match self.life().filter(|_| self.present().is_some()) {
+            Some(life) if self.rejection().is_none() => {
+                let end = life.expires_at?;
+                // With a third of its life left: half a working day for one of twelve hours.
+                let lifetime = end.duration_since(life.issued_at);
+                end.checked_sub(lifetime / 3).unwrap_or(Timestamp::MIN)
+            }
+            _ => Timestamp::MIN,
+        };
+        Some(self.minting.not_before.map_or(due, |earliest| due.max(earliest)))
+    }
+
+    /// Whether a key is to be minted now, and the value that it replaces. It is taken to be under way.
+    pub fn take_due_mint(&mut self, now: Timestamp) -> Option<Option<Fingerprint>> {
+        self.mint_deadline().filter(|at| *at <= now)?;
+        self.minting.under_way = true;
+        Some(self.present().map(|key| key.fingerprint))
+    }
+
+    /// Takes in how minting ended; `None` if that isn't known.
+    pub fn mint_ended(&mut self, report: Option<MintReport>, now: Timestamp) {
+        self.minting.under_way = false;
+        match report {
+            Some(MintReport::Written { fingerprint, session_ends_at, sign_in_by }) => {
+                self.record.minted = Some(Minted { fingerprint, session_ends_at, sign_in_by });
+                self.minting = Minting { waiting: std::mem::take(&mut self.minting.waiting), ..Minting::default() };
+                // What is in the file is about to be seen.
+                self.minting.not_before = now.checked_add(FIRST_RETRY).ok();
+                self.note_session();
+            }
+            Some(MintReport::Superseded) => self.minting.not_before = now.checked_add(SignedDuration::from_secs(10)).ok(),
+            Some(MintReport::Trouble(trouble)) => self.mint_failed(trouble, now),
+            None => {
+                let detail = "minting ended unexpectedly".to_owned();
+                self.mint_failed(Trouble { detail, fix: "see the log of credd".to_owned(), sign_in: false }, now);
+            }
+        }
+    }
+
+    fn mint_failed(&mut self, trouble: Trouble, now: Timestamp) {
+        let factor = 1_i32.checked_shl(self.minting.failures.min(8)).unwrap_or(i32::MAX);
+        let wait = FIRST_RETRY.checked_mul(factor).unwrap_or(LONGEST_RETRY).min(LONGEST_RETRY);
+        self.minting.failures = self.minting.failures.saturating_add(1);
+        self.minting.not_before = now.checked_add(wait).ok();
+        self.minting.trouble = Some(trouble);
+    }
+
+    /// The value that counts ends with the session that it was signed in.
+    pub fn note_session(&mut self) {
+        let Some(minted) = self.record.minted.clone() else { return };
+        if let Some(known) = self.record.known_now_mut().filter(|known| known.fingerprint == minted.fingerprint) {
+            known.session_ends_at = minted.session_ends_at;
+        }
+    }
+
+    /// When the user is to be told to sign in, since the next key couldn't be minted.
+    pub fn sign_in_deadline(&self) -> Option<Timestamp> {
+        if !self.spec.minted || self.minting.told_to_sign_in {
+            return None;
+        }
+        if self.minting.trouble.as_ref().is_some_and(|trouble| trouble.sign_in) {
+            return Some(Timestamp::MIN);
+        }
+        let minted = self.record.minted.as_ref().filter(|minted| Some(minted.fingerprint) == self.record.current)?;
+        minted.sign_in_by?.checked_sub(SIGN_IN_AHEAD).ok()
+    }
+
+    /// The clock was set back.
+    pub(super) fn mint_clock_went_back(&mut self) {
+        self.minting.not_before = None;
+    }
+}

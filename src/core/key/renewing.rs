@@ -1,0 +1,153 @@
+//! Making the next key of a key's IAM user, and retiring the one before: when, and what is remembered.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::Key;
+use crate::core::event::{Iam, Ticket};
+use crate::core::record::KnownKey;
+use crate::core::renewal::{Retiring, Stage, Trouble};
+use crate::core::{Fingerprint, KeyKind};
+
+/// From a renewal by itself that failed to the next.
+const AGAIN: SignedDuration = SignedDuration::from_hours(6);
+/// From a try to finish or undo what was left to the next.
+const SETTLE_AGAIN: SignedDuration = SignedDuration::from_mins(15);
+/// A key that was replaced is deleted so long after it was made inactive.
+pub const GRACE: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// How making the next key goes in this run of the daemon; what can't be taken back is in the record.
+#[derive(Debug, Default)]
+pub struct Renewing {
+    /// A worker is at it.
+    pub under_way: bool,
+    not_before: Option<Timestamp>,
+    /// What was in the way the last time.
+    pub trouble: Option<Trouble>,
+    /// Users who wait for the new key to be in the file.
+    pub waiting: Vec<Ticket>,
+    /// Users who wait for a value of theirs to be seen in the file.
+    pub awaiting_value: Vec<(Ticket, Fingerprint)>,
+    /// A worker is at retiring this credential.
+    retiring: Option<String>,
+    retire_not_before: Option<Timestamp>,
+    /// What was in the way of retiring the last time.
+    pub retire_trouble: Option<Trouble>,
+}
+
+impl Key {
+    /// Whether IAM can be asked for a key to replace it.
+    pub fn is_renewable(&self) -> bool {
+        let is_long_term = |known: &KnownKey| known.anatomy.kind == KeyKind::BedrockLongTerm;
+        self.present().is_some() && !self.spec.minted && self.record.known_now().is_some_and(is_long_term)
+    }
+
+    /// When a worker is to be sent to make the next key, or to settle what one has left; a time in the past means
+    /// now.
+    pub fn renewal_deadline(&self, days: &[u32]) -> Option<Timestamp> {
+        if self.renewing.under_way {
+            return None;
+        }
+        let not_before = self.renewing.not_before.unwrap_or(Timestamp::MIN);
+        match self.record.renewal.as_ref().map(|renewal| &renewal.stage) {
+            Some(Stage::Making | Stage::Made(_)) => Some(not_before),
+            Some(Stage::Written(_)) => None,
+            None if !self.is_renewable() => None,
+            None if !self.renewing.waiting.is_empty() => Some(Timestamp::MIN),
+            None => {
+                let by_itself = self.life().filter(|_| self.spec.iam == Iam::Renew)?;
+                Some(by_itself.thresholds(days).first()?.at.max(not_before))
+            }
+        }
+    }
+
+    /// Alerts about its end wait while the next key is being made: success makes them needless.
+    pub fn holds_alerts(&self) -> bool {
+        match self.record.renewal.as_ref().map(|renewal| &renewal.stage) {
+            Some(Stage::Written(made)) => self.record.current != Some(made.fingerprint),
+            _ => self.renewing.under_way,
+        }
+    }
+
+    /// The renewal failed, and nothing is left of it.
+    pub fn renewal_failed(&mut self, trouble: Trouble, now: Timestamp) {
+        self.record.renewal = None;
+        self.renewing.trouble = Some(trouble);
+        self.renewing.not_before = now.checked_add(AGAIN).ok();
+    }
+
+    /// Something was left that couldn't be undone yet.
+    pub fn renewal_left(&mut self, trouble: Trouble, now: Timestamp) {
+        self.renewing.trouble = Some(trouble);
+        self.renewing.not_before = now.checked_add(SETTLE_AGAIN).ok();
+    }
+
+    /// Nothing is in the way any more.
+    pub fn renewal_unhindered(&mut self) {
+        self.renewing.trouble = None;
+        self.renewing.not_before = None;
+    }
+
+    /// When the next step of retiring a credential is due, and which that is; those for which `in_use` holds wait.
+    pub fn retire_due(&self, in_use: impl Fn(Fingerprint) -> bool) -> Option<(Timestamp, &Retiring)> {
+        if self.renewing.retiring.is_some() {
+            return None;
+        }
+        let not_before = self.renewing.retire_not_before.unwrap_or(Timestamp::MIN);
+        let free = self.record.retiring.iter().filter(|retiring| !in_use(retiring.fingerprint));
+        free.map(|retiring| (retiring.delete_at.unwrap_or(Timestamp::MIN).max(not_before), retiring)).min_by_key(|(at, _)| *at)
+    }
+
+    /// A worker is at it.
+    pub fn retire_begun(&mut self, retiring: &Retiring) {
+        self.renewing.retiring = Some(retiring.id.clone());
+    }
+
+    /// A step of retiring was done. Returns what it was.
+    pub fn retired(&mut self, id: &str, now: Timestamp) -> Option<Retiring> {
+        self.renewing.retiring = None;
+        self.renewing.retire_trouble = None;
+        self.renewing.retire_not_before = None;
+        let at = self.record.retiring.iter().position(|retiring| retiring.id == id)?;
+        let before = self.record.retiring[at].clone();
+        if before.delete_at.is_some() {
+            self.record.retiring.remove(at);
+        } else {
+            self.record.retiring[at].delete_at = now.checked_add(GRACE).ok();
+        }
+        if let Some(known) = self.record.known.iter_mut().find(|known| known.fingerprint == before.fingerprint) {
+            known.is_seen_to = true;
+        }
+        Some(before)
+    }
+
+    /// A step of retiring couldn't be done now.
+    pub fn not_retired(&mut self, trouble: Option<Trouble>, now: Timestamp) {
+        self.renewing.retiring = None;
+        self.renewing.retire_trouble = trouble;
+        self.renewing.retire_not_before = now.checked_add(AGAIN).ok();
+    }
+
+    /// Values that this key had and that may still be accepted, latest first.
+    pub fn former(&self, now: Timestamp) -> Vec<&KnownKey> {
+        let may_live = |known: &&KnownKey| {
+            let has_ended = known.expires_at(self.spec.lifetime).is_some_and(|end| end <= now);
+            Some(known.fingerprint) != self.record.current && known.replaced_at.is_some() && !has_ended && known.rejection.is_none()
+        };
+        let mut former: Vec<_> = self.record.known.iter().filter(may_live).collect();
+        former.sort_by_key(|known| std::cmp::Reverse(known.replaced_at));
+        former
+    }
+
+    /// Keys that were replaced and that nobody has seen to: the user is to be reminded to revoke them.
+    pub fn unrevoked(&self, now: Timestamp) -> impl Iterator<Item = &KnownKey> {
+        let being_retired = |known: &KnownKey| self.record.retiring.iter().any(|retiring| retiring.fingerprint == known.fingerprint);
+        let former = self.former(now).into_iter().filter(|known| known.anatomy.kind == KeyKind::BedrockLongTerm);
+        former.filter(move |known| !known.is_seen_to && !being_retired(known))
+    }
+
+    /// The clock was set back: what was put off is tried soon.
+    pub(super) fn renewal_clock_went_back(&mut self) {
+        self.renewing.not_before = None;
+        self.renewing.retire_not_before = None;
+    }
+}

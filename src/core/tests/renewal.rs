@@ -1,0 +1,379 @@
+//! The next key: dates from IAM, making, retiring, minting.
+
+use super::world::*;
+use crate::core::key::KeyState;
+use crate::core::*;
+
+fn settings(iam: Iam) -> Settings {
+    let spec = KeySpec { iam, ..probed("bedrock", "K", FILE) };
+    Settings { keys: vec![spec], ..usual() }
+}
+
+/// The usual world with a long-term key that IAM knows since the start.
+fn world(iam: Iam) -> World {
+    let mut world = World::new(settings(iam));
+    world.kind = KeyKind::BedrockLongTerm;
+    let now = world.now();
+    world.issue(1, now, Some(now + DAY * 30));
+    world.set(FILE, "K", 1);
+    world.launch("litellm", &[("K", 1)]);
+    world.start();
+    world.run(MINUTE);
+    world
+}
+
+fn held(world: &World) -> Option<u8> {
+    world.files[std::path::Path::new(FILE)].values.as_ref()?.get("K").copied()
+}
+
+fn shown(world: &World, reason: Reason) -> usize {
+    world.shown.iter().filter(|shown| shown.reason == reason).count()
+}
+
+fn events(world: &World, event: &str) -> usize {
+    world.told.iter().filter(|entry| entry.event == event).count()
+}
+
+// What IAM says
+
+#[test]
+fn iam_s_dates_are_gone_by() {
+    let mut world = World::new(settings(Iam::Read));
+    world.kind = KeyKind::BedrockLongTerm;
+    let made = world.now() - DAY * 80;
+    world.issue(1, made, Some(made + DAY * 90));
+    world.set(FILE, "K", 1);
+    world.start();
+    world.run(MINUTE);
+    let known = world.key("bedrock").record.known_now().unwrap();
+    assert_eq!(known.issued, Issued { at: made, source: IssuedSource::Iam });
+    assert_eq!(world.key("bedrock").life().unwrap().expires_at, Some(made + DAY * 90));
+    assert_eq!(world.thresholds(), Vec::<String>::new());
+    world.run(DAY * 6);
+    assert_eq!(world.thresholds(), ["day-25"], "five days before its end");
+    assert_eq!(world.iam.asked, 7, "once a day");
+    world.crash();
+    world.run(MINUTE);
+    assert_eq!(world.key("bedrock").life().unwrap().expires_at, Some(made + DAY * 90), "known across a restart");
+}
+
+#[test]
+fn a_key_that_iam_says_never_ends_has_no_alert() {
+    let mut world = World::new(settings(Iam::Read));
+    world.kind = KeyKind::BedrockLongTerm;
+    let now = world.now();
+    world.issue(1, now, None);
+    world.set(FILE, "K", 1);
+    world.start();
+    world.run(DAY * 40);
+    assert_eq!(world.alerts(), Vec::<String>::new());
+    assert_eq!(world.key_state("bedrock"), KeyState::Ok);
+}
+
+#[test]
+fn trouble_with_iam_costs_nothing_but_a_note() {
+    let mut world = world(Iam::Read);
+    world.iam.trouble = Some(refused());
+    world.run(DAY * 2);
+    assert_eq!(world.key("bedrock").iam.trouble, Some(refused()));
+    assert_eq!(world.key_state("bedrock"), KeyState::Ok);
+    world.run(DAY * 24);
+    assert_eq!(world.thresholds(), ["day-25"]);
+    world.iam.trouble = None;
+    world.run(HOUR * 5);
+    assert_eq!(world.key("bedrock").iam.trouble, None);
+}
+
+#[test]
+fn who_doesn_t_want_it_isn_t_looked_up() {
+    let mut world = world(Iam::Off);
+    world.run(DAY * 3);
+    assert_eq!(world.iam.asked, 0);
+}
+
+#[test]
+fn a_new_key_is_looked_up_at_once() {
+    let mut world = world(Iam::Read);
+    let asked = world.iam.asked;
+    let now = world.now();
+    world.issue(2, now, Some(now + DAY));
+    world.edit(FILE, "K", 2);
+    world.run(SECOND * 2);
+    assert_eq!(world.iam.asked, asked + 1);
+    assert_eq!(world.key("bedrock").life().unwrap().expires_at, Some(now + DAY));
+}
+
+// The next key
+
+#[test]
+fn at_the_first_alert_the_next_key_is_made_and_taken_up() {
+    let mut world = world(Iam::Renew);
+    world.run(DAY * 26);
+    assert_eq!(held(&world), Some(101));
+    assert_eq!(world.holds("litellm", "K"), Some(101));
+    assert_eq!(world.iam.status_of(1), Some(CredentialStatus::Inactive));
+    assert_eq!(world.iam.status_of(101), Some(CredentialStatus::Active));
+    assert_eq!(world.thresholds(), ["renewed"], "one notification, and no other");
+    let known = world.key("bedrock").record.known_now().unwrap();
+    assert_eq!(known.issued.source, IssuedSource::Iam);
+    world.run(DAY * 7);
+    assert_eq!(world.iam.status_of(1), None, "deleted after its grace");
+    assert_eq!(world.iam.issued.len(), 1);
+    world.run(DAY * 60);
+    assert_eq!(world.iam.made, 3, "and so on, for ever");
+    assert_eq!(shown(&world, Reason::Day(25)), 0);
+    assert_eq!(world.applies.len(), 3);
+}
+
+#[test]
+fn where_iam_says_no_the_user_is_told_as_ever_and_it_is_tried_again() {
+    let mut world = world(Iam::Renew);
+    world.iam.trouble = Some(refused());
+    world.run(DAY * 25 + MINUTE * 5);
+    assert_eq!(world.thresholds(), ["day-25"]);
+    assert_eq!(world.key("bedrock").renewing.trouble, Some(refused()));
+    assert_eq!(held(&world), Some(1));
+    world.run(DAY);
+    assert_eq!(events(&world, "renewal-failed"), 5, "every six hours");
+    world.iam.trouble = None;
+    world.run(HOUR * 7);
+    assert_eq!(held(&world), Some(101));
+    assert_eq!(world.thresholds(), ["day-25", "renewed"]);
+    assert_eq!(world.key("bedrock").renewing.trouble, None);
+}
+
+#[test]
+fn by_hand_it_works_whatever_iam_says() {
+    let mut world = world(Iam::Off);
+    let ticket = world.ask(Request::Renew("bedrock".into()));
+    world.run(MINUTE);
+    assert_eq!(*world.reply(ticket), Reply::Renewed);
+    assert_eq!(world.holds("litellm", "K"), Some(101));
+    assert_eq!(world.iam.status_of(1), Some(CredentialStatus::Inactive));
+    let ticket = world.ask(Request::Renew("nobody".into()));
+    assert!(matches!(world.reply(ticket), Reply::Denied(Denial::UnknownKey(_))));
+}
+
+#[test]
+fn by_hand_a_refusal_is_an_answer() {
+    let mut world = world(Iam::Off);
+    world.iam.trouble = Some(refused());
+    let ticket = world.ask(Request::Renew("bedrock".into()));
+    world.run(MINUTE);
+    assert!(matches!(world.reply(ticket), Reply::Denied(Denial::Refused { message, .. }) if message == "IAM says no"));
+    world.kind = KeyKind::Opaque;
+    world.iam.trouble = None;
+    world.edit(FILE, "K", 7);
+    world.run(MINUTE);
+    let ticket = world.ask(Request::Renew("bedrock".into()));
+    world.run(MINUTE);
+    assert!(matches!(world.reply(ticket), Reply::Denied(Denial::Refused { message, .. }) if message.contains("no long-term key")));
+}
+
+#[test]
+fn the_old_key_lives_as_long_as_a_consumer_runs_with_it() {
+    let mut world = world(Iam::Renew);
+    world.plans = [Plan::Ends(Outcome::RolledBack)].into();
+    world.run(DAY * 25 + SECOND * 20);
+    assert_eq!(held(&world), Some(101));
+    assert_eq!(world.holds("litellm", "K"), Some(1));
+    assert_eq!(world.iam.status_of(1), Some(CredentialStatus::Active));
+    assert_eq!(shown(&world, Reason::Renewed), 0);
+    world.run(HOUR);
+    assert_eq!(world.holds("litellm", "K"), Some(101), "it is tried again");
+    assert_eq!(world.iam.status_of(1), Some(CredentialStatus::Inactive));
+    assert_eq!(shown(&world, Reason::Renewed), 1);
+}
+
+#[test]
+fn a_key_that_is_back_in_the_file_is_not_deleted() {
+    let mut world = world(Iam::Renew);
+    world.run(DAY * 26);
+    assert_eq!(world.iam.status_of(1), Some(CredentialStatus::Inactive));
+    world.edit(FILE, "K", 1);
+    world.run(DAY * 10);
+    assert_eq!(world.iam.status_of(1), Some(CredentialStatus::Inactive));
+}
+
+#[test]
+fn a_user_who_edits_meanwhile_has_the_last_word() {
+    for moments in 0..30 {
+        let mut world = world(Iam::Renew);
+        world.run(DAY * 25 - MINUTE + MOMENT * moments);
+        world.set(FILE, "K", 9);
+        world.hint_later(FILE, MOMENT);
+        world.run(DAY);
+        assert_eq!((held(&world), world.holds("litellm", "K")), (Some(9), Some(9)), "{moments}");
+        assert_ne!(world.iam.status_of(101), Some(CredentialStatus::Active), "{moments}: nobody's");
+        world.run(DAY * 8);
+        assert_eq!(world.iam.status_of(101), None, "{moments}");
+    }
+}
+
+/// The world is as if nothing had happened, or as if all had.
+fn is_sound(world: &World, what: &str) {
+    let value = held(world).unwrap();
+    assert_eq!(world.iam.status_of(value), Some(CredentialStatus::Active), "{what}: the key in the file works");
+    assert_eq!(world.holds("litellm", "K"), Some(value), "{what}: and is used");
+    let active = world.iam.issued.iter().filter(|issued| issued.credential.status == CredentialStatus::Active).count();
+    assert_eq!(active, 1, "{what}: there is no surplus key: {:?}", world.iam.issued);
+}
+
+#[test]
+fn a_crash_before_any_effect_is_picked_up() {
+    let mut points = 0;
+    for workers_die in [false, true] {
+        for second in [None, Some(3), Some(9)] {
+            for effects in 0.. {
+                let mut world = world(Iam::Renew);
+                world.iam.workers_die = workers_die;
+                world.run(DAY * 25 - MINUTE * 2);
+                world.crash_after = Some(effects);
+                world.run(MINUTE * 2 + SECOND);
+                let crashed = world.crash_after.is_none();
+                if crashed {
+                    world.crash_after = second;
+                }
+                world.run(MINUTE * 9);
+                world.crash_after = None;
+                let what = format!("crash before effect {effects}, then {second:?}, workers die: {workers_die}");
+                // A renewal that was undone by a crash is tried again within hours.
+                world.run(HOUR * 14);
+                is_sound(&world, &what);
+                assert!(held(&world) != Some(1), "{what}: it was renewed in the end");
+                world.run(DAY * 8);
+                assert_eq!(world.iam.issued.len(), 1, "{what}: the old one is gone");
+                let heard = world.shown.iter().filter(|shown| shown.reason == Reason::Renewed && !shown.unheard).count();
+                assert!((1..=2).contains(&heard), "{what}: told {heard} times");
+                points += usize::from(crashed);
+                if !crashed {
+                    break;
+                }
+            }
+        }
+    }
+    assert!(points >= 100, "{points} points");
+}
+
+// After the change
+
+#[test]
+fn the_user_is_reminded_once_to_revoke_a_key_that_was_replaced_by_hand() {
+    let mut world = world(Iam::Off);
+    world.run(DAY * 5);
+    world.edit(FILE, "K", 2);
+    world.run(HOUR);
+    assert_eq!(shown(&world, Reason::Revoke), 0);
+    assert_eq!(world.key("bedrock").former(world.now()).len(), 1);
+    world.run(DAY);
+    world.crash();
+    world.run(DAY * 3);
+    assert_eq!(shown(&world, Reason::Revoke), 1);
+    world.run(DAY * 30);
+    assert_eq!(shown(&world, Reason::Revoke), 1);
+    assert!(world.key("bedrock").former(world.now()).is_empty(), "it has ended by itself");
+}
+
+#[test]
+fn what_renew_has_put_there_has_its_date_from_that() {
+    let mut world = world(Iam::Off);
+    world.run(DAY * 5);
+    world.set(FILE, "K", 2);
+    let ticket = world.ask(Request::Renewed("bedrock".into(), print(2)));
+    world.run(SECOND * 2);
+    assert_eq!(*world.reply(ticket), Reply::Done);
+    let known = world.key("bedrock").record.known_now().unwrap();
+    assert_eq!((known.fingerprint, known.issued.source), (print(2), IssuedSource::Renewed));
+    let ticket = world.ask(Request::Renewed("bedrock".into(), print(3)));
+    world.run(SECOND * 20);
+    assert!(matches!(world.reply(ticket), Reply::Denied(Denial::Refused { .. })));
+}
+
+// Short-term keys
+
+fn minting() -> World {
+    let spec = KeySpec { minted: true, lifetime: None, ..probed("bedrock", "K", FILE) };
+    let mut world = World::new(Settings { keys: vec![spec], ..usual() });
+    world.kind = KeyKind::BedrockShortTerm;
+    world
+}
+
+#[test]
+fn a_short_term_key_is_minted_well_before_the_one_there_ends() {
+    let mut world = minting();
+    world.launch("litellm", &[]);
+    world.start();
+    world.run(MINUTE);
+    assert_eq!(held(&world), Some(201));
+    assert_eq!(world.holds("litellm", "K"), Some(201));
+    world.run(HOUR * 8);
+    assert_eq!(held(&world), Some(202), "with a third of its twelve hours left");
+    assert_eq!(world.holds("litellm", "K"), Some(202));
+    world.run(DAY * 3);
+    assert_eq!(world.thresholds(), Vec::<String>::new(), "nobody is bothered");
+    assert_eq!(world.iam.minted, 11);
+}
+
+#[test]
+fn a_session_that_ends_earlier_counts() {
+    let mut world = minting();
+    world.iam.session = Some(HOUR);
+    world.start();
+    world.run(MINUTE);
+    assert_eq!(world.key("bedrock").life().unwrap().expires_at.map(|end| end < world.now() + HOUR), Some(true));
+    world.run(MINUTE * 45);
+    assert_eq!(held(&world), Some(202));
+}
+
+#[test]
+fn the_user_is_told_to_sign_in_once_and_it_goes_on_by_itself() {
+    let mut world = minting();
+    world.start();
+    world.run(MINUTE);
+    world.iam.mint_trouble = Some(Trouble { sign_in: true, ..refused() });
+    world.run(HOUR * 9);
+    assert_eq!(shown(&world, Reason::SignIn), 1);
+    world.run(HOUR);
+    assert_eq!(shown(&world, Reason::SignIn), 1);
+    world.iam.mint_trouble = None;
+    world.run(MINUTE * 10);
+    assert_eq!(held(&world), Some(202));
+    assert!(world.up.is_empty(), "the popup is gone: {:?}", world.up);
+}
+
+#[test]
+fn an_end_of_the_session_is_told_ahead() {
+    let mut world = minting();
+    let end = world.now() + HOUR * 7;
+    world.iam.sign_in_by = Some(end);
+    world.start();
+    world.run(HOUR * 5 + MINUTE * 50);
+    assert_eq!(shown(&world, Reason::SignIn), 0);
+    world.run(MINUTE * 20);
+    assert_eq!(shown(&world, Reason::SignIn), 1);
+}
+
+#[test]
+fn a_key_of_another_kind_is_not_overwritten() {
+    let mut world = minting();
+    world.kind = KeyKind::BedrockLongTerm;
+    world.set(FILE, "K", 1);
+    world.start();
+    world.run(DAY);
+    assert_eq!((held(&world), world.iam.minted), (Some(1), 0));
+    assert!(world.key("bedrock").mint_obstacle().is_some());
+    let ticket = world.ask(Request::Renew("bedrock".into()));
+    world.run(SECOND);
+    assert!(matches!(world.reply(ticket), Reply::Denied(Denial::Refused { .. })));
+}
+
+#[test]
+fn a_new_short_term_key_can_be_asked_for() {
+    let mut world = minting();
+    world.start();
+    world.run(MINUTE);
+    let ticket = world.ask(Request::Renew("bedrock".into()));
+    world.run(SECOND * 5);
+    assert_eq!(*world.reply(ticket), Reply::Renewed);
+    assert_eq!(held(&world), Some(202));
+}
