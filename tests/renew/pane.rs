@@ -1,6 +1,7 @@
 //! A shell in a real terminal (tmux), used as a person does: types, pastes, reads the screen.
 
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::support::daemon::SOON;
@@ -13,12 +14,16 @@ const READY: &str = "ready> ";
 /// One terminal; ends when it is dropped.
 pub struct Pane<'h> {
     home: &'h Home,
+    /// Of a server of its own: one that ends takes its time.
+    socket: std::path::PathBuf,
 }
 
 impl<'h> Pane<'h> {
     /// A shell in this home, with credd on its PATH. `program` is `env!("CARGO_BIN_EXE_credd")`.
     pub fn open(home: &'h Home, program: &str, columns: u32) -> Self {
-        let pane = Self { home };
+        static OPENED: AtomicU32 = AtomicU32::new(0);
+        let socket = home.runtime_dir().join(format!("tmux{}", OPENED.fetch_add(1, Ordering::Relaxed)));
+        let pane = Self { home, socket };
         let dir = std::path::Path::new(program).parent().unwrap();
         let path = format!("{}:{}", dir.display(), std::env::var("PATH").unwrap_or_default());
         let size = ["-x", &columns.to_string(), "-y", "24"].map(str::to_owned);
@@ -31,7 +36,7 @@ impl<'h> Pane<'h> {
 
     fn tmux(&self) -> Command {
         let mut command = self.home.command("tmux");
-        command.args(["-f", "/dev/null", "-S"]).arg(self.home.runtime_dir().join("tmux"));
+        command.args(["-f", "/dev/null", "-S"]).arg(&self.socket);
         command
     }
 
@@ -87,11 +92,9 @@ impl<'h> Pane<'h> {
 
     /// That the terminal shows what is typed and edits lines, as before.
     pub fn is_as_before(&self) {
-        self.enters("stty -a | tr ' ;' '\\n\\n' | grep -xE -- '-?(echo|icanon|isig|iexten)' | tr '\\n' ' '; echo modes");
-        self.until("icanon");
-        self.until_count("modes", 2);
-        let shown = self.shown();
-        assert!(shown.contains("isig icanon iexten echo modes"), "{shown}");
+        // Quotes, so that the shell's answer is told from what was typed.
+        self.enters("stty -a | tr ' ;' '\\n\\n' | grep -xE -- '-?(echo|icanon|isig|iexten)' | tr '\\n' ' '; echo mod''es");
+        self.until("isig icanon iexten echo modes");
         self.enters("echo 'h'i");
         self.until("\nhi\n");
         assert!(self.shown().contains("echo 'h'i"), "what is typed isn't shown: {}", self.shown());

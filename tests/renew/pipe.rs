@@ -147,3 +147,18 @@ fn a_missing_file_is_made() {
     assert!(env_file(&home).contains(NEW));
     assert!(!said(&output).contains("revoke"), "{}", said(&output));
 }
+
+#[test]
+fn what_is_in_the_way_of_a_renewal_by_itself_is_said() {
+    let bedrock = BedrockStandIn::start([OLD]);
+    let home = home(&bedrock);
+    let daemon = daemon(&home);
+    let before = env_file(&home);
+    // There is no AWS CLI, or no profile with credentials.
+    let output = renew(&home, &["--iam"], "");
+    assert_eq!(code(&output), 1, "{}\n{}", said(&output), daemon.log());
+    assert!(output.stdout.is_empty() && said(&output).contains("credd: ") && said(&output).lines().count() >= 2, "{}", said(&output));
+    assert_eq!(env_file(&home), before);
+    let both = renew(&home, &["--iam", "--stdin"], "");
+    assert_eq!(code(&both), 2, "{}", said(&both));
+}
