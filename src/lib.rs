@@ -17,6 +17,8 @@ pub mod envfile;
 pub mod filesystem;
 pub mod http;
 pub mod keys;
+#[cfg(target_os = "linux")]
+mod lease;
 pub mod log;
 pub mod paths;
 pub mod probe;

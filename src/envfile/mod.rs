@@ -13,6 +13,7 @@
 //! Nothing that holds a value implements `Debug` or `Display`, and the reasons in answers are fixed texts: neither can
 //! carry a secret into a log.
 
+mod compare;
 mod eval;
 mod hint;
 mod names;
@@ -22,10 +23,11 @@ mod syntax;
 #[cfg(test)]
 mod tests;
 
+pub use compare::Difference;
 use eval::{Findings, Reason, Value, Variable};
 use names::{Owner, owner};
 use std::ops::Range;
-use syntax::{FailureKind, is_name};
+use syntax::{Failure, FailureKind, is_name};
 
 /// Reads `source` as bash and zsh would when sourcing it, without running it. `home` is the value of HOME.
 pub fn read(source: &[u8], home: &[u8]) -> Reading {
@@ -38,6 +40,7 @@ pub fn read(source: &[u8], home: &[u8]) -> Reading {
         newlines,
         nul: source.iter().position(|byte| *byte == 0),
         unfinished: unfinished || program.open_heredoc,
+        failure: program.failure.map(|(_, failure)| failure),
         findings,
     }
 }
@@ -100,6 +103,7 @@ pub struct Reading {
     newlines: Vec<usize>,
     nul: Option<usize>,
     unfinished: bool,
+    failure: Option<Failure>,
     findings: Findings,
 }
 

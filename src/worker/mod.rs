@@ -2,8 +2,6 @@
 
 mod contents;
 pub mod job;
-#[cfg(target_os = "linux")]
-mod lease;
 pub mod read;
 mod run;
 

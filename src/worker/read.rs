@@ -92,7 +92,7 @@ fn same(one: &Stat, two: &Stat) -> bool {
 #[cfg(target_os = "linux")]
 fn written_to(file: &File, path: &Path) -> bool {
     // A network file system refuses leases for other reasons as well.
-    super::lease::open_for_writing(file).unwrap_or(false) && crate::filesystem::silent(path).is_none()
+    crate::lease::open_for_writing(file).unwrap_or(false) && crate::filesystem::silent(path).is_none()
 }
 
 /// Nothing tells on other systems; the core's wait for quiet is all there is.

@@ -54,7 +54,7 @@ struct Evaluator<'a> {
 pub(super) struct Cut {
     pub(super) reason: Reason,
     pub(super) kind: FailureKind,
-    mentions: HashSet<Bytes>,
+    pub(super) mentions: HashSet<Bytes>,
     everything: bool,
 }
 
