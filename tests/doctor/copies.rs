@@ -79,7 +79,7 @@ fn whatever_lies_about_holds_nobody_up() {
     symlink(".", rig.path("here")).unwrap();
     fs::create_dir_all(rig.path("project/dir.env")).unwrap();
     let hidden = rig.write("project/hidden.env", "K=1\n");
-    fs::set_permissions(&hidden, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&hidden, fs::Permissions::from_mode(0o0)).unwrap();
     let large = rig.write("project/large.env", "");
     fs::File::options().write(true).open(large).unwrap().set_len(1 << 40).unwrap();
     rig.write("project/bytes.env", "\0\u{1}=\n\n==");
