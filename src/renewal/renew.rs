@@ -59,6 +59,13 @@ impl Renewal<'_> {
         let user = old.map_or(user, |record| record.credential.user.clone());
         let own: Vec<&Record> = records.iter().filter(|record| record.credential.user == user).collect();
         let spare = self.spare(&own, old, &user)?;
+        if iam::is_history_kept(&self.cli) {
+            return Err(RenewalReport::Undone(Trouble {
+                detail: "the AWS CLI would keep the new key in its history, readable for whoever reads that file".to_owned(),
+                fix: format!("run `{}`, then renew again", self.cli.line(&["configure", "set", "cli_history", "disabled"])),
+                sign_in: false,
+            }));
+        }
 
         answer(&Answer::RenewalBegins {
             user: user.clone(),

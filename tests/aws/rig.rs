@@ -30,6 +30,11 @@ pub fn versions() -> Vec<&'static str> {
 const CONFIG: &str = "
 [profile dev]
 region = us-east-1
+[profile remembered]
+region = us-east-1
+source_profile = dev
+role_arn = arn:aws:iam::123456789012:role/r
+cli_history = enabled
 [profile bare]
 region = us-east-1
 [profile role]
