@@ -116,6 +116,9 @@ impl Renewal<'_> {
     }
 
     fn spare<'r>(&self, own: &[&'r Record], old: Option<&Record>, user: &str) -> Result<Option<&'r Record>, RenewalReport> {
+        if own.len() < limit::MOST {
+            return Ok(None);
+        }
         let in_use = InUse::read(&self.order.tracked);
         limit::room(own, old, in_use.as_ref(), &self.cli, user).map_err(RenewalReport::Undone)
     }
