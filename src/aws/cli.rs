@@ -25,16 +25,8 @@ const MOST_TROUBLE: usize = 16 * 1024;
 
 /// Variables that aren't for it: the key that is tracked would be tried as its credentials, and what follows would
 /// change the form of what it says.
-const NOT_FOR_IT: &[&str] = &[
-    "AWS_BEARER_TOKEN_BEDROCK",
-    "AWS_DEFAULT_OUTPUT",
-    "AWS_PROFILE",
-    "AWS_DEFAULT_PROFILE",
-    "LITELLM_MASTER_KEY",
-    "NOTIFY_SOCKET",
-    "WATCHDOG_USEC",
-    "WATCHDOG_PID",
-];
+const NOT_FOR_IT: &[&str] =
+    &["AWS_BEARER_TOKEN_BEDROCK", "AWS_DEFAULT_OUTPUT", "LITELLM_MASTER_KEY", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
 
 /// The user's AWS CLI, with a profile.
 pub struct Cli<'a> {

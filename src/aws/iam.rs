@@ -147,6 +147,12 @@ fn too_old() -> Failure {
     }
 }
 
+/// Whether the CLI keeps all that AWS answers in a file of its own, a new key as well (`cli_history`).
+pub fn is_history_kept(cli: &Cli<'_>) -> bool {
+    // Where it isn't set, that is the exit status.
+    cli.run(&["configure", "get", "cli_history"], Tries::Several).is_ok_and(|said| said.expose().trim_ascii() == b"enabled")
+}
+
 /// A key that was just made.
 pub struct Created {
     /// What IAM says of it.

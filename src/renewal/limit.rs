@@ -6,7 +6,7 @@ use crate::aws::iam::{self, Record};
 use crate::core::{CredentialStatus, Trouble};
 
 /// Keys that IAM allows a user for one service.
-const MOST: usize = 2;
+pub(super) const MOST: usize = 2;
 
 /// What makes room for one more key of a user with these: nothing, or one that is to be removed first; else why not.
 ///

@@ -59,6 +59,13 @@ impl Renewal<'_> {
         let user = old.map_or(user, |record| record.credential.user.clone());
         let own: Vec<&Record> = records.iter().filter(|record| record.credential.user == user).collect();
         let spare = self.spare(&own, old, &user)?;
+        if iam::is_history_kept(&self.cli) {
+            return Err(RenewalReport::Undone(Trouble {
+                detail: "the AWS CLI would keep the new key in its history, readable for whoever reads that file".to_owned(),
+                fix: format!("run `{}`, then renew again", self.cli.line(&["configure", "set", "cli_history", "disabled"])),
+                sign_in: false,
+            }));
+        }
 
         answer(&Answer::RenewalBegins {
             user: user.clone(),
@@ -109,6 +116,9 @@ impl Renewal<'_> {
     }
 
     fn spare<'r>(&self, own: &[&'r Record], old: Option<&Record>, user: &str) -> Result<Option<&'r Record>, RenewalReport> {
+        if own.len() < limit::MOST {
+            return Ok(None);
+        }
         let in_use = InUse::read(&self.order.tracked);
         limit::room(own, old, in_use.as_ref(), &self.cli, user).map_err(RenewalReport::Undone)
     }

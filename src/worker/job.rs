@@ -47,7 +47,7 @@ pub enum Job {
     },
     /// Make the next key for a key's IAM user and put it into the file.
     ///
-    /// Twice it waits for a line on standard input before it goes on: after [`Answer::RenewalBegins`] and
+    /// Twice it waits for a line (any; the job itself isn't ended by one) on standard input before it goes on: after [`Answer::RenewalBegins`] and
     /// [`Answer::RenewalMade`], so that what it is about to do, and what it has made, is durable first. Where
     /// the input ends instead, it undoes what it did. It holds the key's renewal lock all the time.
     Renew(Box<RenewOrder>),

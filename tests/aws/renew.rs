@@ -205,3 +205,14 @@ fn a_request_that_hangs_is_given_up_and_unclear() {
     assert!(matches!(&report, RenewalReport::Left(left) if left.detail.contains("AWS doesn't answer")), "{report:?}");
     assert_eq!(rig.iam.count(CREATE), 1);
 }
+
+#[test]
+fn a_cli_that_writes_down_all_answers_makes_no_key() {
+    let rig = Rig::new();
+    rig.set_key(&rig.iam.add_key(USER, Some(30)));
+    let mut order = rig.renew_order();
+    order.profile = Some("remembered".to_owned());
+    let fix = undone(rig.renew(order), "history");
+    assert!(fix.contains("aws configure set cli_history disabled --profile remembered"), "{fix}");
+    assert_eq!(rig.iam.count(CREATE), 0);
+}

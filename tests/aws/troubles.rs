@@ -1,11 +1,11 @@
-//! What is in the way of asking, provoked for real with both versions of the CLI.
+//! What is in the way of asking, provoked for real with both VERSIONS of the CLI.
 
 use std::thread;
 
 use credd::core::Trouble as Told;
 use jiff::SignedDuration;
 
-use crate::rig::{Rig, USER, versions};
+use crate::rig::{Rig, USER, VERSIONS};
 use crate::support::iam::Trouble;
 
 /// Profile, a part of what is said, a part of the fix, whether it is about signing in.
@@ -29,7 +29,7 @@ fn profiles_that_do_not_work() {
         (Some("login"), "login", "", false),
     ];
     thread::scope(|scope| {
-        for version in versions() {
+        for version in VERSIONS {
             scope.spawn(move || {
                 let rig = Rig::new();
                 rig.install(version);
@@ -53,7 +53,7 @@ fn profiles_that_do_not_work() {
 fn what_aws_refuses() {
     const LIST: &str = "ListServiceSpecificCredentials";
     thread::scope(|scope| {
-        for version in versions() {
+        for version in VERSIONS {
             scope.spawn(move || {
                 let rig = Rig::new();
                 rig.install(version);
