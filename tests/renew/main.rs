@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "in a test, a panic that says what went wrong is the error handling")]
 
 mod by_itself;
-mod pane;
 mod pipe;
 mod prompt;
 mod served;

@@ -2,11 +2,11 @@
 
 use std::process::{Child, Command, Stdio};
 
-use crate::pane::Pane;
 use crate::pipe::{code, renew};
 use crate::support::bedrock::BedrockStandIn;
 use crate::support::daemon::{Daemon, SOON};
 use crate::support::home::Home;
+use crate::support::pane::Pane;
 use crate::support::said;
 use crate::{CREDD, NEW, OLD, env_file};
 
