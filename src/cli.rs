@@ -67,6 +67,8 @@ enum Command {
     Verify(client::verify::VerifyArgs),
     /// Have consumers take up the key that is in the env file now
     Apply(client::apply::ApplyArgs),
+    /// Check everything around the keys, and say how to fix what is wrong
+    Doctor(client::doctor::DoctorArgs),
     /// Show what happened
     History(client::history::HistoryArgs),
     /// Check or show the configuration
@@ -125,6 +127,7 @@ fn dispatch(command: Option<Command>, global: &Global) -> Result<u8, Failure> {
         Some(Command::Snooze(args)) => client::snooze::run(&paths, &args),
         Some(Command::Verify(args)) => client::verify::run(&paths, &args),
         Some(Command::Apply(args)) => client::apply::run(&paths, &args),
+        Some(Command::Doctor(args)) => client::doctor::run(&paths, &args),
         Some(Command::History(args)) => client::history::run(&paths, &args),
         Some(Command::Config(args)) => client::config::run(&paths, &args),
         Some(Command::Install(args)) => client::service::install(&paths, &args, &service_args(global)),

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::cli::{Cli, Tries};
 use super::session::SecretText;
 use super::trouble::{Failure, Kind};
-use crate::core::{Credential, CredentialStatus};
+use crate::core::{Credential, CredentialStatus, Trouble};
 use crate::secret::Secret;
 
 const SERVICE: &str = "bedrock.amazonaws.com";
@@ -129,7 +129,22 @@ fn pages(cli: &Cli<'_>, whose: &[&str]) -> Result<Vec<Record>, Failure> {
             break;
         }
     }
+    if !all.is_empty() && !all.iter().any(Record::has_name) {
+        return Err(too_old());
+    }
     Ok(all)
+}
+
+/// The CLI drops what its own description of IAM doesn't have: names of keys, and the key itself of a new one.
+fn too_old() -> Failure {
+    Failure {
+        kind: Kind::Other,
+        trouble: Trouble {
+            detail: "the AWS CLI is too old to tell Bedrock's keys apart".to_owned(),
+            fix: "install the AWS CLI's version 2 of today (https://aws.amazon.com/cli/)".to_owned(),
+            sign_in: false,
+        },
+    }
 }
 
 /// A key that was just made.

@@ -444,7 +444,7 @@ fn bar(key: &KeyStatus, terminal: Terminal) -> Option<String> {
 }
 
 /// Breaks at spaces; a word that is too long stands alone.
-fn fold(text: &str, width: usize) -> Vec<String> {
+pub(super) fn fold(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
         match lines.last_mut() {
@@ -458,7 +458,7 @@ fn fold(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-fn ascii(text: &str) -> String {
+pub(super) fn ascii(text: &str) -> String {
     text.chars()
         .map(|c| match c {
             '…' => '.',

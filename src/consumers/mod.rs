@@ -32,6 +32,7 @@ mod ready;
 mod scrub;
 mod start;
 mod stop;
+pub mod survey;
 pub mod sys;
 mod unit;
 

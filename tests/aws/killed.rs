@@ -13,6 +13,7 @@ use credd::worker::job::{Answer, Job};
 use crate::rig::Rig;
 use crate::support::bedrock::BedrockStandIn;
 use crate::support::iam::IamStandIn;
+use crate::support::wait::until_true;
 
 /// Side by side: while one waits, another works.
 const AT_ONCE: usize = 4;
@@ -144,4 +145,24 @@ fn point(rig: &Rig, moment: Moment) -> &'static str {
         assert!(matches!(report, Some(RenewalReport::Written(_))), "{moment:?}: {report:?}");
         "new, kept"
     }
+}
+
+#[test]
+fn a_cli_that_outlives_its_worker_is_waited_for() {
+    let rig = Rig::new();
+    let old = rig.iam.add_key(&rig.user, Some(30));
+    rig.set_key(&old);
+    rig.install_slow("create-service-specific-credential", 4);
+    let mut worker = rig.start(&Job::Renew(Box::new(rig.renew_order())));
+    worker.next();
+    worker.go_on();
+    until_true("the CLI to be started", Duration::from_secs(20), || rig.was_run("create-service-specific-credential"));
+    worker.kill();
+    assert_eq!(rig.iam.ids(&rig.user), [old.id.as_str()]);
+    let start = monotonic();
+    let report = rig.settle(rig.settle_order(vec![old.id.clone()], None));
+    assert!(start.elapsed() > Duration::from_secs(3), "{:?}", start.elapsed());
+    assert!(matches!(report, RenewalReport::Undone(_)), "{report:?}");
+    assert_eq!((rig.iam.ids(&rig.user), rig.value()), (vec![old.id], old.value));
+    assert_eq!(rig.iam.count("CreateServiceSpecificCredential"), 1);
 }

@@ -168,7 +168,7 @@ fn what_iam_refuses_leaves_nothing_and_what_is_unclear_says_so() {
     // It is asked once by the CLI, and again by the worker since nothing was done.
     rig.iam.trouble(CREATE, Trouble::Throttled(1));
     let before = rig.iam.count(CREATE);
-    let RenewalReport::Written(made) = rig.renew(rig.renew_order()) else { panic!() };
+    assert!(matches!(rig.renew(rig.renew_order()), RenewalReport::Written(_)));
     assert_eq!(rig.iam.count(CREATE), before + 2);
 
     // Made, and nobody was told.
@@ -191,5 +191,17 @@ fn what_iam_refuses_leaves_nothing_and_what_is_unclear_says_so() {
     rig.bedrock.fail_with(404);
     let report = rig.renew(rig.renew_order());
     assert!(matches!(&report, RenewalReport::Left(left) if left.fix.contains("delete-service-specific")), "{report:?}");
-    let _ = made;
+}
+
+#[test]
+fn a_request_that_hangs_is_given_up_and_unclear() {
+    if std::env::var_os("CREDD_LONG").is_none() {
+        return; // half a minute of waiting
+    }
+    let rig = Rig::new();
+    rig.set_key(&rig.iam.add_key(USER, Some(30)));
+    rig.iam.trouble(CREATE, Trouble::Hangs);
+    let report = rig.renew(rig.renew_order());
+    assert!(matches!(&report, RenewalReport::Left(left) if left.detail.contains("AWS doesn't answer")), "{report:?}");
+    assert_eq!(rig.iam.count(CREATE), 1);
 }

@@ -14,13 +14,18 @@ use credd::worker::job::{Answer, IamOrder, Job, KeyTarget, KeyVariable, RenewOrd
 use crate::support::bedrock::BedrockStandIn;
 use crate::support::home::Home;
 use crate::support::iam::{IamStandIn, Key};
-use crate::support::installed;
+use crate::support::{installed, rig_dir};
 
 pub const VARIABLE: &str = "AWS_BEARER_TOKEN_BEDROCK";
 pub const USER: &str = "BedrockAPIKey-ab12";
 /// Programs of `tests/setup` by the version of the AWS CLI.
 pub const VERSION_1: &str = "aws/bin/aws";
 pub const VERSION_2: &str = "aws-v2/bin/aws";
+
+/// Those that are there: version 2 is on no package index.
+pub fn versions() -> Vec<&'static str> {
+    if rig_dir().join(VERSION_2).exists() { vec![VERSION_1, VERSION_2] } else { vec![VERSION_1] }
+}
 
 const CONFIG: &str = "
 [profile dev]
@@ -111,25 +116,37 @@ impl Rig {
 
     /// Puts a version of the CLI on PATH, by a script that notes what it is given.
     pub fn install(&self, version: &str) {
-        let real = installed(version, "aws");
-        let log = self.path("arguments");
-        self.script(&format!(
-            "printf '%s\\n' \"$*\" \"leaked: ${{AWS_BEARER_TOKEN_BEDROCK-no}}\" >>'{}'\nexec '{}' \"$@\"\n",
-            log.display(),
-            real.display()
-        ));
+        self.install_with(version, "");
     }
 
-    /// The same with version 2, where it is there.
-    pub fn with_version_2(self) -> Self {
-        self.install(VERSION_2);
-        self
+    /// The same, with a command that takes its time before it begins.
+    pub fn install_slow(&self, command: &str, seconds: u32) {
+        self.install_with(VERSION_1, &format!("case \"$*\" in *{command}*) sleep {seconds} ;; esac\n"));
+    }
+
+    fn install_with(&self, version: &str, first: &str) {
+        let real = installed(version, "aws");
+        let log = self.path("arguments");
+        let note = "printf '%s\\n' \"$*\" \"leaked: ${AWS_BEARER_TOKEN_BEDROCK-no}\"";
+        self.script(&format!("{note} >>'{}'\n{first}exec '{}' \"$@\"\n", log.display(), real.display()));
+    }
+
+    /// Whether the CLI was started for a command.
+    pub fn was_run(&self, command: &str) -> bool {
+        fs::read_to_string(self.path("arguments")).is_ok_and(|log| log.contains(command))
+    }
+
+    /// One with version 2; `None` where `tests/setup` couldn't get it.
+    pub fn with_version_2() -> Option<Self> {
+        let rig = versions().contains(&VERSION_2).then(Self::new)?;
+        rig.install(VERSION_2);
+        Some(rig)
     }
 
     /// Puts a script in the CLI's place.
     pub fn script(&self, text: &str) {
         let path = self.path("bin/aws");
-        fs::write(&path, format!("#!/bin/sh\n{text}")).unwrap();
+        fs::write(&path, format!("#!/bin/sh\nPATH=/usr/bin:/bin\n{text}")).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
@@ -200,7 +217,7 @@ impl Rig {
         let mut command = self.home.command(env!("CARGO_BIN_EXE_credd"));
         let mut child = command
             .arg("worker")
-            .env("PATH", format!("{}:/usr/bin:/bin", self.path("bin").display()))
+            .env("PATH", self.path("bin"))
             .envs(self.iam.environment())
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env("PYTHONDONTWRITEBYTECODE", "1")

@@ -5,7 +5,7 @@ use std::thread;
 use credd::core::Trouble as Told;
 use jiff::SignedDuration;
 
-use crate::rig::{Rig, USER, VERSION_1, VERSION_2};
+use crate::rig::{Rig, USER, versions};
 use crate::support::iam::Trouble;
 
 /// Profile, a part of what is said, a part of the fix, whether it is about signing in.
@@ -29,7 +29,7 @@ fn profiles_that_do_not_work() {
         (Some("login"), "login", "", false),
     ];
     thread::scope(|scope| {
-        for version in [VERSION_1, VERSION_2] {
+        for version in versions() {
             scope.spawn(move || {
                 let rig = Rig::new();
                 rig.install(version);
@@ -53,7 +53,7 @@ fn profiles_that_do_not_work() {
 fn what_aws_refuses() {
     const LIST: &str = "ListServiceSpecificCredentials";
     thread::scope(|scope| {
-        for version in [VERSION_1, VERSION_2] {
+        for version in versions() {
             scope.spawn(move || {
                 let rig = Rig::new();
                 rig.install(version);
@@ -67,18 +67,27 @@ fn what_aws_refuses() {
                 expect(&told(Trouble::Throttled(u32::MAX)), (None, "too many requests", "wait", false));
                 expect(&told(Trouble::Fails), (None, "failed at AWS", "wait", false));
                 expect(&told(Trouble::DoneUnanswered), (None, "doesn't answer", "network", false));
-                // A single one is the CLI's own to overcome.
-                rig.iam.trouble(LIST, Trouble::Throttled(1));
-                rig.found();
-                // A role's session that has ended, and a user that isn't there.
+                // A role's session that has ended.
                 rig.iam.session(SignedDuration::from_hours(-1));
                 expect(&rig.trouble(Some("role")), (None, "has ended", "sign in", true));
-                rig.set_value(&rig.iam.add_key("other", None).value.replace("ABSKb3Ro", "ABSKb3Rp"));
-                let told = rig.trouble(Some("dev"));
-                assert!(told.detail.contains("none of the keys"), "{told:?}");
+                rig.iam.trouble(LIST, Trouble::Throttled(1));
+                // A single refusal is the CLI's own to overcome.
+                rig.found();
             });
         }
     });
+}
+
+#[test]
+fn a_user_whom_iam_does_not_know() {
+    let rig = Rig::new();
+    rig.set_value(&rig.iam.key_of_nobody("gone"));
+    let told = rig.trouble(Some("dev"));
+    assert!(told.detail.contains("none of the keys"), "{told:?}");
+    // Who may see no others is told of this one.
+    rig.iam.trouble("all-users", Trouble::Denied);
+    let told = rig.trouble(Some("dev"));
+    assert!(told.detail.contains("The user with name gone cannot be found"), "{told:?}");
 }
 
 #[test]
@@ -88,6 +97,10 @@ fn no_cli_no_network_and_one_that_misbehaves() {
     expect(&rig.trouble(Some("dev")), (None, "can't be reached", "AWS_ENDPOINT_URL_IAM", false));
     rig.script("echo '{\"ServiceSpecificCredentials\": [{\"UserName\": 7, \"Secret\": \"planted-secret\"}]}'");
     expect(&rig.trouble(Some("dev")), (None, "doesn't understand", "aws iam", false));
+    // One from before keys had names.
+    let nameless = r#"{"UserName": "u", "Status": "Active", "CreateDate": "2026-01-01T00:00:00Z", "ServiceSpecificCredentialId": "ACCA"}"#;
+    rig.script(&format!("echo '{{\"ServiceSpecificCredentials\": [{nameless}]}}'"));
+    expect(&rig.trouble(Some("dev")), (None, "too old", "version 2 of today", false));
     rig.script("echo 'it is wJalrXUtnFEMI/K7MDENG/bPxRfiCYplanted01' >&2; exit 3");
     expect(&rig.trouble(Some("dev")), (None, "it is …", "get-caller-identity", false));
     rig.script("yes | head -c 3000000");

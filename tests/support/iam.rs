@@ -147,9 +147,24 @@ impl IamStandIn {
         key
     }
 
+    /// A key that was made once for a user who is gone.
+    pub fn key_of_nobody(&self, user: &str) -> String {
+        self.state(|state| state.make(user, None).value)
+    }
+
     /// Sets a key's status, as an administrator does.
     pub fn set_status(&self, id: &str, status: &'static str) {
         self.state(|state| state.users.values_mut().flatten().filter(|key| key.id == id).for_each(|key| key.status = status));
+    }
+
+    /// Makes a key older.
+    pub fn age(&self, id: &str, by: SignedDuration) {
+        self.state(|state| {
+            for key in state.users.values_mut().flatten().filter(|key| key.id == id) {
+                key.created_at -= by;
+                key.expires_at = key.expires_at.map(|end| end - by);
+            }
+        });
     }
 
     /// Gives a key another alias.
@@ -167,7 +182,7 @@ impl IamStandIn {
         self.keys(user).into_iter().map(|key| key.id).collect()
     }
 
-    /// Lets an action go wrong from now on; `None` ends that.
+    /// Lets an action (or the list of `all-users`) go wrong from now on; `None` ends that.
     pub fn trouble(&self, action: &str, trouble: impl Into<Option<Trouble>>) {
         self.state(|state| match trouble.into() {
             Some(trouble) => drop(state.troubles.insert(action.to_owned(), trouble)),
@@ -387,7 +402,8 @@ impl Shared {
         let action = parameters.get("Action").cloned().unwrap_or_default();
         let trouble = {
             let mut state = self.state.lock().unwrap();
-            match state.troubles.get_mut(&action) {
+            let name = if parameters.contains_key("AllUsers") { "all-users" } else { &action };
+            match state.troubles.get_mut(name) {
                 Some(Trouble::Throttled(0)) | None => None,
                 Some(trouble) => {
                     let now = *trouble;

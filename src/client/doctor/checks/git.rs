@@ -1,0 +1,39 @@
+//! Whether whoever gets a git repository gets keys with it.
+
+use crate::client::doctor::finding::Finding;
+use crate::client::doctor::git::Tracked;
+use crate::client::doctor::situation::{EnvFile, Situation};
+
+/// Whether these hold a key that is still accepted is looked at.
+const MOST_COMMITS: usize = 50;
+
+pub(super) fn check(situation: &Situation) -> Vec<Finding> {
+    let files = situation.env_files.iter();
+    files
+        .filter_map(|file| Tracked::all(&file.real, &situation.paths.home).iter().find_map(|tracked| finding(situation, file, tracked)))
+        .collect()
+}
+
+fn finding(situation: &Situation, file: &EnvFile, tracked: &Tracked) -> Option<Finding> {
+    let path = situation.tilde(&file.real);
+    if tracked.is_tracked() {
+        let dir = file.real.parent().map(|dir| situation.word(dir)).unwrap_or_default();
+        let name = file.real.file_name().map(|name| situation.word(name.as_ref())).unwrap_or_default();
+        let message = format!("{path} is tracked by git: whoever gets the repository gets the keys in it");
+        let fix = format!(
+            "git -C {dir} rm --cached {name}, name it in .gitignore, commit, and renew its keys: earlier commits keep the old ones"
+        );
+        return Some(Finding::error("env-file-tracked", &message, &fix));
+    }
+    let commits = tracked.commits(MOST_COMMITS);
+    let latest = commits.first()?;
+    let has_key = |commit: &String| tracked.at(commit).is_some_and(|text| !situation.keys.in_text(&text).is_empty());
+    // Where keys can't be told, each may be one.
+    if situation.keys.is_empty() || commits.iter().any(has_key) {
+        let message = format!("{path} is in git's history (commit {latest}), with a key that is still accepted");
+        let fix = "renew the key and revoke the old one: what was committed can be read by whoever has the repository";
+        return Some(Finding::warning("env-file-in-history", &message, fix));
+    }
+    let message = format!("{path} is in git's history (commit {latest}), without any key that credd knows to be accepted");
+    Some(Finding::info("env-file-in-history", &message, "nothing, if the keys in it were revoked"))
+}

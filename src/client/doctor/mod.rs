@@ -1,0 +1,94 @@
+//! `credd doctor`: checks everything around the keys, and says what to do about each thing it finds.
+//!
+//! Keys are told by their fingerprints, and looked for in this short-lived process: what it reads is wiped, and
+//! no finding has a part of it.
+
+mod checks;
+mod finding;
+mod git;
+mod look;
+mod repair;
+mod report;
+mod situation;
+mod sweep;
+mod tokens;
+mod walk;
+mod wanted;
+
+use std::cmp::Reverse;
+use std::io::{self, IsTerminal as _, Write as _};
+
+use super::Failure;
+use super::terminal::Terminal;
+use crate::paths::Paths;
+use finding::Finding;
+use repair::Repair;
+use situation::Situation;
+
+/// Arguments of `credd doctor`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct DoctorArgs {
+    /// Print the findings as JSON
+    #[arg(long)]
+    json: bool,
+    /// Repair what can be repaired safely, asking before each repair
+    #[arg(long)]
+    fix: bool,
+    /// Answer yes to each repair
+    #[arg(long, requires = "fix")]
+    yes: bool,
+}
+
+/// Checks, repairs what is to be repaired, and tells what is left: 0 if that is nothing worse than a note.
+pub fn run(paths: &Paths, args: &DoctorArgs) -> Result<u8, Failure> {
+    if args.fix && !args.yes && !io::stdin().is_terminal() {
+        return Err(Failure::usage("--fix asks before each repair, and there is no terminal to ask on")
+            .hint("to have all safe repairs made without asking: credd doctor --fix --yes"));
+    }
+    let mut findings = examine(paths)?;
+    if args.fix && repair(&findings, args.yes, paths)? {
+        findings = examine(paths)?;
+    }
+    let text = if args.json {
+        report::json(&findings).map_err(|error| Failure::failed(error.to_string()))?
+    } else {
+        report::text(&findings, checks::ALL.len(), Terminal::of_stdout())
+    };
+    io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(u8::from(!report::is_ok(&findings)))
+}
+
+/// Everything that is found, the worst first.
+fn examine(paths: &Paths) -> Result<Vec<Finding>, Failure> {
+    let situation = Situation::look(paths)?;
+    let mut findings: Vec<_> = checks::ALL.iter().flat_map(|check| check(&situation)).collect();
+    findings.sort_by_key(|finding| Reverse(finding.problem.severity));
+    Ok(findings)
+}
+
+/// Carries repairs out, each after asking unless all are agreed to; whether any was tried.
+fn repair(findings: &[Finding], yes: bool, paths: &Paths) -> Result<bool, Failure> {
+    let mut tried = false;
+    let repairs: Vec<&Repair> = findings.iter().filter_map(|finding| finding.repair.as_ref()).collect();
+    for repair in repairs {
+        if !yes && !agreed(&repair.question(&paths.home))? {
+            continue;
+        }
+        tried = true;
+        let (Ok(said) | Err(said)) = repair.carry_out(&paths.home);
+        writeln!(io::stderr(), "{said}")?;
+    }
+    Ok(tried)
+}
+
+/// Asks a question; no answer is none.
+fn agreed(question: &str) -> io::Result<bool> {
+    let mut err = io::stderr().lock();
+    write!(err, "{question} [y/N] ")?;
+    err.flush()?;
+    let mut answer = String::new();
+    if io::stdin().read_line(&mut answer)? == 0 {
+        writeln!(err)?;
+    }
+    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+}

@@ -1,0 +1,133 @@
+//! Findings as text and as JSON.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::finding::Finding;
+use crate::client::status::{ascii, fold};
+use crate::client::terminal::Terminal;
+use crate::protocol::{Problem, Severity};
+
+/// Wider lines are hard to read.
+const WIDEST: usize = 80;
+/// Before what is said of a finding.
+const INDENT: usize = 2;
+
+/// The document of `--json`.
+#[derive(Serialize)]
+struct Document<'f> {
+    findings: Vec<&'f Problem>,
+    ok: bool,
+}
+
+/// Whether there is nothing worse than good to know.
+pub fn is_ok(findings: &[Finding]) -> bool {
+    findings.iter().all(|finding| finding.problem.severity <= Severity::Info)
+}
+
+/// As JSON.
+pub fn json(findings: &[Finding]) -> Result<String, serde_json::Error> {
+    let document = Document { findings: findings.iter().map(|finding| &finding.problem).collect(), ok: is_ok(findings) };
+    Ok(serde_json::to_string_pretty(&document)? + "\n")
+}
+
+/// For people, the worst first.
+pub fn text(findings: &[Finding], checks: usize, terminal: Terminal) -> String {
+    let width = terminal.width.min(WIDEST);
+    let mut text = String::new();
+    for finding in findings {
+        let problem = &finding.problem;
+        let (mark, word, colour) = match problem.severity {
+            Severity::Error => ('✗', "error", "31"),
+            Severity::Warning => ('!', "warning", "33"),
+            Severity::Info => ('·', "note", "2"),
+        };
+        let mark = match mark {
+            mark if terminal.unicode => mark,
+            '✗' => 'x',
+            '·' => '-',
+            mark => mark,
+        };
+        let _ = writeln!(text, "{} {}", terminal.paint(colour, &format!("{mark} {word}:")), terminal.paint("1", &problem.code));
+        for part in fold(&problem.message, width - INDENT) {
+            let _ = writeln!(text, "{:INDENT$}{part}", "");
+        }
+        for (number, part) in fold(&format!("fix: {}", problem.fix), width - INDENT - INDENT).iter().enumerate() {
+            // What goes on belongs to what is above.
+            let indent = if number == 0 { INDENT } else { INDENT + INDENT };
+            let _ = writeln!(text, "{:indent$}{part}", "");
+        }
+        text.push('\n');
+    }
+    for part in fold(&summary(findings, checks), width) {
+        let _ = writeln!(text, "{part}");
+    }
+    if terminal.unicode { text } else { ascii(&text) }
+}
+
+fn summary(findings: &[Finding], checks: usize) -> String {
+    let count = |severity, one: &str, many: &str| {
+        let number = findings.iter().filter(|finding| finding.problem.severity == severity).count();
+        (number > 0).then(|| format!("{number} {}", if number == 1 { one } else { many }))
+    };
+    let counts = [
+        count(Severity::Error, "error", "errors"),
+        count(Severity::Warning, "warning", "warnings"),
+        count(Severity::Info, "note", "notes"),
+    ];
+    let counts: Vec<_> = counts.into_iter().flatten().collect();
+    let mut summary = match counts.as_slice() {
+        [] => format!("Nothing to fix: {checks} checks."),
+        counts if is_ok(findings) => format!("Nothing is wrong: {checks} checks, {}.", counts.join(", ")),
+        counts => format!("{checks} checks: {}.", counts.join(", ")),
+    };
+    let repairs = findings.iter().filter(|finding| finding.repair.is_some()).count();
+    if repairs > 0 {
+        let _ = write!(summary, " credd doctor --fix can repair {repairs} of them.");
+    }
+    summary
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: Terminal = Terminal { colour: false, unicode: false, width: 100 };
+
+    #[test]
+    fn a_page_of_eighty_columns() {
+        let findings = [
+            Finding::error("a-code", &"something went wrong at some length ".repeat(4), "do this"),
+            Finding::info("b-code", "good to know…", "nothing"),
+        ];
+        assert_eq!(
+            text(&findings, 9, PLAIN),
+            "\
+x error: a-code
+  something went wrong at some length something went wrong at some length
+  something went wrong at some length something went wrong at some length
+  fix: do this
+
+- note: b-code
+  good to know.
+  fix: nothing
+
+9 checks: 1 error, 1 note.
+"
+        );
+    }
+
+    #[test]
+    fn nothing_is_said_in_a_line() {
+        assert_eq!(text(&[], 9, PLAIN), "Nothing to fix: 9 checks.\n");
+        assert_eq!(json(&[]).unwrap(), "{\n  \"findings\": [],\n  \"ok\": true\n}\n");
+    }
+
+    #[test]
+    fn names_can_t_steer_the_terminal() {
+        let findings = [Finding::warning("a-code", "~/a\u{1b}[2Jb has it", "x\u{202e}y")];
+        assert!(!text(&findings, 1, PLAIN).contains('\u{1b}'));
+        assert!(!json(&findings).unwrap().contains("u001b"));
+    }
+}

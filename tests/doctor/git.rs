@@ -1,0 +1,95 @@
+//! Env files in git.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use crate::rig::Rig;
+use crate::support::run;
+
+fn git(rig: &Rig, dir: &Path, words: &[&str]) {
+    let identity = ["-c", "user.name=planted", "-c", "user.email=planted@example.com", "-c", "commit.gpgsign=false"];
+    run(rig.home.command("git").args(identity).arg("-C").arg(dir).args(words));
+}
+
+/// A repository that has the env file, which is a link to it.
+fn repository(rig: &Rig) -> std::path::PathBuf {
+    let dir = rig.path("dotfiles");
+    fs::create_dir(&dir).unwrap();
+    git(rig, &dir, &["init", "-q", "."]);
+    fs::rename(rig.home.env_file(), dir.join("keys")).unwrap();
+    symlink("dotfiles/keys", rig.home.env_file()).unwrap();
+    dir
+}
+
+#[test]
+fn an_env_file_in_git_is_an_error_and_stays_one_in_its_history() {
+    let rig = Rig::new("git");
+    let _daemon = rig.daemon();
+    let dir = repository(&rig);
+    assert_eq!(rig.findings().codes(), [""; 0], "nothing was committed");
+    git(&rig, &dir, &["add", "keys"]);
+    let findings = rig.findings();
+    let (severity, message, fix) = findings.one("env-file-tracked");
+    assert_eq!((severity, findings.code), ("error", 1));
+    assert!(message.contains("~/dotfiles/keys is tracked by git"), "{message}");
+    assert!(fix.contains("git -C ~/dotfiles rm --cached keys"), "{fix}");
+
+    git(&rig, &dir, &["commit", "-q", "-m", "one"]);
+    git(&rig, &dir, &["rm", "-q", "--cached", "keys"]);
+    git(&rig, &dir, &["commit", "-q", "-m", "two"]);
+    let findings = rig.findings();
+    assert_eq!(findings.codes(), ["env-file-in-history"]);
+    let (severity, message, _) = findings.one("env-file-in-history");
+    assert_eq!(severity, "warning");
+    assert!(message.contains("with a key that is still accepted"), "{message}");
+}
+
+#[test]
+fn a_history_without_a_key_of_ours_is_a_note() {
+    let rig = Rig::new("blank");
+    let _daemon = rig.daemon();
+    let dir = repository(&rig);
+    let kept = fs::read(dir.join("keys")).unwrap();
+    fs::write(dir.join("keys"), "export AWS_BEARER_TOKEN_BEDROCK=\"ABSK-planted-000-and-revoked\"\n").unwrap();
+    git(&rig, &dir, &["add", "keys"]);
+    git(&rig, &dir, &["commit", "-q", "-m", "one"]);
+    git(&rig, &dir, &["rm", "-q", "--cached", "keys"]);
+    git(&rig, &dir, &["commit", "-q", "-m", "two"]);
+    fs::write(dir.join("keys"), kept).unwrap();
+    let findings = rig.findings();
+    assert_eq!(findings.one("env-file-in-history").0, "info", "{:#?}", findings.all);
+}
+
+#[test]
+fn a_bare_repository_for_the_home_directory_counts() {
+    let rig = Rig::new("bare");
+    let _daemon = rig.daemon();
+    let home = rig.home.path();
+    let repository = rig.path(".cfg");
+    run(rig.home.command("git").args(["init", "-q", "--bare"]).arg(&repository));
+    assert_eq!(rig.findings().codes(), [""; 0]);
+    let mut add = rig.home.command("git");
+    run(add.arg("--git-dir").arg(&repository).arg("--work-tree").arg(home).args(["add", ".backlog-toolkit-env"]));
+    assert_eq!(rig.findings().one("env-file-tracked").0, "error");
+}
+
+#[test]
+fn nothing_that_a_repository_names_is_run() {
+    let rig = Rig::new("hooks");
+    let _daemon = rig.daemon();
+    let dir = repository(&rig);
+    git(&rig, &dir, &["add", "keys"]);
+    git(&rig, &dir, &["commit", "-q", "-m", "one"]);
+    let script = rig.write("script", &format!("#!/bin/sh\ntouch {}\n", rig.path("ran").display()));
+    run(std::process::Command::new("chmod").arg("+x").arg(&script));
+    for name in ["core.fsmonitor", "gpg.program", "core.pager", "core.sshCommand"] {
+        git(&rig, &dir, &["config", name, script.to_str().unwrap()]);
+    }
+    git(&rig, &dir, &["config", "log.showSignature", "true"]);
+    rig.findings().one("env-file-tracked");
+    assert!(!rig.path("ran").exists());
+    // The same without the caution shows that this would have told.
+    let _ = rig.home.command("git").arg("-C").arg(&dir).arg("status").output().unwrap();
+    assert!(rig.path("ran").exists());
+}
