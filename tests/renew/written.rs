@@ -43,7 +43,9 @@ fn home(bedrock: &BedrockStandIn, seconds: &str, restart: &str) -> Home {
 
 fn daemon(home: &Home) -> Daemon<'_> {
     let daemon = Daemon::start(CREDD, home);
-    daemon.until("the process", SOON, |status| status["consumers"][0]["state"] == "current");
+    daemon.until("the process, and what Bedrock says", SOON, |status| {
+        status["consumers"][0]["state"] == "current" && status["keys"][0]["probe"]["verdict"] == "works"
+    });
     daemon
 }
 
