@@ -36,6 +36,8 @@ use crate::secret::Secret;
 const SEEN: Duration = Duration::from_secs(30);
 /// Until AWS has made a key, the daemon has proven it, and the file has it.
 const MADE: Duration = Duration::from_mins(5);
+/// Until IAM has made the old key inactive; the daemon goes on with it anyhow.
+const RETIRED: Duration = Duration::from_secs(20);
 /// A wrong paste happens; so many in a row are a misunderstanding.
 const TRIES: u32 = 3;
 
@@ -74,12 +76,13 @@ pub fn run(paths: &Paths, args: &RenewArgs) -> Result<u8, Failure> {
     if chosen {
         renewal.progress.say(&format!("{}: the one key that is to be renewed", key.name));
     }
-    if args.iam || minted {
+    let by_itself = args.iam || minted;
+    if by_itself {
         renewal.by_itself()?;
     } else {
         renewal.by_hand(args)?;
     }
-    renewal.finish()
+    renewal.finish(by_itself)
 }
 
 /// No core dump, no debugger: this process holds a key for a while.
@@ -242,19 +245,16 @@ impl Renewal<'_> {
     }
 
     /// Has consumers take it up, and says what is true then.
-    fn finish(mut self) -> Result<u8, Failure> {
+    fn finish(mut self, by_itself: bool) -> Result<u8, Failure> {
         let taken = consumers::take_up(self.paths, &self.key.name, &mut self.progress)
             .map_err(|failure| self.but(&failure.message, failure.hint.clone()))?;
         if let Some((name, _)) = taken.lacking.first() {
             let each: Vec<_> = taken.lacking.iter().map(|(name, why)| format!("{name} did not take it up: {why}")).collect();
             return Err(self.but(&each.join("; "), Some(format!("see what is wrong with: credd status; then: credd apply {name}"))));
         }
-        let status: Status =
-            http::get(&self.paths.socket, "/v1/status").map_err(|failure| self.but(&failure.message, failure.hint.clone()))?;
-        let new = status.keys.iter().find(|key| key.name == self.key.name);
-        let new = new.ok_or_else(|| self.but("it is no longer configured", Some("see: credd config".into())))?;
+        let new = if by_itself { self.once_retired()? } else { self.now()?.0 };
         let renewed = Renewed {
-            new,
+            new: &new,
             old: self.key,
             file: &self.file,
             taken: &taken,
@@ -264,6 +264,33 @@ impl Renewal<'_> {
         let line = summary::line(&renewed, &words::local(clock::now()));
         writeln!(std::io::stdout(), "{}", clean(&line))?;
         Ok(0)
+    }
+
+    /// The key as it is now, and whether the daemon has yet to retire the one before.
+    fn now(&self) -> Result<(KeyStatus, bool), Failure> {
+        let status: Status =
+            http::get(&self.paths.socket, "/v1/status").map_err(|failure| self.but(&failure.message, failure.hint.clone()))?;
+        let failed = status.problems.iter().any(|problem| problem.code == "retire-failed");
+        let key = status.keys.into_iter().find(|key| key.name == self.key.name);
+        let key = key.ok_or_else(|| self.but("it is no longer configured", Some("see: credd config".into())))?;
+        let former = key.former.iter().find(|former| Some(former.fingerprint) == self.key.fingerprint);
+        let known = former.is_some_and(|former| former.credential_id.is_some() && former.delete_at.is_none());
+        let waits = !failed && (key.renewal.is_some() || known);
+        Ok((key, waits))
+    }
+
+    /// The same once the daemon has made the old key inactive, as it does unless something is in the way.
+    fn once_retired(&mut self) -> Result<KeyStatus, Failure> {
+        let start = clock::monotonic();
+        loop {
+            let (key, waits) = self.now()?;
+            if !waits || clock::monotonic().saturating_duration_since(start) > RETIRED {
+                self.progress.clear();
+                return Ok(key);
+            }
+            self.progress.show(&format!("{}: making the old key inactive", self.key.name));
+            thread::sleep(consumers::LOOK);
+        }
     }
 
     /// Written, but.

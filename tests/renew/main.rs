@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test, a panic that says what went wrong is the error handling")]
 
-mod pane;
+mod by_itself;
 mod pipe;
 mod prompt;
 mod served;

@@ -1,7 +1,7 @@
 //! The hidden prompt, on a real terminal.
 
-use crate::pane::Pane;
 use crate::support::bedrock::BedrockStandIn;
+use crate::support::pane::Pane;
 use crate::support::run;
 use crate::{CREDD, NEW, OLD, daemon, env_file, home, shows_nothing_of};
 

@@ -1,10 +1,10 @@
 //! From the old key to the new one being served, by the real LiteLLM.
 
-use crate::pane::Pane;
 use crate::support::bedrock::BedrockStandIn;
 use crate::support::daemon::{Daemon, SOON};
 use crate::support::home::Home;
 use crate::support::litellm::{LiteLlm, READY_TIMEOUT};
+use crate::support::pane::Pane;
 use crate::support::wait;
 use crate::{CREDD, NEW, OLD, env_file, shows_nothing_of};
 

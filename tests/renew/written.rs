@@ -2,11 +2,11 @@
 
 use std::process::{Child, Command, Stdio};
 
-use crate::pane::Pane;
 use crate::pipe::{code, renew};
 use crate::support::bedrock::BedrockStandIn;
 use crate::support::daemon::{Daemon, SOON};
 use crate::support::home::Home;
+use crate::support::pane::Pane;
 use crate::support::said;
 use crate::{CREDD, NEW, OLD, env_file};
 
@@ -43,7 +43,9 @@ fn home(bedrock: &BedrockStandIn, seconds: &str, restart: &str) -> Home {
 
 fn daemon(home: &Home) -> Daemon<'_> {
     let daemon = Daemon::start(CREDD, home);
-    daemon.until("the process", SOON, |status| status["consumers"][0]["state"] == "current");
+    daemon.until("the process, and what Bedrock says", SOON, |status| {
+        status["consumers"][0]["state"] == "current" && status["keys"][0]["probe"]["verdict"] == "works"
+    });
     daemon
 }
 

@@ -20,6 +20,7 @@ pub mod http;
 pub mod iam;
 pub mod litellm;
 pub mod load;
+pub mod pane;
 pub mod wait;
 
 use std::path::{Path, PathBuf};

@@ -26,12 +26,13 @@ impl Progress {
         if what == self.shown {
             return;
         }
+        // Before standard error is locked: who ends the program locks the stage first, then that.
+        self.stage.line_is_open(self.smart);
         let mut err = io::stderr().lock();
         // That it can't be shown is no reason to stop.
         let _ = if self.smart {
             let columns = rustix::termios::tcgetwinsize(&err).map_or(80, |size| usize::from(size.ws_col));
             let line = cut(&what, if columns == 0 { 79 } else { columns.saturating_sub(1) });
-            self.stage.line_is_open(true);
             write!(err, "\r{line}\x1b[K").and_then(|()| err.flush())
         } else {
             writeln!(err, "{what}")

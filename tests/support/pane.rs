@@ -1,12 +1,13 @@
 //! A shell in a real terminal (tmux), used as a person does: types, pastes, reads the screen.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use crate::support::daemon::SOON;
-use crate::support::home::Home;
-use crate::support::{run, wait};
+use super::daemon::SOON;
+use super::home::Home;
+use super::{run, wait};
 
 /// What the shell says when it waits.
 const READY: &str = "ready> ";
@@ -15,22 +16,26 @@ const READY: &str = "ready> ";
 pub struct Pane<'h> {
     home: &'h Home,
     /// Of a server of its own: one that ends takes its time.
-    socket: std::path::PathBuf,
+    socket: PathBuf,
 }
 
 impl<'h> Pane<'h> {
     /// A shell in this home, with credd on its PATH. `program` is `env!("CARGO_BIN_EXE_credd")`.
     pub fn open(home: &'h Home, program: &str, columns: u32) -> Self {
+        Self::open_with(home, Path::new(program), (columns, 24), READY)
+    }
+
+    /// The same with so many columns and rows, and a prompt of one's own.
+    pub fn open_with(home: &'h Home, program: &Path, (columns, rows): (u32, u32), prompt: &str) -> Self {
         static OPENED: AtomicU32 = AtomicU32::new(0);
         let socket = home.runtime_dir().join(format!("tmux{}", OPENED.fetch_add(1, Ordering::Relaxed)));
         let pane = Self { home, socket };
-        let dir = std::path::Path::new(program).parent().unwrap();
-        let path = format!("{}:{}", dir.display(), std::env::var("PATH").unwrap_or_default());
-        let size = ["-x", &columns.to_string(), "-y", "24"].map(str::to_owned);
+        let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap_or_default());
+        let size = ["-x", &columns.to_string(), "-y", &rows.to_string()].map(str::to_owned);
         let mut command = pane.tmux();
-        command.env("PATH", path).env("PS1", READY).args(["new-session", "-d"]).args(size);
+        command.env("PATH", path).env("PS1", prompt).args(["new-session", "-d"]).args(size);
         run(command.args(["bash", "--noprofile", "--norc", "-i"]));
-        pane.until(READY.trim_end());
+        pane.until(prompt.trim_end());
         pane
     }
 
@@ -70,6 +75,13 @@ impl<'h> Pane<'h> {
     /// What is on the screen, line by line.
     pub fn screen(&self) -> String {
         run(self.tmux().args(["capture-pane", "-p"]))
+    }
+
+    /// The same with its colours, and where the cursor is: column and row.
+    pub fn picture(&self) -> (String, (usize, usize)) {
+        let place = run(self.tmux().args(["display-message", "-p", "#{cursor_x} #{cursor_y}"]));
+        let (x, y) = place.trim().split_once(' ').unwrap();
+        (run(self.tmux().args(["capture-pane", "-p", "-e"])), (x.parse().unwrap(), y.parse().unwrap()))
     }
 
     /// Waits until something is shown.
