@@ -42,7 +42,7 @@ fn an_env_file_in_git_is_an_error_and_stays_one_in_its_history() {
     assert_eq!(findings.codes(), ["env-file-in-history"]);
     let (severity, message, _) = findings.one("env-file-in-history");
     assert_eq!(severity, "warning");
-    assert!(message.contains("with a key that is still accepted"), "{message}");
+    assert!(message.contains("with a key that may still be accepted"), "{message}");
 }
 
 #[test]

@@ -64,7 +64,7 @@ pub fn sweep(keys: &Arc<Keys>, mut places: Places, consumers: &[i32]) -> Sightin
     }
     match survey() {
         Ok(seen) => {
-            places.working_dirs = working_dirs(&seen, consumers);
+            places.working_dirs.extend(working_dirs(&seen, consumers));
             sightings.processes = in_processes(keys, &seen, consumers);
         }
         Err(error) => sightings.missed.push(format!("processes can't be looked at: {error}")),
@@ -149,7 +149,7 @@ fn search(keys: &Keys, places: &Places, end: Instant, told: &Sender<Told>) {
 }
 
 /// A file is read once, whatever names it has: as the first of them.
-#[allow(clippy::useless_conversion, clippy::unnecessary_cast, reason = "widths differ between systems")]
+#[allow(clippy::unnecessary_cast, clippy::cast_sign_loss, reason = "widths differ between systems")]
 fn in_file(keys: &Keys, sort: Sort, path: &Path, seen: &mut BTreeSet<(u64, u64)>) -> Vec<InFile> {
     let Some((text, stat)) = look::read(path) else { return Vec::new() };
     if !seen.insert((stat.st_dev as u64, stat.st_ino as u64)) {
