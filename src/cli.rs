@@ -57,6 +57,8 @@ enum Command {
     Status(client::status::StatusArgs),
     /// Tell by the exit code whether a key is due
     Check(client::check::CheckArgs),
+    /// Replace a key: take the new one hidden, prove it and have consumers take it up
+    Renew(client::renew::RenewArgs),
     /// Record when a key was really issued
     Issued(client::issued::IssuedArgs),
     /// Quiet the reminders of a key for a while
@@ -120,6 +122,7 @@ fn dispatch(command: Option<Command>, global: &Global) -> Result<u8, Failure> {
         Some(Command::Run) => run(paths, global),
         Some(Command::Status(args)) => client::status::run(&paths, &args),
         Some(Command::Check(args)) => client::check::run(&paths, &args),
+        Some(Command::Renew(args)) => client::renew::run(&paths, &args),
         Some(Command::Issued(args)) => client::issued::run(&paths, &args),
         Some(Command::Snooze(args)) => client::snooze::run(&paths, &args),
         Some(Command::Verify(args)) => client::verify::run(&paths, &args),

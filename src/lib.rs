@@ -4,6 +4,7 @@
 //! modules. ARCHITECTURE.md says how they hang together.
 
 pub mod aws;
+pub mod bounded;
 pub mod cli;
 pub mod client;
 pub mod clock;

@@ -86,6 +86,7 @@ pub fn status(machine: &Machine, at: Viewpoint) -> Status {
     problems.extend(deliveries.filter_map(|delivery| delivery.desktop_failure.as_deref()).map(notification_problem).take(1));
     problems.extend(machine.keys().filter_map(|key| rejected_key_problem(key, at.home)));
     problems.extend(machine.keys().flat_map(renewal_problems));
+    problems.extend(machine.keys().flat_map(|key| region_problems(machine, key)));
     problems.extend(shared_key_problems(machine, at.home));
     problems.extend(consumers.iter().filter_map(|consumer| {
         let lacks_rejected =
@@ -139,6 +140,20 @@ pub fn key_status(machine: &Machine, key: &Key, now: Timestamp, calendar: &dyn C
         renewal: renewal_in_words(key),
         former: key.former(now).into_iter().map(|known| former_key(machine, key, known)).collect(),
     }
+}
+
+/// A key that is signed for one region is of no use in another.
+fn region_problems(machine: &Machine, key: &Key) -> Vec<Problem> {
+    let Some(region) = key.record.known_now().and_then(|known| known.anatomy.region.as_deref()) else { return Vec::new() };
+    let name = &key.spec.name;
+    let calls_elsewhere = |consumer: &Consumer| {
+        let mut called = consumer.processes.iter().flatten().filter(|process| process.keys.contains_key(name)).flat_map(|one| &one.regions);
+        let other = called.find(|called| **called != *region)?;
+        let message = format!("the key {name} is for {region} alone, and {} calls Bedrock in {other}", consumer.spec.name);
+        let fix = format!("set aws_region_name to {region} in the configuration of {}, or use a key for {other}", consumer.spec.name);
+        Some(problem("region-mismatch", Severity::Warning, message, fix))
+    };
+    machine.consumers().filter_map(calls_elsewhere).collect()
 }
 
 /// What is in the way of credd making the next key.
@@ -352,7 +367,7 @@ fn rejected_key_problem(key: &Key, home: &Path) -> Option<Problem> {
     let rejection = key.rejection().filter(|_| matches!(key.found, Found::Unknown | Found::Value(_)))?;
     let path = tilde(&key.spec.env_file, home);
     let message = format!("the key {} in {path} is not accepted: {}", key.spec.name, rejection.detail);
-    Some(problem("rejected-key", Severity::Error, message, format!("put a working key into {path}: credd does the rest")))
+    Some(problem("rejected-key", Severity::Error, message, format!("credd renew {}", key.spec.name)))
 }
 
 fn shared_key_problems(machine: &Machine, home: &Path) -> Vec<Problem> {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// Each module and the modules of this crate that it may name.
 const MAY_KNOW: &[(&str, &[&str])] = &[
+    ("bounded", &["clock"]),
     ("clock", &[]),
     ("core", &[]),
     ("envfile", &[]),
@@ -27,9 +28,9 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("watcher", &["clock", "filesystem"]),
     ("view", &["config", "core", "paths", "protocol"]),
     ("http", &["secret"]),
-    ("consumers", &["clock", "config", "core", "envfile", "http", "paths", "salt", "secret", "service", "worker"]),
+    ("consumers", &["bounded", "clock", "config", "core", "envfile", "http", "paths", "salt", "secret", "service", "worker"]),
     ("rewrite", &["envfile", "filesystem", "lease", "paths", "secret"]),
-    ("aws", &["clock", "core", "secret"]),
+    ("aws", &["bounded", "clock", "core", "secret"]),
     ("renewal", &["aws", "clock", "consumers", "core", "keys", "probe", "rewrite", "salt", "secret", "worker"]),
     ("probe", &["clock", "consumers", "core", "http", "salt", "secret", "worker"]),
     ("worker", &["config", "consumers", "core", "envfile", "filesystem", "keys", "lease", "log", "probe", "renewal", "salt", "secret"]),

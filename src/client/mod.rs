@@ -9,6 +9,7 @@ pub mod history;
 mod http;
 pub mod issued;
 mod offline;
+pub mod renew;
 pub mod service;
 pub mod snooze;
 pub mod status;

@@ -10,7 +10,7 @@ use super::{Failure, http, offline, words};
 use crate::clock;
 use crate::core::{IssuedSource, Outcome, ProbeVerdict, Reason};
 use crate::paths::{Paths, tilde};
-use crate::protocol::{ConsumerState, ConsumerStatus, KeyStanding, KeyStatus, Problem, Severity, Status, those_there_are};
+use crate::protocol::{ConsumerState, ConsumerStatus, FormerKey, KeyStanding, KeyStatus, Problem, Severity, Status, those_there_are};
 
 /// Arguments of `credd status`.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -235,12 +235,35 @@ impl Page {
         }
         let facts = self.dates(key);
         self.facts(&facts);
-        match key.state {
-            KeyStanding::Due | KeyStanding::Expired | KeyStanding::Rejected => {
-                self.step(&format!("put a new key into {}: credd does the rest", clean(&place)), self.indent);
-            }
-            KeyStanding::Ok | KeyStanding::Missing | KeyStanding::Dynamic | KeyStanding::Unreadable => {}
+        if let (Some(user), Some(account)) = (&key.user, &key.account) {
+            self.facts(&[format!("IAM user {} of account {}", clean(user), clean(account))]);
         }
+        if let Some(renewal) = &key.renewal {
+            self.facts(&[format!("credd is {}", clean(renewal))]);
+        }
+        for former in &key.former {
+            let facts = self.former(former);
+            self.facts(&facts);
+        }
+        match key.state {
+            KeyStanding::Due | KeyStanding::Expired | KeyStanding::Rejected | KeyStanding::Missing => {
+                self.step(&format!("credd renew {}", clean(&key.name)), self.indent);
+            }
+            KeyStanding::Ok | KeyStanding::Dynamic | KeyStanding::Unreadable => {}
+        }
+    }
+
+    /// What is left of a key that was replaced.
+    fn former(&self, former: &FormerKey) -> Vec<String> {
+        let whose = former.user.as_ref().map(|user| format!(" (IAM user {})", clean(user))).unwrap_or_default();
+        let replaced = words::ago(former.replaced_at, self.now.timestamp());
+        let what = match former.delete_at {
+            Some(at) => format!("the one before{whose} is inactive and is deleted {}", words::moment_short(at, &self.now)),
+            None => format!("the one before{whose}, replaced {replaced}, may still be accepted: revoke it"),
+        };
+        let holders = former.consumers.iter().map(|name| format!("{} still runs with it", clean(name)));
+        let files = former.env_files.iter().map(|file| format!("still in {}", clean(file)));
+        [what].into_iter().chain(holders).chain(files).collect()
     }
 
     fn dates(&self, key: &KeyStatus) -> Vec<String> {

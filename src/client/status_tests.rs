@@ -73,7 +73,7 @@ bedrock     due       ==========================----  4 days left
             AWS_BEARER_TOKEN_BEDROCK in ~/.backlog-toolkit-env
             expires Thu 26 Nov 15:00, next reminder tomorrow 10:00
             issued 27 October or earlier (the file's date)
-            > put a new key into ~/.backlog-toolkit-env: credd does the rest
+            > credd renew bedrock
 
 openai      ok        ===-------------------------|-  80 days left
             OPENAI_API_KEY in /etc/keys
@@ -103,9 +103,7 @@ bedrock     due       4 days left
   next reminder tomorrow 10:00
   issued 27 October or earlier (the
   file's date)
-  > put a new key into
-    ~/.backlog-toolkit-env: credd does
-    the rest
+  > credd renew bedrock
 
 litellm     current   process 4711
 
@@ -133,16 +131,40 @@ a-name-of-some-length  expired   24 hours ago
                        AWS_BEARER_TOKEN_BEDROCK in ~/.backlog-toolkit-env
                        expired yesterday 15:00
                        issued 22 October (seen to arrive)
-                       > put a new key into ~/.backlog-toolkit-env: credd does
-                         the rest
+                       > credd renew a-name-of-some-length
 
 bedrock                missing
                        AWS_BEARER_TOKEN_BEDROCK in ~/.backlog-toolkit-env
                        nothing in the file sets it
+                       > credd renew bedrock
 
 litellm                stale     process 4711
                        kept its old key 10 min ago: it ended at once
 other                  absent    no such process runs
+"
+    );
+}
+
+#[test]
+fn what_is_left_of_keys_that_were_replaced() {
+    let former = json!([
+        {"fingerprint": "00112233445566778899aabbccddeeff", "replaced_at": "2026-11-20T15:00:00Z", "expires_at": null,
+         "user": "BedrockAPIKey-abcd", "consumers": ["litellm"], "env_files": ["/home/u/p/.env: KEY"]},
+        {"fingerprint": "ffeeddccbbaa99887766554433221100", "replaced_at": "2026-11-19T15:00:00Z", "expires_at": null,
+         "consumers": [], "env_files": [], "delete_at": "2026-11-26T15:00:00Z"}
+    ]);
+    let key = key(&json!({"former": former, "user": "BedrockAPIKey-efgh", "account": "123456789012", "renewal": "making the next key"}));
+    assert_eq!(
+        page(&[key], &[], &json!([]), 80),
+        "
+bedrock     ok        doesn't expire
+            AWS_BEARER_TOKEN_BEDROCK in ~/.backlog-toolkit-env
+            IAM user BedrockAPIKey-efgh of account 123456789012
+            credd is making the next key
+            the one before (IAM user BedrockAPIKey-abcd), replaced 2 days ago,
+            may still be accepted: revoke it
+            litellm still runs with it, still in /home/u/p/.env: KEY
+            the one before is inactive and is deleted Thu 26 Nov 15:00
 "
     );
 }

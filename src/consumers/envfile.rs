@@ -1,5 +1,6 @@
 //! The one place that knows the reader of env files.
 
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -20,6 +21,17 @@ impl EnvFile {
         match self.0.variable(variable) {
             Answer::Static { value, .. } => Some(Secret::new(value)),
             _ => None,
+        }
+    }
+
+    /// The same; an error where only running the file could tell.
+    pub(super) fn certain(&self, variable: &str) -> io::Result<Option<Secret>> {
+        match self.0.variable(variable) {
+            Answer::Static { value, .. } => Ok(Some(Secret::new(value)).filter(|value| !value.expose().is_empty())),
+            Answer::Unset { .. } => Ok(None),
+            Answer::Inherited { .. } | Answer::Dynamic { .. } | Answer::Broken { .. } => {
+                Err(io::Error::other(format!("only running it could tell the value of {variable}")))
+            }
         }
     }
 

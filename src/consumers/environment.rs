@@ -210,6 +210,17 @@ pub fn assigned(key: &KeyVariable) -> Option<Secret> {
     EnvFile::read(read_file(&key.env_file).ok()?.expose(), &home).value(&key.variable)
 }
 
+/// As [`assigned`], where it matters why there is no value: `None` only where the file certainly gives none, an error
+/// where that can't be told.
+pub fn look(key: &KeyVariable) -> io::Result<Option<Secret>> {
+    let home = std::env::home_dir().unwrap_or_default();
+    match read_file(&key.env_file) {
+        Ok(source) => EnvFile::read(source.expose(), &home).certain(&key.variable),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Reads a key's env file again: the key, provided that it still has the value decided on.
 pub fn value(key: &KeyTarget, salt: &Salt, home: &Path) -> Result<Secret, Unfit> {
     let source = read_file(&key.env_file).map_err(|source| Unfit::Unreadable { path: key.env_file.clone(), source })?;

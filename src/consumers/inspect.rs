@@ -47,7 +47,14 @@ fn report(process: &Held, query: &ConsumerQuery, salt: &Salt) -> Option<ProcessR
         Restart::Process => RunBy::Process,
         _ => sys::run_by(process),
     };
-    Some(ProcessReport { pid: process.pid(), start_ticks: process.start_ticks(), started_at: process.started_at(), keys, run_by })
+    Some(ProcessReport {
+        pid: process.pid(),
+        start_ticks: process.start_ticks(),
+        started_at: process.started_at(),
+        keys,
+        run_by,
+        regions: litellm.map(|litellm| litellm.regions(&environ)).unwrap_or_default(),
+    })
 }
 
 /// The configuration that a LiteLLM was started with; `None` if there is none or it was changed since.

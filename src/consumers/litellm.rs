@@ -40,6 +40,8 @@ struct Model {
     name: String,
     /// The variable that holds its key; `None` where the key stands in the file.
     variable: Option<String>,
+    /// `aws_region_name`, as it stands there.
+    region: Option<String>,
 }
 
 impl LiteLlm {
@@ -97,6 +99,21 @@ impl LiteLlm {
     /// The first model that Bedrock answers completions for.
     pub fn model(&self) -> Option<&str> {
         Some(&self.models.first()?.name)
+    }
+
+    /// AWS regions that its models are called in, where the configuration or the environment names them; sorted.
+    /// The order of precedence is LiteLLM's own (`base_aws_llm.py`).
+    pub fn regions(&self, environ: &Environ) -> Vec<String> {
+        let variable = |name: &str| environ.get(name.as_bytes()).and_then(|value| String::from_utf8(value.to_vec()).ok());
+        let usual = || ["AWS_REGION_NAME", "AWS_REGION"].into_iter().find_map(variable);
+        let region = |model: &Model| match model.region.as_deref() {
+            Some(region) => region.strip_prefix("os.environ/").map_or_else(|| Some(region.to_owned()), variable),
+            None => usual(),
+        };
+        let mut regions: Vec<String> = self.models.iter().filter_map(region).filter(|region| !region.is_empty()).collect();
+        regions.sort_unstable();
+        regions.dedup();
+        regions
     }
 
     /// A model whose key is in this variable: the preferred one, if the file doesn't say otherwise of it,
@@ -175,7 +192,8 @@ fn completion_model(entry: &Yaml<'_>) -> Option<Model> {
         Some(key) => key.strip_prefix("os.environ/").map(str::to_owned),
         None => Some(DEFAULT_VARIABLE.to_owned()),
     };
-    fits.then(|| Model { name: name.to_owned(), variable })
+    let region = get(parameters, "aws_region_name").and_then(Yaml::as_str).map(str::to_owned);
+    fits.then(|| Model { name: name.to_owned(), variable, region })
 }
 
 #[cfg(test)]
@@ -242,6 +260,24 @@ model_list:
         ] {
             assert_eq!(found.model_with(variable, preferred), expected, "{variable} {preferred:?}");
         }
+    }
+
+    #[test]
+    fn regions_that_are_called() {
+        let text = "
+model_list:
+- {model_name: a, litellm_params: {model: bedrock/a, aws_region_name: eu-west-1}}
+- {model_name: b, litellm_params: {model: bedrock/b, aws_region_name: os.environ/MINE}}
+- {model_name: c, litellm_params: {model: bedrock/c}}
+- {model_name: d, litellm_params: {model: openai/d, aws_region_name: no-where-1}}
+";
+        let regions = |environ: &str| {
+            let environ = Environ::new(Zeroizing::new(environ.replace(' ', "\0").into_bytes()));
+            LiteLlm::parse(text, &environ).regions(&environ)
+        };
+        assert_eq!(regions(""), ["eu-west-1"]);
+        assert_eq!(regions("MINE=us-east-2 AWS_REGION=us-west-2 "), ["eu-west-1", "us-east-2", "us-west-2"]);
+        assert_eq!(regions("AWS_REGION=us-west-2 AWS_REGION_NAME=eu-west-1 "), ["eu-west-1"]);
     }
 
     #[test]

@@ -8,7 +8,6 @@
 //! ([`sys::Held`]); nothing is signalled by number.
 
 mod apply;
-mod bounded;
 mod command;
 mod compose;
 mod door;
@@ -44,7 +43,7 @@ pub use probe::probe;
 
 /// A name as a part of a file's or a unit's: letters, digits, `-` and `.` stay, any other byte becomes `_`
 /// and two hexadecimal digits, so that different names stay different.
-fn file_safe(name: &str) -> String {
+pub fn file_safe(name: &str) -> String {
     use std::fmt::Write;
     let mut safe = String::new();
     for byte in name.bytes() {

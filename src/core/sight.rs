@@ -164,6 +164,9 @@ pub struct ProcessReport {
     pub keys: BTreeMap<KeyName, Option<Fingerprint>>,
     /// How it is run, told from its control group and parents.
     pub run_by: RunBy,
+    /// AWS regions that it calls, as far as it is told any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub regions: Vec<String>,
 }
 
 /// Who looks after a process, and so how it is to be restarted.

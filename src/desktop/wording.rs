@@ -28,7 +28,7 @@ impl KeyWords<'_> {
     }
 
     fn way_out(self) -> String {
-        format!("Make a new key and put it into {}: credd does the rest.", self.env_file)
+        format!("To renew it: credd renew {}", self.name)
     }
 }
 
@@ -75,11 +75,7 @@ pub fn refused(key: KeyWords<'_>, kept: &[&str], detail: &str) -> Text {
     };
     Text {
         summary: format!("{}: {new}key is not accepted", key.name),
-        body: format!(
-            "Bedrock refuses the {new}key in {}{left}. {} Put a working one there: credd does the rest.",
-            key.env_file,
-            sentence(detail)
-        ),
+        body: format!("Bedrock refuses the {new}key in {}{left}. {} {}", key.env_file, sentence(detail), key.way_out()),
     }
 }
 
@@ -179,7 +175,7 @@ mod tests {
         assert_eq!(
             text.body,
             "AWS_BEARER_TOKEN_BEDROCK in ~/.backlog-toolkit-env stops working on \
-             Saturday 28 November at 10:12. Make a new key and put it into ~/.backlog-toolkit-env: credd does the rest."
+             Saturday 28 November at 10:12. To renew it: credd renew bedrock"
         );
     }
 
@@ -224,7 +220,7 @@ mod tests {
         assert_eq!(
             text.body,
             "AWS_BEARER_TOKEN_BEDROCK in ~/.backlog-toolkit-env stopped working on \
-             Saturday 28 November at 10:12. Make a new key and put it into ~/.backlog-toolkit-env: credd does the rest."
+             Saturday 28 November at 10:12. To renew it: credd renew bedrock"
         );
     }
 
@@ -249,16 +245,16 @@ mod tests {
         assert_eq!(
             refused(&["litellm"]),
             "Bedrock refuses the new key in ~/.backlog-toolkit-env; litellm keeps running with the old one. It was revoked. \
-             Put a working one there: credd does the rest."
+             To renew it: credd renew bedrock"
         );
         assert!(refused(&["a", "b", "c"]).contains("; a, b and c keep running with the old one."));
-        assert!(refused(&[]).starts_with("Bedrock refuses the key in ~/.backlog-toolkit-env. It was revoked. Put"));
+        assert!(refused(&[]).starts_with("Bedrock refuses the key in ~/.backlog-toolkit-env. It was revoked. To renew"));
         let text = revoked(KEY, &["litellm"], "it was revoked");
         assert_eq!(text.summary, "bedrock: key is no longer accepted");
         assert_eq!(
             text.body,
             "Bedrock no longer accepts the key in ~/.backlog-toolkit-env: calls of litellm fail. It was revoked. \
-             Make a new key and put it into ~/.backlog-toolkit-env: credd does the rest."
+             To renew it: credd renew bedrock"
         );
     }
 }

@@ -25,37 +25,60 @@ pub(super) fn without(bytes: &[u8], variable: &str, home: &Path) -> Option<(Zero
     if reading.defect().is_some() {
         return None;
     }
-    let lines = lines(bytes);
-    let text = |line: usize| lines.get(line - 1).and_then(|range| bytes.get(range.clone())).unwrap_or_default();
-    let continued = |line: usize| line > 1 && text(line - 1).ends_with(b"\\\n");
-    let mut gone: Vec<(usize, Range<usize>)> = Vec::new();
-    let mut best = None;
-    for dead in reading.assignments(variable).into_iter().filter(|line| *line < last).rev() {
-        let harmless = (dead + 1..last).all(|line| is_inert(text(line), home));
-        let Some(end) = simple(text(dead), Some(variable), home).filter(|_| harmless && !continued(dead)) else {
-            continue;
-        };
-        let Some(whole) = lines.get(dead - 1) else {
-            continue;
-        };
-        // Up to the comment, if there is one.
-        let rest = text(dead).get(end..).unwrap_or_default();
-        let blanks = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
-        let stop = if rest.get(blanks) == Some(&b'#') { whole.start + end + blanks } else { whole.end };
-        gone.push((dead, whole.start..stop));
-        let contents = cut(bytes, &gone);
+    let candidates = candidates(bytes, variable, home, &reading.assignments(variable), last);
+    let proven = |gone: &[Gone]| {
+        let contents = cut(bytes, gone);
         let after = read(&contents, home);
-        if reading.differences(&after).is_empty() && after.defect().is_none() && after.style() == reading.style() {
-            best = Some(contents);
-        } else {
-            gone.pop();
+        let same = reading.differences(&after).is_empty() && after.defect().is_none() && after.style() == reading.style();
+        same.then_some(contents)
+    };
+    // All at once, and where one of them has to stay, each on top of those that may go.
+    let mut gone = candidates.clone();
+    let mut best = proven(&gone);
+    if best.is_none() {
+        gone.clear();
+        for candidate in candidates.into_iter().take(MOST_TRIED) {
+            gone.push(candidate);
+            match proven(&gone) {
+                Some(contents) => best = Some(contents),
+                None => {
+                    gone.pop();
+                }
+            }
         }
     }
-    best.map(|contents| (contents, gone.iter().rev().map(|(line, _)| *line).collect()))
+    best.filter(|_| !gone.is_empty()).map(|contents| (contents, gone.iter().rev().map(|(line, _)| *line).collect()))
+}
+
+/// A line, from 1, and its bytes that are to go.
+type Gone = (usize, Range<usize>);
+
+/// So many lines are tried one by one: each costs a look at the whole file.
+const MOST_TRIED: usize = 100;
+
+/// The lines that could go by what is on them and after them; the last first.
+fn candidates(bytes: &[u8], variable: &str, home: &[u8], assignments: &[usize], last: usize) -> Vec<Gone> {
+    let lines = lines(bytes);
+    let text = |line: usize| lines.get(line - 1).and_then(|range| bytes.get(range.clone())).unwrap_or_default();
+    let mut found = Vec::new();
+    for line in (1..last).rev() {
+        let continued = line > 1 && text(line - 1).ends_with(b"\\\n");
+        let dead = assignments.contains(&line) && !continued;
+        if let (true, Some(end), Some(whole)) = (dead, simple(text(line), Some(variable), home), lines.get(line - 1)) {
+            // Up to the comment, if there is one.
+            let rest = text(line).get(end..).unwrap_or_default();
+            let blanks = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+            let stop = if rest.get(blanks) == Some(&b'#') { whole.start + end + blanks } else { whole.end };
+            found.push((line, whole.start..stop));
+        } else if !is_inert(text(line), home) {
+            break;
+        }
+    }
+    found
 }
 
 /// `bytes` without the ranges, of which later ones come first.
-fn cut(bytes: &[u8], gone: &[(usize, Range<usize>)]) -> Zeroizing<Vec<u8>> {
+fn cut(bytes: &[u8], gone: &[Gone]) -> Zeroizing<Vec<u8>> {
     let mut kept: Vec<&[u8]> = Vec::new();
     let mut from = 0;
     for (_, range) in gone.iter().rev() {

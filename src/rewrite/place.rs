@@ -29,9 +29,9 @@ const MOST_LINKS: usize = 40;
 
 /// How often and how far apart somebody else is waited for: ten seconds for another writer of credd's, two for
 /// somebody who has the file open.
-const PAUSE: Duration = Duration::from_millis(20);
-const LOCK_TRIES: usize = 500;
-const WRITER_TRIES: usize = 100;
+const PAUSE: Duration = Duration::from_millis(5);
+const LOCK_TRIES: usize = 2000;
+const WRITER_TRIES: usize = 400;
 
 /// A file's place, locked against other writers of credd's until this is dropped.
 pub(super) struct Place {

@@ -33,7 +33,7 @@ impl<'a> Temporary<'a> {
     /// Makes an empty file for this user alone: `.NAME.credd-` and digits.
     pub(super) fn create(place: &'a Place) -> io::Result<(Self, File)> {
         let name = beside(place.name(), b".", MARK)?;
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = rustix::fs::openat(place.dir(), &name, flags, Mode::RUSR | Mode::WUSR)?;
         Ok((Self { dir: place.dir(), name, armed: true }, File::from(file)))
     }

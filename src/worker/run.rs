@@ -37,9 +37,7 @@ pub fn run(error_prefix: &str) -> ExitCode {
 }
 
 fn work() -> io::Result<()> {
-    // Up to its closing brace: whoever wrote it may keep the pipe open.
-    let mut source = serde_json::Deserializer::from_reader(io::stdin().lock().take(LARGEST));
-    match Job::deserialize(&mut source)? {
+    match job()? {
         Job::Read { state_dir, files } => {
             let salt = Salt::load(&state_dir)?;
             let home = std::env::var_os("HOME").unwrap_or_default();
@@ -75,6 +73,12 @@ fn work() -> io::Result<()> {
             Ok(())
         }
     }
+}
+
+fn job() -> serde_json::Result<Job> {
+    // Up to its closing brace: whoever wrote it may keep the pipe open, and have more to say.
+    let mut source = serde_json::Deserializer::from_reader(io::stdin().lock().take(LARGEST));
+    Job::deserialize(&mut source)
 }
 
 fn answer(answer: &Answer) {

@@ -91,7 +91,7 @@ fn modes_and_attributes_stay() {
 }
 
 #[test]
-fn a_directorys_default_acl_is_not_taken_on() {
+fn the_default_acl_of_a_directory_is_not_taken_on() {
     let (dir, path) = env(b"export KEY=old\n");
     let entry = |tag: u16, permissions: u16, id: u32| [&tag.to_le_bytes()[..], &permissions.to_le_bytes(), &id.to_le_bytes()].concat();
     let none = u32::MAX;

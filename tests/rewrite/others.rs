@@ -38,6 +38,7 @@ fn part() {
     };
     match part.as_str() {
         "editor" => edit(&path),
+        "holder" => hold(&path),
         name => {
             for turn in 0_u64.. {
                 let _ = set(&path, name, &format!("value-{turn}-{}", "x".repeat(40)));
@@ -84,6 +85,19 @@ fn edit(path: &Path) {
     }
 }
 
+/// Adds `EDITS` lines and takes its time between opening the file and writing to it, so that files are often replaced
+/// in between.
+fn hold(path: &Path) {
+    let mut random = Random::new(12);
+    for index in 0..EDITS {
+        let mut file = OpenOptions::new().append(true).open(path).unwrap();
+        thread::sleep(Duration::from_micros(2000 + random.below(500) as u64));
+        file.write_all(format!("# edit {index}\n").as_bytes()).unwrap();
+        drop(file);
+        thread::sleep(Duration::from_micros(random.below(4000) as u64));
+    }
+}
+
 fn lines(path: &Path) -> HashSet<String> {
     fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect()
 }
@@ -96,10 +110,20 @@ fn beside(path: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn no_edit_is_ever_lost() {
+    none_is_lost("editor");
+}
+
+#[test]
+fn no_line_of_a_slow_writer_is_ever_lost() {
+    none_is_lost("holder");
+}
+
+/// Replaces a value again and again while another process adds lines in the given way.
+fn none_is_lost(part: &str) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("env");
     fs::write(&path, "export KEY='old'\n").unwrap();
-    let mut editor = start("editor", &path);
+    let mut editor = start(part, &path);
     let (mut done, mut superseded) = (0, 0);
     let status = loop {
         if let Some(status) = editor.try_wait().unwrap() {
@@ -123,7 +147,7 @@ fn no_edit_is_ever_lost() {
     let lost: Vec<usize> = (0..EDITS).filter(|index| !found.contains(&format!("# edit {index}"))).collect();
     eprintln!("{done} replaced, {superseded} given way, {} kept beside, {} of {EDITS} edits lost", kept.len(), lost.len());
     assert!(lost.is_empty(), "{lost:?}");
-    assert!(done > 50 && superseded > 5);
+    assert!(done > 5 && superseded > 0);
 }
 
 #[test]

@@ -110,15 +110,15 @@ fn judge(cases: &[Case], counts: &mut Counts) {
     // zsh would end with an error where one of its own is asked after in this way.
     names.retain(|name| name.len() > 1 || name.as_bytes()[0].is_ascii_alphabetic());
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let befores: Vec<Vec<u8>> = cases.iter().map(|case| case.before.clone()).collect();
-    let afters: Vec<Vec<u8>> = cases.iter().map(|case| case.after.clone()).collect();
-    let told = source_all(&befores, &names).into_iter().zip(source_all(&afters, &names));
-    for (case, (befores, afters)) in cases.iter().zip(told) {
+    let originals: Vec<Vec<u8>> = cases.iter().map(|case| case.before.clone()).collect();
+    let results: Vec<Vec<u8>> = cases.iter().map(|case| case.after.clone()).collect();
+    let told = source_all(&originals, &names).into_iter().zip(source_all(&results, &names));
+    for (case, (originals, results)) in cases.iter().zip(told) {
         match case.how {
             How::Appended => counts.appended += 1,
             _ => counts.replaced += 1,
         }
-        for (shell, (before, after)) in ["bash", "zsh"].iter().zip(befores.iter().zip(&afters)) {
+        for (shell, (before, after)) in ["bash", "zsh"].iter().zip(originals.iter().zip(&results)) {
             // A shell that didn't live to tell before needn't now (an environment that is too large).
             let error = match (before, after) {
                 // A value may be too long for any program to be started with it.
@@ -157,7 +157,7 @@ fn the_corpus_with_new_values() {
     let files = corpus();
     let mut cases = Vec::new();
     for (index, file) in files.iter().enumerate() {
-        let values = if long() { VALUES.to_vec() } else { [0, 1, 2].map(|turn| VALUES[(index + turn * 2) % VALUES.len()]).to_vec() };
+        let values = if long() { VALUES.to_vec() } else { [0, 4].map(|turn| VALUES[(index + turn) % VALUES.len()]).to_vec() };
         for new in values {
             match rewritten(dir.path(), file, TRACKED, new) {
                 Some(case) => cases.push(case),
@@ -204,8 +204,8 @@ fn dead_lines_are_missed_by_no_shell() {
     let path = dir.path().join("env");
     let mut random = Random::new(3);
     let sources = corpus();
-    let (mut befores, mut afters) = (Vec::new(), Vec::new());
-    for index in 0..if long() { 6000 } else { 1500 } {
+    let (mut originals, mut results) = (Vec::new(), Vec::new());
+    for index in 0..if long() { 6000 } else { 700 } {
         let variable = generate::NAMES[random.below(3)];
         let file = if index < sources.len() {
             [b"AWS_BEARER_TOKEN_BEDROCK=dead\n", &sources[index][..]].concat()
@@ -224,13 +224,13 @@ fn dead_lines_are_missed_by_no_shell() {
         let after = fs::read(&path).unwrap();
         assert_eq!(gone.is_empty(), after == file);
         if !gone.is_empty() {
-            befores.push(file);
-            afters.push(after);
+            originals.push(file);
+            results.push(after);
         }
     }
     let names: Vec<&str> = generate::NAMES.into_iter().chain([TRACKED]).collect();
-    let told = source_all(&befores, &names).into_iter().zip(source_all(&afters, &names));
-    for ((file, left), (one, two)) in befores.iter().zip(&afters).zip(told) {
+    let told = source_all(&originals, &names).into_iter().zip(source_all(&results, &names));
+    for ((file, left), (one, two)) in originals.iter().zip(&results).zip(told) {
         let kept = certain(&read(file, HOME.as_bytes()));
         for (one, two) in one.iter().zip(&two) {
             let Some(one) = one else { continue };
@@ -241,6 +241,6 @@ fn dead_lines_are_missed_by_no_shell() {
             }
         }
     }
-    eprintln!("dead lines: {} files of which some went", befores.len());
-    assert!(befores.len() > 100);
+    eprintln!("dead lines: {} files of which some went", originals.len());
+    assert!(originals.len() > 100);
 }

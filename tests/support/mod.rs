@@ -1,5 +1,5 @@
 //! What the tests and the demo share: real programs in private surroundings, and stand-ins for what
-//! can't be had. Standard library, `serde_json` and `tempfile` only; threads, no runtime.
+//! can't be had. Standard library, `serde_json`, `tempfile`, and for times and keys `jiff` and `base64`; threads, no runtime.
 
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 #![allow(
@@ -17,6 +17,7 @@ pub mod desktop;
 pub mod guest;
 pub mod home;
 pub mod http;
+pub mod iam;
 pub mod litellm;
 pub mod load;
 pub mod wait;

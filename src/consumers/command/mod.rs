@@ -9,7 +9,6 @@ mod running;
 use std::time::Duration;
 
 use super::apply::{Attempt, End};
-use super::bounded::Ended;
 use super::environment::Environ;
 use super::find::find;
 use super::keys_held::{await_successor, holds_keys};
@@ -17,6 +16,7 @@ use super::plain::{Down, Memory, Restarting};
 use super::scrub::Secrets;
 use super::start::Starter;
 use super::sys::Held;
+use crate::bounded::Ended;
 use crate::clock;
 use crate::config::Verify;
 use crate::core::Outcome;

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use zeroize::Zeroizing;
 
+use crate::bounded::{self, Ended, Said};
 use crate::clock;
-use crate::consumers::bounded::{self, Ended, Said};
 use crate::consumers::environment::Environ;
 #[cfg(target_os = "linux")]
 use crate::consumers::file_safe;
@@ -68,7 +68,7 @@ impl Running {
         let err = out.try_clone().map_err(say)?;
         let limit = consumer.stop_timeout + consumer.ready_timeout;
         let leader = match starter {
-            Starter::Child => Leader::Child(bounded::spawn(&file, &argv, &home, environ, [out, err]).map_err(say)?),
+            Starter::Child => Leader::Child(bounded::spawn(&file, &argv, &home, environ.entries(), [out, err]).map_err(say)?),
             #[cfg(target_os = "linux")]
             Starter::Unit { program, .. } => {
                 let task = Task { order, file: &file, argv: &argv, home: &home, environ };

@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::bounded::{self, Ended, Said};
 use crate::clock;
-use crate::consumers::bounded::{self, Ended, Said};
 use crate::consumers::environment::Environ;
 use crate::consumers::program;
 
@@ -85,7 +85,7 @@ impl Docker {
         let argv: Vec<&OsStr> = std::iter::once(OsStr::new("docker")).chain(arguments.iter().map(OsString::as_os_str)).collect();
         let (mut out, out_writer) = Said::pipe(MOST).map_err(say)?;
         let (mut err, err_writer) = Said::pipe(MOST_SAID).map_err(say)?;
-        let mut child = bounded::spawn(&self.program, &argv, dir, environ, [out_writer, err_writer]).map_err(say)?;
+        let mut child = bounded::spawn(&self.program, &argv, dir, environ.entries(), [out_writer, err_writer]).map_err(say)?;
         let ended = bounded::follow(&mut [&mut out, &mut err], clock::monotonic() + limit, || bounded::end_of(&mut child));
         if ended.is_none() {
             // Not waited for yet, so the number is still its own.

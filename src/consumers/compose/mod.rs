@@ -69,5 +69,6 @@ fn report(container: &Container, service: &Service, query: &ConsumerQuery, salt:
         started_at: container.state.started_at,
         keys: query.keys.iter().map(|key| (key.name.clone(), fingerprint(&key.variable))).collect(),
         run_by: RunBy::Compose { service: service.name.clone() },
+        regions: Vec::new(),
     }
 }

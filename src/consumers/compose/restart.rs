@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::Service;
 use super::docker::{Container, Docker};
+use crate::bounded::Ended;
 use crate::clock;
 use crate::config::Verify;
 use crate::consumers::apply::{Attempt, End};
-use crate::consumers::bounded::Ended;
 use crate::consumers::environment::Environ;
 use crate::consumers::http::Line;
 use crate::consumers::keys_held::has_keys;

@@ -4,8 +4,8 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::bounded::{self, Ended, Said};
 use crate::clock;
-use crate::consumers::bounded::{self, Ended, Said};
 use crate::consumers::environment::Environ;
 use crate::consumers::program;
 
@@ -38,7 +38,7 @@ fn run(words: &[&str]) -> Result<Said, Failed> {
     let (mut said, out) = Said::pipe(MOST).map_err(say)?;
     let err = out.try_clone().map_err(say)?;
     let argv: Vec<&OsStr> = std::iter::once("launchctl").chain(words.iter().copied()).map(OsStr::new).collect();
-    let mut child = bounded::spawn(&program, &argv, Path::new("/"), &environ, [out, err]).map_err(say)?;
+    let mut child = bounded::spawn(&program, &argv, Path::new("/"), environ.entries(), [out, err]).map_err(say)?;
     let ended = bounded::follow(&mut [&mut said], clock::monotonic() + ANSWER, || bounded::end_of(&mut child));
     match ended {
         Some(Ended::Exit(0)) => Ok(said),

@@ -190,7 +190,8 @@ impl Machine {
         let credential = Credential {
             id: made.id.clone(),
             user: made.user.clone(),
-            created_at: begun_at,
+            // As IAM has it, in whole seconds.
+            created_at: begun_at.round(jiff::Unit::Second).unwrap_or(begun_at),
             expires_at: made.expires_at,
             status: CredentialStatus::Active,
         };
@@ -215,7 +216,11 @@ impl Machine {
         let detail = format!("{name} was renewed: the new key of {} {end}", made.user);
         step.tell("renewed", Some(name), None, Some(made.fingerprint), detail);
         let users: Vec<String> = self.users(name).running.iter().map(ToString::to_string).collect();
-        let detail = if users.is_empty() { "Nobody runs with it yet.".to_owned() } else { format!("{} runs with it.", users.join(", ")) };
+        let detail = if users.is_empty() {
+            "Nobody runs with the new key yet.".to_owned()
+        } else {
+            format!("The new key is used by {}.", users.join(", "))
+        };
         let fix = if old_fingerprint_is_retired(&self.keys, name) {
             "The old one is made inactive and deleted in 7 days.".to_owned()
         } else {

@@ -58,11 +58,23 @@ fn settings() -> Settings {
     Settings { days: vec![20, 25], channels: vec![Channel::Desktop, Channel::Command], keys, consumers }
 }
 
+/// The same, with a key that credd renews by itself.
+fn settings_of(renews: bool) -> Settings {
+    let mut settings = settings();
+    if renews {
+        settings.keys[0].iam = Iam::Read;
+        settings.keys[1].iam = Iam::Renew;
+    }
+    settings
+}
+
 struct Life {
     world: World,
     random: Random,
     /// The clock is set now and then in this life.
     jumpy: bool,
+    /// credd makes the keys itself.
+    renews: bool,
     /// Until when alerts that come again are in order: dates or lifetimes have been changed.
     rearmed: usize,
     jumped_at: i64,
@@ -78,9 +90,18 @@ impl Life {
         if random.chance(30) {
             world.own_ids = Some(0);
         }
+        let renews = random.chance(40);
+        if renews {
+            world.kind = KeyKind::BedrockLongTerm;
+            world.iam.at_random = true;
+            world.iam.lifetime = DAY * 3;
+            world.iam.workers_die = random.chance(30);
+            world.reconfigure(settings_of(renews));
+        }
         let mut life = Self {
             world,
             jumpy: random.chance(40),
+            renews,
             random,
             rearmed: 0,
             jumped_at: i64::MIN,
@@ -215,6 +236,7 @@ impl Life {
             [ProbeVerdict::Works, ProbeVerdict::Rejected, ProbeVerdict::Denied, ProbeVerdict::Unreachable, ProbeVerdict::Unknown];
         let says = Issuer::Says(self.random.of(&verdicts));
         self.world.issuer = self.random.of(&[Issuer::Truthful, Issuer::Truthful, Issuer::Truthful, says, Issuer::Silent]);
+        self.world.iam.trouble = self.random.chance(30).then(refused);
         for _ in 0..self.random.below(8) {
             let value = self.random.small(60);
             if !self.world.rejects.remove(&value) {
@@ -254,7 +276,9 @@ impl Life {
         let key = KeyName::from(self.random.of(&FILES).0);
         let now = self.world.now();
         let time = self.random.time();
-        let request = match self.random.below(9) {
+        let request = match self.random.below(if self.renews { 11 } else { 9 }) {
+            9 => Request::Renew(key),
+            10 => Request::Renewed(key, print(self.random.small(60))),
             0..3 => Request::Apply(self.random.of(&CONSUMERS).into(), self.random.chance(30)),
             3 | 4 => Request::Refresh,
             5 => Request::Snooze(key, Some(now + time)),
@@ -272,7 +296,7 @@ impl Life {
     }
 
     fn reconfigure(&mut self) {
-        let mut settings = settings();
+        let mut settings = settings_of(self.renews);
         if self.random.chance(30) {
             settings.consumers.remove(usize::try_from(self.random.below(3)).unwrap());
         }
@@ -305,7 +329,7 @@ impl Life {
     fn check_alerts(&self) {
         let mut heard = BTreeSet::new();
         for shown in &self.world.shown[self.rearmed..] {
-            if shown.reason == Reason::Reminder || matches!(shown.topic, Topic::Consumer(_)) {
+            if shown.reason == Reason::Reminder || matches!(shown.topic, Topic::Consumer(_) | Topic::News(_)) {
                 continue;
             }
             // That it is rejected is news again once it was good.
@@ -336,6 +360,7 @@ impl Life {
         world.crash_after = None;
         world.plans.clear();
         world.issuer = Issuer::Truthful;
+        world.iam.trouble = None;
         world.apply_takes = SECOND * 4;
         world.notifier = Notifier::Takes;
         world.duplicates = false;
@@ -361,6 +386,26 @@ impl Life {
         self.check();
         self.check_keys();
         self.check_consumers();
+        self.check_renewals();
+    }
+
+    /// No renewal is left in the middle, and every key that was made is in use or on its way out.
+    fn check_renewals(&self) {
+        let world = &self.world;
+        for key in world.machine.keys() {
+            let renewal = &key.record.renewal;
+            let waits = renewal.as_ref().is_some_and(|renewal| matches!(renewal.stage, Stage::Written(_)));
+            assert!(renewal.is_none() || waits, "{}: {renewal:?}", key.spec.name);
+        }
+        for issued in world.iam.issued.iter().filter(|issued| issued.credential.status == CredentialStatus::Active) {
+            let value = print(issued.value);
+            let in_file = world.files.values().any(|file| file.values.iter().flatten().any(|(_, held)| *held == issued.value));
+            let being_retired = |key: &key::Key| key.record.retiring.iter().any(|retiring| retiring.fingerprint == value);
+            // What somebody replaced by hand is that somebody's to revoke; credd says so.
+            let is_former = |key: &key::Key| key.record.known.iter().any(|known| known.fingerprint == value && known.replaced_at.is_some());
+            let accounted_for = in_file || world.machine.keys().any(|key| being_retired(key) || is_former(key));
+            assert!(accounted_for, "a surplus key: {issued:?}");
+        }
     }
 
     fn check_keys(&self) {

@@ -280,6 +280,7 @@ impl World {
             started_at: process.started,
             keys: keys(process),
             run_by: RunBy::Process,
+            regions: Vec::new(),
         };
         ConsumerReport { processes: processes.map(report).collect() }
     }

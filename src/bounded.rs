@@ -15,7 +15,6 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process_group};
 use zeroize::Zeroizing;
 
-use super::environment::Environ;
 use crate::clock;
 
 /// Between two looks at a program that says nothing.
@@ -25,7 +24,7 @@ const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// How a program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ended {
+pub enum Ended {
     /// With this exit status.
     Exit(i32),
     /// By this signal.
@@ -46,7 +45,7 @@ impl fmt::Display for Ended {
 }
 
 /// What a program says: the last `most` bytes, at least.
-pub(super) struct Said {
+pub struct Said {
     reader: PipeReader,
     /// With room for twice `most` from the start, so that no freed half of it stays behind in memory.
     bytes: Zeroizing<Vec<u8>>,
@@ -57,18 +56,19 @@ pub(super) struct Said {
 
 impl Said {
     /// A pipe's end that is read, and the one to write to.
-    pub(super) fn pipe(most: usize) -> io::Result<(Self, OwnedFd)> {
+    pub fn pipe(most: usize) -> io::Result<(Self, OwnedFd)> {
         let (reader, writer) = io::pipe()?;
         let bytes = Zeroizing::new(Vec::with_capacity(2 * most + CHUNK));
         Ok((Self { reader, bytes, most, is_open: true, is_cut: false }, writer.into()))
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
+    /// What is kept of it.
+    pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
     /// Whether the beginning is missing.
-    pub(super) fn is_cut(&self) -> bool {
+    pub fn is_cut(&self) -> bool {
         self.is_cut
     }
 
@@ -91,7 +91,7 @@ impl Said {
 
     /// Lets whoever still writes go on: what a command leaves in the background would block on a full pipe,
     /// or fail on one that nobody reads once this process has ended. `cat` reads it for as long as that lives.
-    pub(super) fn leave(self) {
+    pub fn leave(self) {
         if self.is_open {
             let mut sink = Command::new("cat");
             sink.stdin(self.reader).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
@@ -126,7 +126,7 @@ fn listen(all: &mut [&mut Said], patience: Duration) {
 }
 
 /// Listens until `ended` says how a program ended, and a moment longer; `None` where `end` came before that.
-pub(super) fn follow<T>(all: &mut [&mut Said], end: Instant, mut ended: impl FnMut() -> Option<T>) -> Option<T> {
+pub fn follow<T>(all: &mut [&mut Said], end: Instant, mut ended: impl FnMut() -> Option<T>) -> Option<T> {
     let mut how = None;
     while how.is_none() && clock::monotonic() < end {
         listen(all, LOOK);
@@ -139,20 +139,26 @@ pub(super) fn follow<T>(all: &mut [&mut Said], end: Instant, mut ended: impl FnM
     how
 }
 
-/// Starts a program with an environment of its own, in a process group of its own and without input.
-pub(super) fn spawn(program: &Path, argv: &[&OsStr], dir: &Path, environ: &Environ, [out, err]: [OwnedFd; 2]) -> io::Result<Child> {
+/// Starts a program with these variables and no others, in a process group of its own and without input. Of two
+/// entries of one name the first counts, as for `getenv`.
+pub fn spawn<'e>(
+    program: &Path,
+    argv: &[&OsStr],
+    dir: &Path,
+    environment: impl Iterator<Item = (&'e [u8], &'e [u8])>,
+    [out, err]: [OwnedFd; 2],
+) -> io::Result<Child> {
     let mut command = Command::new(program);
     if let Some((name, arguments)) = argv.split_first() {
         command.arg0(name).args(arguments);
     }
-    // The first of two entries counts (see `Environ::get`).
-    let entries: Vec<_> = environ.entries().collect();
+    let entries: Vec<_> = environment.collect();
     command.env_clear().envs(entries.into_iter().rev().map(|(name, value)| (OsStr::from_bytes(name), OsStr::from_bytes(value))));
     command.current_dir(dir).stdin(Stdio::null()).stdout(out).stderr(err).process_group(0).spawn()
 }
 
 /// How a child ended; `None` while it runs.
-pub(super) fn end_of(child: &mut Child) -> Option<Ended> {
+pub fn end_of(child: &mut Child) -> Option<Ended> {
     match child.try_wait() {
         Ok(None) => None,
         Ok(Some(status)) => Some(status.code().map_or_else(|| Ended::Signal(status.signal().unwrap_or(0)), Ended::Exit)),
@@ -162,7 +168,7 @@ pub(super) fn end_of(child: &mut Child) -> Option<Ended> {
 }
 
 /// Kills a whole process group whose leader hasn't been waited for, so that its number is still its own.
-pub(super) fn kill_group(leader: i32) {
+pub fn kill_group(leader: i32) {
     if let Some(group) = Pid::from_raw(leader) {
         let _ = kill_process_group(group, Signal::KILL);
     }
