@@ -63,7 +63,8 @@ impl Tracked {
         self.git(&["cat-file".as_ref(), "blob".as_ref(), &place])
     }
 
-    /// What git says; `None` if there is none, or it takes too long.
+    /// What git says; `None` if there is none, or it takes too long. Not by [`crate::bounded`], whose looks at a
+    /// program are too far apart for dozens of short ones.
     fn git(&self, words: &[&OsStr]) -> Option<Zeroizing<Vec<u8>>> {
         let mut command = Command::new("git");
         // What the caller's surroundings say of another repository isn't meant for this one.
