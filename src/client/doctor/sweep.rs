@@ -10,6 +10,7 @@ use super::look;
 use super::walk::{self, Places, Sort};
 use super::wanted::Keys;
 use crate::clock;
+use crate::consumers::environment::Environ;
 use crate::consumers::survey::{Seen, survey};
 use crate::consumers::sys;
 use crate::core::Fingerprint;
@@ -87,8 +88,12 @@ fn in_processes(keys: &Keys, seen: &[Seen], consumers: &[i32]) -> Vec<InProcess>
     let mut holders: BTreeMap<Fingerprint, Vec<(i32, &str)>> = BTreeMap::new();
     for process in seen {
         let pid = process.held.pid();
-        // Whoever hides its environment, or has ended, is passed over.
-        let Some(environ) = process.held.environ().ok().filter(|_| !line(pid).any(|pid| consumers.contains(&pid))) else { continue };
+        if line(pid).any(|pid| consumers.contains(&pid)) {
+            continue;
+        }
+        // Whoever hides its environment, or has ended, is passed over. This process hides its own.
+        let environ = if pid == own { Ok(Environ::own()) } else { process.held.environ() };
+        let Ok(environ) = environ else { continue };
         for print in keys.replaced_in(environ.entries()) {
             holders.entry(print).or_default().push((pid, &process.name));
         }
