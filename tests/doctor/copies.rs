@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::rig::{CREDD, Rig};
-use crate::support::daemon::{Daemon, SOON};
+use crate::rig::Rig;
 use crate::support::run;
 
 #[test]
@@ -51,13 +50,7 @@ fn the_old_key_is_found_where_people_put_keys() {
 #[test]
 fn a_key_that_has_ended_is_old_as_well() {
     let rig = Rig::new("ended");
-    rig.home.set_key(&rig.old);
-    let daemon = Daemon::start(CREDD, &rig.home);
-    daemon.until("the old key", SOON, |status| status["keys"][0]["state"] == "ok");
-    let ended = daemon.status()["keys"][0]["fingerprint"].clone();
-    daemon.ok(&["issued", "bedrock", "31 days ago"]);
-    rig.home.set_key(&rig.new);
-    daemon.until("the new key", SOON, |status| status["keys"][0]["state"] == "ok" && status["keys"][0]["fingerprint"] != ended);
+    let _daemon = rig.ended();
     rig.write(".zshrc", &format!("export KEY={}\n", rig.old));
     let findings = rig.findings();
     assert_eq!(findings.codes(), ["old-key-in-file"], "nobody needs to revoke it");
