@@ -69,6 +69,12 @@ impl From<io::Error> for Failure {
     }
 }
 
+/// No core dump, no debugger: this process holds a key for a while.
+fn harden() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+}
+
 /// The path of a request; a name that can't be one (see the configuration) isn't sent.
 fn path(parts: &[&str]) -> Result<String, Failure> {
     let fine = |part: &&str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));

@@ -61,7 +61,7 @@ pub struct RenewArgs {
 
 /// Takes the new key, puts it into the file, has consumers take it up and says what is left to do.
 pub fn run(paths: &Paths, args: &RenewArgs) -> Result<u8, Failure> {
-    harden();
+    super::harden();
     let status: Status = http::get(&paths.socket, "/v1/status")?;
     let (key, chosen) = choose::choose(&status, args.name.as_deref())?;
     let spec = configured(paths, &key.name)?;
@@ -83,12 +83,6 @@ pub fn run(paths: &Paths, args: &RenewArgs) -> Result<u8, Failure> {
         renewal.by_hand(args)?;
     }
     renewal.finish(by_itself)
-}
-
-/// No core dump, no debugger: this process holds a key for a while.
-fn harden() {
-    #[cfg(target_os = "linux")]
-    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
 fn configured(paths: &Paths, name: &str) -> Result<KeyConfig, Failure> {

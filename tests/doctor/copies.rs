@@ -18,6 +18,7 @@ fn the_old_key_is_found_where_people_put_keys() {
     rig.write(".bashrc", &format!("# mine\nexport AWS_BEARER_TOKEN_BEDROCK={} # until May\n", rig.old));
     rig.write(".config/fish/conf.d/keys.fish", &format!("set -gx AWS_BEARER_TOKEN_BEDROCK {}\n", rig.old));
     rig.write("src/project/.env", &format!("\n\nKEY=\"{}\"\n", rig.old));
+    rig.write(".config/environment.d/keys.conf", &format!("AWS_BEARER_TOKEN_BEDROCK={}\n", rig.old));
     rig.write("project/.envrc", &format!("export KEY='{}'\n", rig.old));
     rig.write(".backlog-toolkit-env.bak", &format!("export KEY={}\n", rig.old));
     // Too far away, and where nobody keeps one.
@@ -30,14 +31,30 @@ fn the_old_key_is_found_where_people_put_keys() {
         .map(|(severity, message, _)| (severity, message.split(' ').next().unwrap()))
         .collect();
     places.sort_unstable();
-    let expected =
-        ["~/.backlog-toolkit-env.bak:1", "~/.bashrc:2", "~/.config/fish/conf.d/keys.fish:1", "~/project/.envrc:1", "~/src/project/.env:3"];
+    let expected = [
+        "~/.backlog-toolkit-env.bak:1",
+        "~/.bashrc:2",
+        "~/.config/environment.d/keys.conf:1",
+        "~/.config/fish/conf.d/keys.fish:1",
+        "~/project/.envrc:1",
+        "~/src/project/.env:3",
+    ];
     assert_eq!(places, expected.map(|place| ("warning", place)));
     let (severity, message, fix) = findings.one("old-key-not-revoked");
     assert_eq!(severity, "warning");
     assert!(message.contains("IAM user planted-001"), "{message}");
     let page = "https://us-east-1.console.aws.amazon.com/bedrock/home?region=us-east-1#/api-keys";
-    assert!(fix.contains(page) && fix.contains("5 files"), "{fix}");
+    assert!(fix.contains(page) && fix.contains("6 files"), "{fix}");
+}
+
+#[test]
+fn a_key_that_has_ended_is_old_as_well() {
+    let rig = Rig::new("ended");
+    let _daemon = rig.ended();
+    rig.write(".zshrc", &format!("export KEY={}\n", rig.old));
+    let findings = rig.findings();
+    assert_eq!(findings.codes(), ["old-key-in-file"], "nobody needs to revoke it");
+    assert!(findings.one("old-key-in-file").2.contains("source ~/.backlog-toolkit-env"));
 }
 
 #[test]
@@ -79,7 +96,7 @@ fn whatever_lies_about_holds_nobody_up() {
     symlink(".", rig.path("here")).unwrap();
     fs::create_dir_all(rig.path("project/dir.env")).unwrap();
     let hidden = rig.write("project/hidden.env", "K=1\n");
-    fs::set_permissions(&hidden, fs::Permissions::from_mode(0o0)).unwrap();
+    fs::set_permissions(&hidden, fs::Permissions::from_mode(0o000)).unwrap();
     let large = rig.write("project/large.env", "");
     fs::File::options().write(true).open(large).unwrap().set_len(1 << 40).unwrap();
     rig.write("project/bytes.env", "\0\u{1}=\n\n==");

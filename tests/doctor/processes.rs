@@ -1,7 +1,7 @@
 //! Processes that were started with a key that has been replaced since.
 
-use crate::rig::{Rig, Running, VARIABLE};
-use crate::support::daemon::SOON;
+use crate::rig::{CREDD, Findings, Rig, Running, VARIABLE};
+use crate::support::daemon::{Daemon, SOON};
 use crate::support::wait;
 
 #[test]
@@ -45,8 +45,33 @@ fn the_shell_that_asks_is_told_of_itself() {
     let _daemon = rig.replaced();
     let mut command = rig.command(&["--json"]);
     command.env(VARIABLE, &rig.old);
-    let findings = crate::rig::Findings::of(&rig.output(command));
+    let findings = Findings::of(&rig.output(command));
     let (_, message, fix) = findings.one("old-key-in-process");
     assert!(message.starts_with("this very shell still has the old key bedrock"), "{message}");
     assert_eq!(fix, "source ~/.backlog-toolkit-env, or open a new terminal");
+}
+
+#[test]
+fn a_consumer_s_directory_is_searched_and_it_is_told_of_once() {
+    let rig = Rig::new("consumer");
+    let argument = format!("300.{}", std::process::id());
+    rig.home.write_config(&format!(
+        "[alerts]\ndesktop = false\n[[consumers]]\nname = \"idler\"\nmatch = [\"sleep\", \"{argument}\"]\nrestart = \"none\"\n"
+    ));
+    rig.home.set_key(&rig.old);
+    let deep = rig.write("far/too/deep/down/.env", &format!("KEY={}\n", rig.old));
+    let dir = deep.parent().unwrap();
+    let _consumer = Running::start(rig.home.command("sleep").arg(&argument).current_dir(dir).env(VARIABLE, &rig.old));
+    let daemon = Daemon::start(CREDD, &rig.home);
+    daemon.until("the consumer", SOON, |status| status["consumers"][0]["state"] == "current");
+    rig.home.set_key(&rig.new);
+    daemon.until("the consumer to be out of date", SOON, |status| {
+        status["consumers"][0]["state"] == "stale" && status["keys"][0]["former"].is_array()
+    });
+    let findings = rig.findings();
+    let mut codes = findings.codes();
+    codes.sort_unstable();
+    assert_eq!(codes, ["old-key-in-file", "old-key-not-revoked", "stale-consumer"], "{:#?}", findings.all);
+    assert!(findings.one("old-key-in-file").1.starts_with("~/far/too/deep/down/.env:1 "));
+    assert!(findings.one("old-key-not-revoked").2.starts_with("see to those that have it (idler, one file), then "));
 }

@@ -66,6 +66,17 @@ impl Rig {
         daemon
     }
 
+    /// A daemon that has seen the old key end, and the new one take its place.
+    pub fn ended(&self) -> Daemon<'_> {
+        self.home.set_key(&self.old);
+        let daemon = Daemon::start(CREDD, &self.home);
+        let ended = daemon.until("the old key", SOON, |status| status["keys"][0]["state"] == "ok")["keys"][0]["fingerprint"].clone();
+        daemon.ok(&["issued", "bedrock", "31 days ago"]);
+        self.home.set_key(&self.new);
+        daemon.until("the new key", SOON, |status| status["keys"][0]["state"] == "ok" && status["keys"][0]["fingerprint"] != ended);
+        daemon
+    }
+
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = self.home.command(CREDD);
         command.arg("doctor").args(args).stdin(Stdio::null());

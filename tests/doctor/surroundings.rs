@@ -82,3 +82,13 @@ fn a_key_for_another_region_is_told() {
     daemon.until("the configuration", SOON, |status| status["keys"][0]["state"] == "ok");
     assert!(rig.findings().all.is_empty());
 }
+
+#[test]
+fn an_iam_that_can_t_be_asked_is_a_note() {
+    let rig = Rig::new("iam");
+    rig.home.write_config(&format!("{QUIET}[[keys]]\niam = \"read\"\naws_profile = \"planted\"\n"));
+    let daemon = rig.daemon();
+    daemon.until("the question", SOON, |status| status["keys"][0]["iam"]["trouble"].is_object());
+    let findings = rig.findings();
+    assert_eq!((findings.one("iam-unavailable").0, findings.codes().len(), findings.code), ("info", 1, 0));
+}

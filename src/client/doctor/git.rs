@@ -7,15 +7,13 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use zeroize::Zeroizing;
 
 use crate::clock;
 
-/// For all questions about one file.
-const LIMIT: Duration = Duration::from_secs(3);
 /// Of what it says, the beginning is kept.
 const MOST_BYTES: usize = 1 << 20;
 /// Where people keep the repository of files in their home directory, below it.
@@ -32,15 +30,16 @@ pub struct Tracked {
 
 impl Tracked {
     /// All repositories that may have a file: the one around it, and the user's for the home directory.
-    pub fn all(real: &Path, home: &Path) -> Vec<Self> {
+    /// Git is asked until `end`.
+    pub fn all(real: &Path, home: &Path, end: Instant) -> Vec<Self> {
         let (Some(dir), Some(name)) = (real.parent(), real.file_name()) else { return Vec::new() };
-        let end = clock::monotonic() + LIMIT;
         let one = |bare| Self { bare, dir: dir.to_owned(), name: name.to_owned(), end };
         let of_home = OF_HOME.iter().map(|name| home.join(name)).filter(|repository| {
             // A directory with a `.git` in it is a repository around its own files.
             dir.starts_with(home) && repository.join("HEAD").is_file() && repository.join("objects").is_dir()
         });
-        std::iter::once(one(None)).chain(of_home.map(|repository| one(Some((repository, home.to_owned()))))).collect()
+        let around = dir.ancestors().any(|dir| dir.join(".git").exists()).then(|| one(None));
+        around.into_iter().chain(of_home.map(|repository| one(Some((repository, home.to_owned()))))).collect()
     }
 
     /// Whether its next commit has the file.
@@ -64,7 +63,8 @@ impl Tracked {
         self.git(&["cat-file".as_ref(), "blob".as_ref(), &place])
     }
 
-    /// What git says; `None` if there is none, or it takes too long.
+    /// What git says; `None` if there is none, or it takes too long. Not by [`crate::bounded`], whose looks at a
+    /// program are too far apart for dozens of short ones.
     fn git(&self, words: &[&OsStr]) -> Option<Zeroizing<Vec<u8>>> {
         let mut command = Command::new("git");
         // What the caller's surroundings say of another repository isn't meant for this one.

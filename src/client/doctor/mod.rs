@@ -45,6 +45,7 @@ pub fn run(paths: &Paths, args: &DoctorArgs) -> Result<u8, Failure> {
         return Err(Failure::usage("--fix asks before each repair, and there is no terminal to ask on")
             .hint("to have all safe repairs made without asking: credd doctor --fix --yes"));
     }
+    super::harden();
     let mut findings = examine(paths)?;
     if args.fix && repair(&findings, args.yes, paths)? {
         findings = examine(paths)?;

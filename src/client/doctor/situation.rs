@@ -21,6 +21,7 @@ use crate::core::Fingerprint;
 use crate::paths::{Paths, shell_word, tilde};
 use crate::protocol::{KeyStatus, Status};
 use crate::salt::Salt;
+use crate::store::read_ledger;
 
 /// What checks look at. They do no more than a command of git themselves.
 pub struct Situation {
@@ -72,9 +73,11 @@ impl Situation {
         let env_files = env_files(&status, config.as_ref().ok());
         let salt = Salt::load(&paths.state_dir);
         let no_salt = salt.as_ref().err().filter(|error| error.kind() != io::ErrorKind::NotFound).map(ToString::to_string);
-        let keys = Arc::new(Keys::of(&status, salt.ok()));
+        // The daemon may be writing to it: what is damaged is its own business.
+        let ledger = read_ledger(&paths.state_dir).ok().map(|(ledger, _)| ledger);
+        let keys = Arc::new(Keys::of(&status, ledger.as_ref(), salt.ok()));
         let consumers: Vec<i32> = status.consumers.iter().filter_map(|consumer| consumer.pid).filter(|_| status.live).collect();
-        let mut sightings = sweep(&keys, places(paths, &env_files), &consumers);
+        let mut sightings = sweep(&keys, places(paths, &env_files, config.as_ref().ok()), &consumers);
         sightings.missed.extend(no_salt.map(|why| format!("copies of keys can't be told: {why}")));
         Ok(Self { now: words::local(clock::now()), paths: paths.clone(), status, offline, config, env_files, keys, sightings })
     }
@@ -131,15 +134,17 @@ fn env_files(status: &Status, config: Option<&Config>) -> Vec<EnvFile> {
     variables.into_iter().filter_map(read).collect()
 }
 
-fn places(paths: &Paths, env_files: &[EnvFile]) -> Places {
+fn places(paths: &Paths, env_files: &[EnvFile], config: Option<&Config>) -> Places {
     let config_home = directories::BaseDirs::new().map_or_else(|| paths.home.join(".config"), |base| base.config_dir().to_owned());
     // fish and environment.d go by this on every system.
     let config_home = if cfg!(target_os = "macos") { paths.home.join(".config") } else { config_home };
+    let compose_files = config.iter().flat_map(|config| &config.consumers).filter_map(|consumer| consumer.compose_file.as_ref());
     Places {
         home: paths.home.clone(),
         config_home,
         zdotdir: env::var_os("ZDOTDIR").map(PathBuf::from).filter(|dir| dir.is_absolute()),
         env_files: env_files.iter().map(|file| file.path.clone()).collect(),
-        working_dirs: Vec::new(),
+        // Where their processes run is added once these are looked at.
+        working_dirs: compose_files.filter_map(|file| Some(file.parent()?.to_owned())).collect(),
     }
 }

@@ -10,6 +10,7 @@ use super::look;
 use super::walk::{self, Places, Sort};
 use super::wanted::Keys;
 use crate::clock;
+use crate::consumers::environment::Environ;
 use crate::consumers::survey::{Seen, survey};
 use crate::consumers::sys;
 use crate::core::Fingerprint;
@@ -64,7 +65,7 @@ pub fn sweep(keys: &Arc<Keys>, mut places: Places, consumers: &[i32]) -> Sightin
     }
     match survey() {
         Ok(seen) => {
-            places.working_dirs = working_dirs(&seen, consumers);
+            places.working_dirs.extend(working_dirs(&seen, consumers));
             sightings.processes = in_processes(keys, &seen, consumers);
         }
         Err(error) => sightings.missed.push(format!("processes can't be looked at: {error}")),
@@ -87,8 +88,12 @@ fn in_processes(keys: &Keys, seen: &[Seen], consumers: &[i32]) -> Vec<InProcess>
     let mut holders: BTreeMap<Fingerprint, Vec<(i32, &str)>> = BTreeMap::new();
     for process in seen {
         let pid = process.held.pid();
-        // Whoever hides its environment, or has ended, is passed over.
-        let Some(environ) = process.held.environ().ok().filter(|_| !line(pid).any(|pid| consumers.contains(&pid))) else { continue };
+        if line(pid).any(|pid| consumers.contains(&pid)) {
+            continue;
+        }
+        // Whoever hides its environment, or has ended, is passed over. This process hides its own.
+        let environ = if pid == own { Ok(Environ::own()) } else { process.held.environ() };
+        let Ok(environ) = environ else { continue };
         for print in keys.replaced_in(environ.entries()) {
             holders.entry(print).or_default().push((pid, &process.name));
         }
@@ -149,7 +154,7 @@ fn search(keys: &Keys, places: &Places, end: Instant, told: &Sender<Told>) {
 }
 
 /// A file is read once, whatever names it has: as the first of them.
-#[allow(clippy::useless_conversion, clippy::unnecessary_cast, reason = "widths differ between systems")]
+#[allow(clippy::unnecessary_cast, clippy::cast_sign_loss, reason = "widths differ between systems")]
 fn in_file(keys: &Keys, sort: Sort, path: &Path, seen: &mut BTreeSet<(u64, u64)>) -> Vec<InFile> {
     let Some((text, stat)) = look::read(path) else { return Vec::new() };
     if !seen.insert((stat.st_dev as u64, stat.st_ino as u64)) {

@@ -72,7 +72,7 @@ mod tests {
 
     use super::*;
 
-    const KEY: &str = "ABSKcGxhbnRlZC0wMDE6/+0123456789==";
+    const KEY: &str = "ABSK-planted-001:/+0123456789==";
 
     fn lines_with(text: &str, key: &str) -> Vec<usize> {
         let mut lines = Vec::new();

@@ -21,7 +21,6 @@ const START_UP: &[&str] = &[
     ".profile",
     ".kshrc",
     ".xprofile",
-    ".pam_environment",
     ".zshrc",
     ".zshenv",
     ".zprofile",
@@ -29,9 +28,10 @@ const START_UP: &[&str] = &[
 ];
 /// The same below `ZDOTDIR`.
 const ZSH: &[&str] = &[".zshrc", ".zshenv", ".zprofile", ".zlogin"];
-/// The same below the configuration directory: files, and directories with the ends of their files' names.
-const CONFIGURED: &[&str] = &["fish/config.fish", "fish/fish_variables"];
-const CONFIGURED_DIRS: &[(&str, &str)] = &[("fish/conf.d", ".fish"), ("environment.d", ".conf")];
+/// The same below the configuration directory.
+const CONFIGURED: &[&str] = &["fish/config.fish"];
+/// Directories there, with the ends of their files' names.
+const CONFIGURED_DIRS: &[(&str, &str, Sort)] = &[("fish/conf.d", ".fish", Sort::StartUp), ("environment.d", ".conf", Sort::Variables)];
 
 /// Directories in which nobody keeps a key, and whose number of files is great.
 const SKIPPED: &[&str] = &[
@@ -93,11 +93,13 @@ fn start_up(places: &Places, each: &mut dyn FnMut(Sort, &Path)) {
     let of_zsh = places.zdotdir.iter().flat_map(|dir| ZSH.iter().map(|name| dir.join(name)));
     let of_config = CONFIGURED.iter().map(|name| places.config_home.join(name));
     of_home.chain(of_zsh).chain(of_config).for_each(|path| each(Sort::StartUp, &path));
-    for (dir, end) in CONFIGURED_DIRS {
+    each(Sort::Variables, &places.home.join(".pam_environment"));
+    each(Sort::Variables, &places.config_home.join("fish/fish_variables"));
+    for (dir, end, sort) in CONFIGURED_DIRS {
         let Ok(entries) = fs::read_dir(places.config_home.join(dir)) else { continue };
         for entry in entries.flatten().take(MOST_ENTRIES) {
             if entry.file_name().as_bytes().ends_with(end.as_bytes()) {
-                each(Sort::StartUp, &entry.path());
+                each(*sort, &entry.path());
             }
         }
     }
@@ -174,7 +176,7 @@ mod tests {
         let places = Places { home: home.to_owned(), env_files: vec![home.join(".keys")], ..Places::default() };
         let mut found = Vec::new();
         walk(&places, &mut |sort, path| {
-            if sort == Sort::Variables {
+            if sort == Sort::Variables && path.is_file() {
                 found.push(path.strip_prefix(fs::canonicalize(home).unwrap()).unwrap().display().to_string());
             }
         });

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::tokens::candidates;
-use crate::core::Fingerprint;
-use crate::protocol::Status;
+use crate::core::{Fingerprint, KeyName, Ledger};
+use crate::protocol::{KeyStatus, Status};
 use crate::salt::Salt;
 
 /// A key that is looked for, known by its fingerprint.
@@ -18,6 +18,8 @@ pub struct Wanted {
     pub env_file: String,
     /// When it was replaced; `None` for the one that counts.
     pub replaced_at: Option<Timestamp>,
+    /// Its issuer may accept it, for all that is known.
+    pub is_accepted: bool,
 }
 
 /// All keys that are looked for, and what tells them.
@@ -27,21 +29,28 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// All that a status knows. Without a salt none can be found.
-    pub fn of(status: &Status, salt: Option<Salt>) -> Self {
+    /// All that a status knows, and those that ended or were rejected, which only the state remembers. Without a salt
+    /// none can be found.
+    pub fn of(status: &Status, ledger: Option<&Ledger>, salt: Option<Salt>) -> Self {
         let mut wanted = BTreeMap::new();
-        let mut want = |print, key: &crate::protocol::KeyStatus, replaced_at| {
-            wanted.insert(print, Wanted { key: key.name.clone(), env_file: key.env_file.clone(), replaced_at });
+        let mut want = |print, key: &KeyStatus, replaced_at, is_accepted| {
+            wanted.insert(print, Wanted { key: key.name.clone(), env_file: key.env_file.clone(), replaced_at, is_accepted });
         };
         for key in &status.keys {
+            let record = ledger.and_then(|ledger| ledger.keys.get(&KeyName::from(key.name.as_str())));
+            for known in record.iter().flat_map(|record| &record.known) {
+                want(known.fingerprint, key, Some(known.replaced_at.unwrap_or(known.last_seen)), false);
+            }
+        }
+        for key in &status.keys {
             if let Some(print) = key.fingerprint {
-                want(print, key, None);
+                want(print, key, None, true);
             }
         }
         // One that another variable still has was replaced all the same: it is going to be revoked.
         for key in &status.keys {
             for former in &key.former {
-                want(former.fingerprint, key, Some(former.replaced_at));
+                want(former.fingerprint, key, Some(former.replaced_at), true);
             }
         }
         Self { salt, wanted }

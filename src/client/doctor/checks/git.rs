@@ -1,17 +1,30 @@
 //! Whether whoever gets a git repository gets keys with it.
 
+use std::time::Duration;
+
 use crate::client::doctor::finding::Finding;
 use crate::client::doctor::git::Tracked;
 use crate::client::doctor::situation::{EnvFile, Situation};
+use crate::clock;
+use crate::core::Fingerprint;
 
 /// Whether these hold a key that is still accepted is looked at.
 const MOST_COMMITS: usize = 50;
 
+/// For all questions to git.
+const LIMIT: Duration = Duration::from_secs(5);
+
 pub(super) fn check(situation: &Situation) -> Vec<Finding> {
-    let files = situation.env_files.iter();
-    files
-        .filter_map(|file| Tracked::all(&file.real, &situation.paths.home).iter().find_map(|tracked| finding(situation, file, tracked)))
-        .collect()
+    let end = clock::monotonic() + LIMIT;
+    let home = &situation.paths.home;
+    let all = situation.env_files.iter();
+    let found = all.filter_map(|file| Tracked::all(&file.real, home, end).iter().find_map(|tracked| finding(situation, file, tracked)));
+    let mut findings: Vec<_> = found.collect();
+    if clock::monotonic() >= end {
+        let message = format!("git didn't say within {} s whether it has all env files", LIMIT.as_secs());
+        findings.push(Finding::info("search-incomplete", &message, "git log --all -- FILE, in the directory of each env file"));
+    }
+    findings
 }
 
 fn finding(situation: &Situation, file: &EnvFile, tracked: &Tracked) -> Option<Finding> {
@@ -27,10 +40,11 @@ fn finding(situation: &Situation, file: &EnvFile, tracked: &Tracked) -> Option<F
     }
     let commits = tracked.commits(MOST_COMMITS);
     let latest = commits.first()?;
-    let has_key = |commit: &String| tracked.at(commit).is_some_and(|text| !situation.keys.in_text(&text).is_empty());
+    let is_accepted = |(print, _): &(Fingerprint, usize)| situation.keys.get(*print).is_some_and(|wanted| wanted.is_accepted);
+    let has_key = |commit: &String| tracked.at(commit).is_some_and(|text| situation.keys.in_text(&text).iter().any(is_accepted));
     // Where keys can't be told, each may be one.
     if situation.keys.is_empty() || commits.iter().any(has_key) {
-        let message = format!("{path} is in git's history (commit {latest}), with a key that is still accepted");
+        let message = format!("{path} is in git's history (commit {latest}), with a key that may still be accepted");
         let fix = "renew the key and revoke the old one: what was committed can be read by whoever has the repository";
         return Some(Finding::warning("env-file-in-history", &message, fix));
     }

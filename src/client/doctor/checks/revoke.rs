@@ -25,13 +25,13 @@ fn finding(situation: &Situation, key: &KeyStatus, former: &FormerKey) -> Option
     users.extend(count(processes, "process", "processes"));
     users.extend(count(files, "file", "files"));
     let whose = former.user.as_ref().map(|user| format!(", of the IAM user {user},")).unwrap_or_default();
-    let (severity, use_it) = if users.is_empty() {
+    let (severity, first) = if users.is_empty() {
         (Severity::Info, String::new())
     } else {
-        (Severity::Warning, format!("; before that, see to those that have it: {}", users.join(", ")))
+        (Severity::Warning, format!("see to those that have it ({}), then ", users.join(", ")))
     };
-    let message = format!("{name}{whose} is still accepted until {}", until(situation, former));
-    Some(Finding::new("old-key-not-revoked", severity, &message, &format!("{}{use_it}", fix(situation, key, former))))
+    let message = format!("{name}{whose} may still be accepted until {}", until(situation, former));
+    Some(Finding::new("old-key-not-revoked", severity, &message, &format!("{first}{}", fix(situation, key, former))))
 }
 
 fn until(situation: &Situation, former: &FormerKey) -> String {
@@ -53,7 +53,7 @@ fn fix(situation: &Situation, key: &KeyStatus, former: &FormerKey) -> String {
         let user = iam_user(key, former).map(|name| format!(" --user-name {}", quoted(name)));
         let named = format!("{} --service-specific-credential-id {}{}", user.unwrap_or_default(), quoted(id), profile.unwrap_or_default());
         return format!(
-            "aws iam update-service-specific-credential{named} --status Inactive, and once nothing misses it: aws iam delete-service-specific-credential{named}"
+            "make it inactive: aws iam update-service-specific-credential{named} --status Inactive; once nothing misses it, delete it: aws iam delete-service-specific-credential{named}"
         );
     }
     let region = configured.map(|key| key.region.as_str());
@@ -80,7 +80,31 @@ fn quoted(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::quoted;
+    use super::*;
+
+    #[test]
+    fn iam_knows_the_user_better_than_the_key() {
+        let key = |iam: serde_json::Value| -> KeyStatus {
+            serde_json::from_value(serde_json::json!({
+                "name": "bedrock", "variable": "K", "env_file": "/e", "state": "ok", "alerts_sent": [], "iam": iam
+            }))
+            .unwrap()
+        };
+        let former = |user: Option<&str>| -> FormerKey {
+            serde_json::from_value(serde_json::json!({
+                "fingerprint": "30313233343536373839616263646566", "replaced_at": "2026-11-22T15:00:00Z", "expires_at": null,
+                "user": user, "consumers": [], "env_files": []
+            }))
+            .unwrap()
+        };
+        let known = serde_json::json!({"credential": {
+            "id": "ACCA1", "user": "ops", "created_at": "2026-11-22T15:00:00Z", "status": "active"
+        }});
+        assert_eq!(iam_user(&key(known.clone()), &former(Some("ops-second"))), Some("ops"));
+        assert_eq!(iam_user(&key(known.clone()), &former(Some("others"))), Some("others"));
+        assert_eq!(iam_user(&key(known), &former(None)), Some("ops"));
+        assert_eq!(iam_user(&key(serde_json::Value::Null), &former(None)), None);
+    }
 
     #[test]
     fn what_a_key_says_is_no_command() {
