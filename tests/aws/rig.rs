@@ -14,7 +14,7 @@ use credd::worker::job::{Answer, IamOrder, Job, KeyTarget, KeyVariable, RenewOrd
 use crate::support::bedrock::BedrockStandIn;
 use crate::support::home::Home;
 use crate::support::iam::{IamStandIn, Key};
-use crate::support::{installed, rig_dir};
+use crate::support::installed;
 
 pub const VARIABLE: &str = "AWS_BEARER_TOKEN_BEDROCK";
 pub const USER: &str = "BedrockAPIKey-ab12";
@@ -138,7 +138,7 @@ impl Rig {
         fs::read_to_string(self.path("arguments")).is_ok_and(|log| log.contains(command))
     }
 
-    /// One with version 2; `None` where `tests/setup` couldn't get it.
+    /// The same with version 2, which alone gives credentials away.
     pub fn with_version_2() -> Self {
         let rig = Self::new();
         rig.install(VERSION_2);
