@@ -1,8 +1,10 @@
 //! `credd renew`, with a real daemon, a real terminal and the real LiteLLM.
 
 #![allow(clippy::unwrap_used, reason = "in a test, a panic that says what went wrong is the error handling")]
+#![allow(clippy::disallowed_methods, reason = "how long a renewal takes is what is divided into moments")]
 
 mod by_itself;
+mod killed;
 mod pipe;
 mod prompt;
 mod served;
