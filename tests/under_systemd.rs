@@ -17,13 +17,16 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::SignedDuration;
 use serde_json::Value;
 use support::bedrock::{ANSWER, BedrockStandIn, EXPIRED};
 use support::daemon::SOON;
 use support::desktop::Desktop;
 use support::guest::Guest;
+use support::iam::IamStandIn;
 use support::litellm::{self, Client, LiteLlm, MASTER_KEY, READY_TIMEOUT};
 use support::{installed, run, said, wait};
 
@@ -56,7 +59,7 @@ fn the_story_holds_under_a_real_systemd() {
 #[ignore = "part of the_story_holds_under_a_real_systemd"]
 fn inside_the_guest() {
     let user = User::new();
-    let bedrock = BedrockStandIn::start(KEYS);
+    let bedrock = Arc::new(BedrockStandIn::start(KEYS));
     let proxy = user.start_litellm(&bedrock);
     let desktop = Desktop::start_on(&std::env::var("DBUS_SESSION_BUS_ADDRESS").unwrap());
     user.systemctl(&["set-environment", &format!("AWS_ENDPOINT_URL_BEDROCK={}", bedrock.url())]);
@@ -74,6 +77,7 @@ fn inside_the_guest() {
     user.ends_at_once_however_slow_the_desktop_is(&desktop);
     proxy.stop();
     user.restarts_a_unit_through_systemd(&bedrock);
+    user.has_iam_make_the_next_key(&bedrock);
     user.is_uninstalled();
     user.has_told_no_secret();
 }
@@ -445,6 +449,37 @@ impl User {
         assert!(detail.contains("it runs with its old key again"), "{detail}");
         serves_with(KEYS[3]);
         self.seen("put a unit back that didn't come up");
+    }
+
+    /// The AWS CLI works in the service's sandbox.
+    fn has_iam_make_the_next_key(&self, bedrock: &Arc<BedrockStandIn>) {
+        const IAM_USER: &str = "BedrockAPIKey-guest";
+        let iam = IamStandIn::start(Some(Arc::clone(bedrock)));
+        let old = iam.add_key(IAM_USER, Some(30));
+        iam.age(&old.id, SignedDuration::from_hours(26 * 24));
+        let endpoint = format!("AWS_ENDPOINT_URL_IAM={}", iam.url());
+        self.systemctl(&["set-environment", &endpoint, "AWS_EC2_METADATA_DISABLED=true"]);
+        let aws = self.program.with_file_name("aws");
+        fs::write(&aws, format!("#!/bin/sh\nexec '{}' \"$@\"\n", installed("aws/bin/aws", "aws").display())).unwrap();
+        fs::set_permissions(&aws, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::create_dir(self.home.join(".aws")).unwrap();
+        let credentials = "[dev]\naws_access_key_id = AKIAPLANTED000000001\naws_secret_access_key = planted/static+secret\nregion = us-east-1\n";
+        fs::write(self.home.join(".aws/credentials"), credentials).unwrap();
+        let config = self.home.join(".config/credd/config.toml");
+        let key = "[[keys]]\nname = \"bedrock\"\niam = \"renew\"\naws_profile = \"dev\"\n";
+        fs::write(&config, format!("consumers = []\n{key}")).unwrap();
+        self.set_key(&old.value);
+        self.systemctl(&["restart", "credd"]);
+        let status = self.until("the old key to be made inactive", Duration::from_mins(2), |status| {
+            status["keys"][0]["former"][0]["delete_at"].is_string()
+        });
+        assert_eq!((&status["keys"][0]["state"], &status["keys"][0]["issued_source"]), (&"ok".into(), &"iam".into()), "{status:#}");
+        let states: Vec<_> = iam.keys(IAM_USER).iter().map(|key| key.status).collect();
+        assert_eq!(states, ["Inactive", "Active"]);
+        assert!(fs::read_to_string(self.env_file()).unwrap().contains(&iam.keys(IAM_USER)[1].value));
+        assert!(self.journal().iter().all(|(_, line)| !line.contains("ABSK") && !line.contains("planted")), "{:#?}", self.journal());
+        fs::remove_file(&config).unwrap();
+        self.seen("renewed by itself through IAM");
     }
 
     fn is_uninstalled(&self) {
