@@ -24,7 +24,7 @@ use support::desktop::Desktop;
 use support::home::Home;
 use support::iam::{IamStandIn, Key};
 use support::installed;
-use support::litellm::{LiteLlm, READY_TIMEOUT};
+use support::litellm::{self, LiteLlm, READY_TIMEOUT};
 
 const CREDD: &str = env!("CARGO_BIN_EXE_credd");
 const USER: &str = "BedrockAPIKey-ab12";
@@ -214,7 +214,11 @@ fn a_short_term_key_is_minted_into_a_file_that_isn_t_there_yet() {
     let rig = Rig::new();
     let home = rig.home();
     let key = "[[keys]]\nname = \"bedrock\"\nkind = \"short-term\"\naws_profile = \"dev\"\nregion = \"eu-west-1\"\nprobe = \"off\"\n";
-    home.write_config(&format!("{key}{NO_CONSUMER}"));
+    let dir = home.path().join("litellm");
+    fs::create_dir(&dir).unwrap();
+    let config = dir.join("config.yaml");
+    let consumer = format!("[[consumers]]\nname = \"litellm\"\nmatch = [\"litellm\", \"--config\", \"{}\"]\n", config.display());
+    home.write_config(&format!("{key}{consumer}"));
     let daemon = rig.daemon_with_version_2(&home);
     let status = daemon.until("a key", RENEWED, |status| status["keys"][0]["state"] == "ok");
     let key = &status["keys"][0];
@@ -226,7 +230,16 @@ fn a_short_term_key_is_minted_into_a_file_that_isn_t_there_yet() {
     thread::sleep(Duration::from_millis(1100));
     let answer = renew(&home);
     assert_eq!(answer["renewed"], true, "{answer:#}");
-    assert_ne!(fs::read_to_string(home.env_file()).unwrap(), first);
+    let second = fs::read_to_string(home.env_file()).unwrap();
+    assert_ne!(second, first);
+
+    // Its configuration names another region than the key is for.
+    let value = second.split_once('=').unwrap().1.trim().trim_matches('\'');
+    let _proxy = LiteLlm::launch(&rig.bedrock, value, &litellm::Options { dir: Some(&dir), ..litellm::Options::default() });
+    let status = daemon.until("LiteLLM to be found", READY_TIMEOUT, |status| status["problems"].as_array().unwrap().len() == 1);
+    assert_eq!(status["problems"][0]["code"], "region-mismatch", "{status:#}");
+    let message = status["problems"][0]["message"].as_str().unwrap();
+    assert!(message.contains("for eu-west-1 alone, and litellm calls Bedrock in us-east-1"), "{message}");
 }
 
 /// Kills the daemon, and sees what the next one makes of it.

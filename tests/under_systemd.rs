@@ -463,7 +463,8 @@ impl User {
         fs::write(&aws, format!("#!/bin/sh\nexec '{}' \"$@\"\n", installed("aws/bin/aws", "aws").display())).unwrap();
         fs::set_permissions(&aws, fs::Permissions::from_mode(0o755)).unwrap();
         fs::create_dir(self.home.join(".aws")).unwrap();
-        let credentials = "[dev]\naws_access_key_id = AKIAPLANTED000000001\naws_secret_access_key = planted/static+secret\nregion = us-east-1\n";
+        let credentials =
+            "[dev]\naws_access_key_id = AKIAPLANTED000000001\naws_secret_access_key = planted/static+secret\nregion = us-east-1\n";
         fs::write(self.home.join(".aws/credentials"), credentials).unwrap();
         let config = self.home.join(".config/credd/config.toml");
         let key = "[[keys]]\nname = \"bedrock\"\niam = \"renew\"\naws_profile = \"dev\"\n";

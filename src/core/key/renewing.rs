@@ -71,7 +71,8 @@ impl Key {
     /// The renewal failed, and nothing is left of it.
     pub fn renewal_failed(&mut self, trouble: Trouble, now: Timestamp) {
         self.record.renewal = None;
-        self.renewing.trouble = Some(trouble);
+        // Who asked for it by hand has the answer, and nothing is left to be done.
+        self.renewing.trouble = (self.spec.iam == Iam::Renew).then_some(trouble);
         self.renewing.not_before = now.checked_add(AGAIN).ok();
     }
 

@@ -161,6 +161,7 @@ fn by_hand_a_refusal_is_an_answer() {
     let ticket = world.ask(Request::Renew("bedrock".into()));
     world.run(MINUTE);
     assert!(matches!(world.reply(ticket), Reply::Denied(Denial::Refused { message, .. }) if message == "IAM says no"));
+    assert_eq!(world.key("bedrock").renewing.trouble, None, "nothing is left to be done");
     world.kind = KeyKind::Opaque;
     world.iam.trouble = None;
     world.edit(FILE, "K", 7);
