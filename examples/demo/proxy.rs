@@ -19,9 +19,13 @@ const MODEL: &str = "/model/anthropic.claude-3-haiku-20240307-v1:0/converse";
 pub fn run() -> ExitCode {
     let arguments: Vec<String> = env::args().collect();
     let port = arguments.iter().position(|word| word == "--port").and_then(|at| arguments.get(at + 1)?.parse::<u16>().ok());
-    let Some(listener) = port.and_then(|port| TcpListener::bind(("127.0.0.1", port)).ok()) else {
-        eprintln!("the stand-in for LiteLLM can't listen on {port:?}");
-        return ExitCode::FAILURE;
+    let listener = match TcpListener::bind(("127.0.0.1", port.unwrap_or_default())) {
+        Ok(listener) => listener,
+        // "Address already in use": LiteLLM says so as well.
+        Err(error) => {
+            eprintln!("the stand-in for LiteLLM can't listen on {port:?}: {error}");
+            return ExitCode::FAILURE;
+        }
     };
     thread::spawn(end_with_the_demo);
     for stream in listener.incoming().flatten() {

@@ -81,7 +81,7 @@ impl<'a> Door<'a> {
                 stopped_by_log(process, log, patience.saturating_sub(spent)).map(Self::Stopped)
             }
         };
-        let was_refused = || log.is_some_and(|mut log| log.says(REFUSED));
+        let was_refused = || log.is_some_and(|mut log| log.was_refused());
         if matches!(reached, Reached::Died) && was_refused() { Ok(Reached::Passed) } else { Ok(reached) }
     }
 
@@ -171,6 +171,11 @@ impl LogTail {
         let mut file = File::open(path).ok()?;
         file.seek(SeekFrom::End(0)).ok()?;
         Some(Self { file, seen: Vec::new() })
+    }
+
+    /// The process says that it was refused its port.
+    pub fn was_refused(&mut self) -> bool {
+        self.says(REFUSED)
     }
 
     fn says(&mut self, words: &[u8]) -> bool {

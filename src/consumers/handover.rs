@@ -125,10 +125,12 @@ impl Restarting<'_, '_> {
     pub(super) fn hand_over<'a>(&mut self, old: &'a Held, environ: &Environ, way: Way, verify: Verify) -> Handed<'a> {
         for _ in 0..TRIES {
             // Before the new process writes to it.
-            let log = self.memory.log.as_deref().and_then(LogTail::of);
+            let mut log = self.memory.log.as_deref().and_then(LogTail::of);
             (self.attempt.progress)("loading the new one beside the old");
             let new = match self.starter.start(&self.memory.spec, environ, &self.memory.streams) {
                 Ok(new) => new,
+                // A small server on a busy machine: it found the port taken, and ended, before it could be taken hold of.
+                Err(_) if log.as_mut().is_some_and(LogTail::was_refused) => continue,
                 Err(why) => return Handed::Not(No::Kept(format!("it couldn't be started: {why}{}", self.memory.see_log()))),
             };
             let no = match self.replace(old, &new, environ, log, way, verify) {
