@@ -221,7 +221,7 @@ impl Machine {
         } else {
             format!("The new key is used by {}.", users.join(", "))
         };
-        let fix = if old_fingerprint_is_retired(&self.keys, name) {
+        let fix = if retires_its_predecessor(&self.keys, name) {
             "The old one is made inactive and deleted in 7 days.".to_owned()
         } else {
             "Revoke the old one: credd status".to_owned()
@@ -350,7 +350,7 @@ fn answer_worker(name: &KeyName, go_on: bool, step: &mut Step) {
     step.effects.push(if go_on { Effect::RenewalGoOn(name.clone()) } else { Effect::RenewalStop(name.clone()) });
 }
 
-fn old_fingerprint_is_retired(keys: &std::collections::BTreeMap<KeyName, Key>, name: &KeyName) -> bool {
+fn retires_its_predecessor(keys: &std::collections::BTreeMap<KeyName, Key>, name: &KeyName) -> bool {
     keys.get(name).is_some_and(|key| !key.record.retiring.is_empty())
 }
 
