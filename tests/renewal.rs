@@ -21,6 +21,7 @@ use serde_json::Value;
 use support::bedrock::BedrockStandIn;
 use support::daemon::{Daemon, SOON};
 use support::desktop::Desktop;
+use support::disk::Disk;
 use support::home::Home;
 use support::iam::{IamStandIn, Key};
 use support::installed;
@@ -200,6 +201,35 @@ fn by_hand_it_is_made_now_and_a_refusal_says_why() {
     assert_ne!(held(&home), old.value);
     daemon.until("the old key to be made inactive", RENEWED, |status| status["keys"][0]["former"][0]["delete_at"].is_string());
     assert_eq!(rig.active(USER).len(), 1);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn no_key_is_made_whose_id_could_not_be_saved() {
+    let rig = Rig::new();
+    let old = rig.key(USER, DAY);
+    let home = rig.home();
+    home.write_config(&config("off", NO_CONSUMER));
+    home.set_key(&old.value);
+    let disk = Disk::mount(&home.state_dir());
+    let daemon = rig.daemon(&home);
+    daemon.until("the key", SOON, |status| status["keys"][0]["probe"]["verdict"] == "works");
+    disk.fill();
+    // What room is left in the journal's last page is soon used up.
+    let is_unsaved = |status: &Value| status["problems"].as_array().unwrap().iter().any(|problem| problem["code"] == "state-not-saved");
+    for day in 1.. {
+        daemon.credd(&["snooze", "bedrock", &format!("{day}h")]);
+        if is_unsaved(&daemon.status()) {
+            break;
+        }
+        assert!(day < 100, "the disk is full");
+    }
+    let answer = renew(&home);
+    assert_eq!(answer["renewed"], false, "{answer:#}");
+    assert_eq!((held(&home), rig.iam.ids(USER)), (old.value.clone(), vec![old.id.clone()]), "{}", daemon.log());
+    disk.clear();
+    daemon.until("the state to be saved", RENEWED, |status| status["problems"] == serde_json::json!([]));
+    assert_eq!(renew(&home)["renewed"], true);
 }
 
 /// `POST /v1/keys/bedrock/renew`.
