@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Found, Key};
 use crate::core::event::Ticket;
+use crate::core::record::KnownKey;
 use crate::core::renewal::{MintReport, Minted, Trouble};
 use crate::core::{Fingerprint, KeyKind};
 
@@ -11,6 +12,8 @@ use crate::core::{Fingerprint, KeyKind};
 const FIRST_RETRY: SignedDuration = SignedDuration::from_mins(1);
 /// Longest wait between tries: some minutes after the user has signed in, or the network is back, all is well.
 const LONGEST_RETRY: SignedDuration = SignedDuration::from_mins(5);
+/// From minting a key that is rejected to the next.
+const REJECTED_RETRY: SignedDuration = SignedDuration::from_hours(1);
 /// The user is told so long before a session ends that no key can be minted after.
 const SIGN_IN_AHEAD: SignedDuration = SignedDuration::from_hours(1);
 
@@ -57,11 +60,14 @@ impl Key {
 
     /// When the next key is to be minted; a time in the past means now.
     pub fn mint_deadline(&self) -> Option<Timestamp> {
-        if !self.is_mintable() || self.minting.under_way {
+        if self.minting.under_way {
             return None;
         }
         if !self.minting.waiting.is_empty() {
             return Some(Timestamp::MIN);
+        }
+        if !self.is_mintable() {
+            return None;
         }
         let due = match self.life().filter(|_| self.present().is_some()) {
             Some(life) if self.rejection().is_none() => {
@@ -70,9 +76,40 @@ impl Key {
                 let lifetime = end.duration_since(life.issued_at);
                 end.checked_sub(lifetime / 3).unwrap_or(Timestamp::MIN)
             }
-            _ => Timestamp::MIN,
+            // What was minted is no better for being minted again at once.
+            Some(_) => self.minted_now().and_then(|known| known.first_seen.checked_add(REJECTED_RETRY).ok()).unwrap_or(Timestamp::MIN),
+            None => Timestamp::MIN,
         };
         Some(self.minting.not_before.map_or(due, |earliest| due.max(earliest)))
+    }
+
+    /// The value that counts, if it was minted here.
+    fn minted_now(&self) -> Option<&KnownKey> {
+        let minted = self.record.minted.as_ref()?;
+        self.record.known_now().filter(|known| known.fingerprint == minted.fingerprint)
+    }
+
+    /// Why nothing can be minted for those who wait for that, where nothing can.
+    pub fn why_unmintable(&self) -> Option<Trouble> {
+        let why = match &self.found {
+            _ if self.minting.under_way || self.minting.waiting.is_empty() || self.is_mintable() => return None,
+            Found::Unknown => "it couldn't be read yet".to_owned(),
+            Found::Dynamic(why) | Found::Unreadable(why) => why.clone(),
+            _ => "it isn't minted here".to_owned(),
+        };
+        let obstacle = self.mint_obstacle().filter(|_| self.spec.minted);
+        Some(obstacle.unwrap_or_else(|| Trouble {
+            detail: format!("no short-term key can be put into {}: {why}", self.spec.env_file.display()),
+            fix: "see: credd status".to_owned(),
+            sign_in: false,
+        }))
+    }
+
+    /// The configuration was edited, perhaps to mend what was in the way.
+    pub fn minting_hurries(&mut self) {
+        if self.minting.trouble.is_some() {
+            self.minting.not_before = None;
+        }
     }
 
     /// Whether a key is to be minted now, and the value that it replaces. It is taken to be under way.
@@ -93,7 +130,8 @@ impl Key {
                 self.minting.not_before = now.checked_add(FIRST_RETRY).ok();
                 self.note_session();
             }
-            Some(MintReport::Superseded) => self.minting.not_before = now.checked_add(SignedDuration::from_secs(10)).ok(),
+            // What is in the file is about to be seen.
+            Some(MintReport::Superseded) => self.minting.not_before = now.checked_add(FIRST_RETRY).ok(),
             Some(MintReport::Trouble(trouble)) => self.mint_failed(trouble, now),
             None => {
                 let detail = "minting ended unexpectedly".to_owned();

@@ -42,6 +42,12 @@ pub struct IamWorld {
     pub session: Option<SignedDuration>,
     /// When the user has to sign in anew.
     pub sign_in_by: Option<Timestamp>,
+    /// Workers that settle a renewal end without a word.
+    pub settling_fails: bool,
+    /// Nothing can be retired, for this reason.
+    pub retire_trouble: Option<Trouble>,
+    /// How often a worker was sent to settle or mint.
+    pub sent: usize,
 }
 
 pub const USER: &str = "BedrockAPIKey-rig";
@@ -65,6 +71,9 @@ impl Default for IamWorld {
             mint_trouble: None,
             session: None,
             sign_in_by: None,
+            settling_fails: false,
+            retire_trouble: None,
+            sent: 0,
         }
     }
 }
@@ -162,6 +171,10 @@ impl World {
     }
 
     pub(super) fn settle_renewal(&mut self, name: KeyName, renewal: Renewal) {
+        self.iam.sent += 1;
+        if self.iam.settling_fails {
+            return self.soon(MOMENT, Happens::Event(Event::RenewalEnded(name, None)));
+        }
         let made = match renewal.stage {
             Stage::Making => None,
             Stage::Made(made) | Stage::Written(made) => Some(made),
@@ -192,8 +205,8 @@ impl World {
         assert!(self.iam.at_random || !is_held, "a key that is retired is in the file");
         let report = if is_held {
             RetireReport::InUse
-        } else if self.iam.trouble.is_some() {
-            RetireReport::Trouble(refused())
+        } else if let Some(trouble) = self.iam.trouble.as_ref().or(self.iam.retire_trouble.as_ref()) {
+            RetireReport::Trouble(trouble.clone())
         } else {
             match retiring.step() {
                 RetireStep::Deactivate => {
@@ -210,6 +223,7 @@ impl World {
     }
 
     pub(super) fn mint(&mut self, name: KeyName, old: Option<Fingerprint>) {
+        self.iam.sent += 1;
         let report = if let Some(trouble) = &self.iam.mint_trouble {
             MintReport::Trouble(trouble.clone())
         } else if self.held(&name).map(print) == old {
