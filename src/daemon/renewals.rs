@@ -58,6 +58,7 @@ impl Daemon {
             profile: config.aws_profile.clone(),
             user: renewal.user,
             known: renewal.known,
+            begun_at: renewal.begun_at,
             made,
             tracked: self.tracked(),
         });

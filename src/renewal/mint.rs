@@ -19,7 +19,7 @@ const SHORTEST: SignedDuration = SignedDuration::from_mins(5);
 
 /// Mints a short-term key and puts it into the file.
 pub fn mint(order: &MintOrder, answer: Tell<'_>) -> io::Result<()> {
-    let _lock = lock::lock(&order.state_dir, &order.key.name)?;
+    let _lock = lock::minting(&order.state_dir, &order.key.name)?;
     let salt = Salt::load(&order.state_dir)?;
     answer(&Answer::Minted(written(order, &salt).unwrap_or_else(MintReport::Trouble)));
     Ok(())
