@@ -41,6 +41,12 @@ fn written(order: &MintOrder, salt: &Salt) -> Result<MintReport, Trouble> {
     {
         return Err(too_short(&cli, ends_at, sign_in.is_some()));
     }
+    // The session ends both; the CLI has another one soon, or the user gets one.
+    if let (Some(ends_at), Some(before)) = (credentials.ends_at, order.ends_at)
+        && ends_at < before + SHORTEST
+    {
+        return Ok(MintReport::NotYet);
+    }
     let key = signing::short_term_key(&credentials, &order.region, now);
     let home = std::env::home_dir().unwrap_or_else(|| PathBuf::from("/"));
     let replaced = rewrite::replace(&order.key.env_file, &order.key.variable, &key, &home, &mut |value| {

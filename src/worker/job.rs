@@ -205,6 +205,8 @@ pub struct MintOrder {
     pub key: KeyVariable,
     /// The value that is to be replaced; `None` where there is none.
     pub old: Option<Fingerprint>,
+    /// When that ends, if a key that ends no later isn't wanted.
+    pub ends_at: Option<Timestamp>,
     /// Profile of the AWS CLI.
     pub profile: String,
     /// The region it is for.

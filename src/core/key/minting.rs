@@ -112,11 +112,14 @@ impl Key {
         }
     }
 
-    /// Whether a key is to be minted now, and the value that it replaces. It is taken to be under way.
-    pub fn take_due_mint(&mut self, now: Timestamp) -> Option<Option<Fingerprint>> {
+    /// Whether a key is to be minted now, the value that it replaces, and the end of that, which the new one is to
+    /// outlive. It is taken to be under way.
+    pub fn take_due_mint(&mut self, now: Timestamp) -> Option<(Option<Fingerprint>, Option<Timestamp>)> {
         self.mint_deadline().filter(|at| *at <= now)?;
         self.minting.under_way = true;
-        Some(self.present().map(|key| key.fingerprint))
+        let old = self.present().map(|key| key.fingerprint);
+        let is_good = old.is_some() && self.rejection().is_none() && self.minting.waiting.is_empty();
+        Some((old, self.life().filter(|_| is_good).and_then(|life| life.expires_at)))
     }
 
     /// Takes in how minting ended; `None` if that isn't known.
@@ -132,6 +135,11 @@ impl Key {
             }
             // What is in the file is about to be seen.
             Some(MintReport::Superseded) => self.minting.not_before = now.checked_add(FIRST_RETRY).ok(),
+            Some(MintReport::NotYet) => {
+                let left = self.life().and_then(|life| life.expires_at).map_or(SignedDuration::ZERO, |end| end.duration_since(now));
+                self.minting.trouble = None;
+                self.minting.not_before = now.checked_add((left / 4).max(LONGEST_RETRY)).ok();
+            }
             Some(MintReport::Trouble(trouble)) => self.mint_failed(trouble, now),
             None => {
                 let detail = "minting ended unexpectedly".to_owned();

@@ -17,8 +17,8 @@ impl Machine {
             let denied = Reply::Denied(Denial::Refused { message: trouble.detail, hint: trouble.fix });
             step.reply_all(&mut key.minting.waiting, &denied);
         }
-        if let Some(old) = key.take_due_mint(step.now) {
-            step.effects.push(Effect::Mint(name.clone(), old));
+        if let Some((old, ends_at)) = key.take_due_mint(step.now) {
+            step.effects.push(Effect::Mint(name.clone(), old, ends_at));
         }
         if key.sign_in_deadline().is_some_and(|at| at <= step.now) {
             key.minting.told_to_sign_in = true;

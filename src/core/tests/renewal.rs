@@ -564,3 +564,21 @@ fn an_edit_that_can_t_be_read_yet_doesn_t_set_minting_spinning() {
     assert!(world.iam.sent - before <= 12, "{}", world.iam.sent - before);
     assert!(matches!(world.reply(ticket), Reply::Denied(Denial::Refused { .. })));
 }
+
+#[test]
+fn a_session_that_goes_on_ending_when_it_does_costs_no_restart() {
+    let mut world = minting();
+    world.iam.session_end = Some(world.now() + HOUR * 6);
+    world.launch("litellm", &[]);
+    world.start();
+    world.run(HOUR * 5 + MINUTE * 40);
+    assert_eq!((world.iam.minted, world.applies.len()), (1, 1), "no key of that session lives longer than the first");
+    assert!(world.iam.sent <= 12, "{}", world.iam.sent);
+    assert_eq!(world.key("bedrock").minting.trouble, None);
+    world.iam.session_end = Some(world.now() + HOUR * 6);
+    world.run(MINUTE * 10);
+    assert_eq!((world.iam.minted, world.holds("litellm", "K")), (2, held(&world)));
+    let ticket = world.ask(Request::Renew("bedrock".into()));
+    world.run(MINUTE);
+    assert_eq!(*world.reply(ticket), Reply::Renewed, "by hand all the same");
+}

@@ -40,6 +40,8 @@ pub struct IamWorld {
     pub mint_trouble: Option<Trouble>,
     /// How long minted keys live.
     pub session: Option<SignedDuration>,
+    /// When the session ends that keys are signed in now, however late they are.
+    pub session_end: Option<Timestamp>,
     /// When the user has to sign in anew.
     pub sign_in_by: Option<Timestamp>,
     /// Workers that settle a renewal end without a word.
@@ -70,6 +72,7 @@ impl Default for IamWorld {
             minted: 0,
             mint_trouble: None,
             session: None,
+            session_end: None,
             sign_in_by: None,
             settling_fails: false,
             retire_trouble: None,
@@ -222,10 +225,12 @@ impl World {
         self.soon(MOMENT, Happens::Event(Event::Retired(name, id, Some(report))));
     }
 
-    pub(super) fn mint(&mut self, name: KeyName, old: Option<Fingerprint>) {
+    pub(super) fn mint(&mut self, name: KeyName, old: Option<Fingerprint>, ends_at: Option<Timestamp>) {
         self.iam.sent += 1;
         let report = if let Some(trouble) = &self.iam.mint_trouble {
             MintReport::Trouble(trouble.clone())
+        } else if self.iam.session_end.is_some() && self.iam.session_end <= ends_at {
+            MintReport::NotYet
         } else if self.held(&name).map(print) == old {
             self.iam.minted += 1;
             let value = u8::try_from(200 + self.iam.minted % 50).unwrap();
@@ -235,7 +240,7 @@ impl World {
             let file = spec.env_file.to_str().unwrap().to_owned();
             self.set(&file, &spec.variable, value);
             self.hint_later(&file, MOMENT);
-            let session_ends_at = self.iam.session.map(|session| now + session);
+            let session_ends_at = self.iam.session.map(|session| now + session).or(self.iam.session_end);
             MintReport::Written { fingerprint: print(value), session_ends_at, sign_in_by: self.iam.sign_in_by }
         } else {
             MintReport::Superseded
