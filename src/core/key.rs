@@ -171,6 +171,7 @@ impl Key {
         self.record.snoozed_until = None;
         self.iam.start_over();
         self.minting.trouble = None;
+        self.minting.told_to_sign_in = false;
         self.renewal_starts_over();
         self.delivery.forget();
         self.probing.start_over();

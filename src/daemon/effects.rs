@@ -50,6 +50,8 @@ impl Daemon {
                 Effect::Probe(name, print, manner) => probes.push((name, print, manner)),
                 Effect::AskIam(name, print) => iam.extend(self.iam_order(&name, print)),
                 Effect::Renew(name, print) => self.make_next(&name, print),
+                // What a key is to be undone by isn't on disk: none is made.
+                Effect::RenewalGoOn(name) if self.unsaved_since.is_some() => drop(self.renewals.remove(&name)),
                 Effect::RenewalGoOn(name) => {
                     if let Some(leave) = self.renewals.get(&name) {
                         let _ = leave.send(());

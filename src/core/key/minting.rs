@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Found, Key};
 use crate::core::event::Ticket;
+use crate::core::policy::Reason;
 use crate::core::record::KnownKey;
 use crate::core::renewal::{MintReport, Minted, Trouble};
 use crate::core::{Fingerprint, KeyKind};
@@ -166,7 +167,9 @@ impl Key {
 
     /// When the user is to be told to sign in, since the next key couldn't be minted.
     pub fn sign_in_deadline(&self) -> Option<Timestamp> {
-        if !self.spec.minted || self.minting.told_to_sign_in {
+        // The news stays until a key is minted, or comes from elsewhere.
+        let was_told = self.record.news.as_ref().is_some_and(|news| news.alert.reason == Reason::SignIn);
+        if !self.spec.minted || self.minting.told_to_sign_in || was_told {
             return None;
         }
         if self.minting.trouble.as_ref().is_some_and(|trouble| trouble.sign_in) {

@@ -13,7 +13,7 @@ const AGAIN: SignedDuration = SignedDuration::from_hours(6);
 /// From a try to finish or undo what was left to the next.
 const SETTLE_AGAIN: SignedDuration = SignedDuration::from_mins(15);
 /// Until the next look at who uses a key that is to be retired.
-const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(20);
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(5);
 /// Alerts wait no longer for a key that was written and isn't seen in the file.
 const PATIENCE: SignedDuration = SignedDuration::from_hours(1);
 /// A key that was replaced is deleted so long after it was made inactive.

@@ -582,3 +582,41 @@ fn a_session_that_goes_on_ending_when_it_does_costs_no_restart() {
     world.run(MINUTE);
     assert_eq!(*world.reply(ticket), Reply::Renewed, "by hand all the same");
 }
+
+#[test]
+fn a_restart_of_the_daemon_doesn_t_tell_the_user_to_sign_in_again() {
+    let mut world = minting();
+    world.start();
+    world.run(MINUTE);
+    world.iam.mint_trouble = Some(Trouble { sign_in: true, ..refused() });
+    world.run(HOUR * 9);
+    for _ in 0..3 {
+        world.crash();
+        world.run(MINUTE * 10);
+    }
+    assert_eq!(shown(&world, Reason::SignIn), 1);
+    world.edit(FILE, "K", 9);
+    world.run(MINUTE);
+    assert!(world.up.is_empty(), "a key from elsewhere ends that: {:?}", world.up);
+    world.run(HOUR * 9);
+    assert_eq!(shown(&world, Reason::SignIn), 2, "and the next time it is told anew");
+}
+
+/// Another tracked file holds the same key.
+#[test]
+fn a_key_that_another_file_holds_is_not_retired() {
+    let keys = vec![KeySpec { iam: Iam::Renew, ..probed("bedrock", "K", FILE) }, probed("copy", "L", "/copy")];
+    let mut world = World::new(Settings { keys, ..usual() });
+    world.kind = KeyKind::BedrockLongTerm;
+    let now = world.now();
+    world.issue(1, now, Some(now + DAY * 30));
+    world.set(FILE, "K", 1);
+    world.set("/copy", "L", 1);
+    world.launch("litellm", &[("K", 1)]);
+    world.start();
+    world.run(DAY * 27);
+    assert_eq!((held(&world), world.iam.status_of(1)), (Some(101), Some(CredentialStatus::Active)));
+    world.edit("/copy", "L", 101);
+    world.run(HOUR);
+    assert_eq!(world.iam.status_of(1), Some(CredentialStatus::Inactive));
+}
