@@ -197,9 +197,9 @@ impl Machine {
     fn conclude(&mut self, name: &KeyName, step: &mut Step) {
         let Some(key) = self.keys.get_mut(name) else { return };
         let Some(Renewal { begun_at, old, old_fingerprint, stage: Stage::Written(made), .. }) = key.record.renewal.clone() else { return };
-        let cannot_be_told = matches!(key.found, Found::Unknown | Found::Dynamic(_) | Found::Unreadable(_));
         let is_open = |file: &FileTrack| file.is_awaited() || file.is_troubled();
-        if cannot_be_told || self.files.get(&key.spec.env_file).is_some_and(is_open) {
+        // A file that is gone may be back with the key that was made.
+        if key.present().is_none() || self.files.get(&key.spec.env_file).is_some_and(is_open) {
             return;
         }
         let Some(key) = self.keys.get_mut(name) else { return };

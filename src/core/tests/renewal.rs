@@ -400,6 +400,75 @@ fn whoever_waits_is_answered_when_the_key_is_gone_by_then() {
     assert!(matches!(world.reply(ticket), Reply::Denied(Denial::Refused { .. })));
 }
 
+#[test]
+fn a_key_that_is_taken_out_of_the_configuration_and_put_back_meanwhile_is_sound() {
+    for moments in 0..40 {
+        let mut world = world(Iam::Renew);
+        world.run(DAY * 25 - MINUTE + MOMENT * moments);
+        world.reconfigure(Settings { keys: vec![], ..usual() });
+        world.run(MOMENT);
+        world.reconfigure(settings(Iam::Renew));
+        world.run(HOUR * 14);
+        is_sound(&world, &format!("{moments}"));
+        world.run(DAY * 9);
+        assert_eq!(world.iam.issued.len(), 1, "{moments}: {:?}", world.iam.issued);
+    }
+}
+
+#[test]
+fn a_week_of_suspension_or_a_clock_set_back_meanwhile_is_sound() {
+    for by in [DAY * 7, -DAY * 7, HOUR * 2, -HOUR] {
+        for moments in 0..40 {
+            let mut world = world(Iam::Renew);
+            world.run(DAY * 25 - MINUTE + MOMENT * moments * 3);
+            world.jump(by);
+            world.run(HOUR * 14);
+            if by.is_negative() {
+                world.run(DAY * 8);
+            }
+            is_sound(&world, &format!("{by} {moments}"));
+            assert_eq!(world.iam.made, 1, "{by} {moments}");
+            world.run(DAY * 9);
+            assert_eq!(world.iam.issued.len(), 1, "{by} {moments}: {:?}", world.iam.issued);
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_unreadable_or_gone_meanwhile_is_sound() {
+    for how in 0..3 {
+        for moments in 0..40 {
+            let mut world = world(Iam::Renew);
+            world.run(DAY * 25 - MINUTE + MOMENT * moments);
+            let file = world.files.get_mut(std::path::Path::new(FILE)).unwrap();
+            match how {
+                0 => file.unreadable = true,
+                1 => file.busy = true,
+                _ => {}
+            }
+            let kept = file.values.clone();
+            if how == 2 {
+                file.values = None;
+                world.iam.at_random = true;
+            }
+            world.hint(FILE);
+            world.run(MINUTE * 10);
+            let file = world.files.get_mut(std::path::Path::new(FILE)).unwrap();
+            (file.unreadable, file.busy) = (false, false);
+            if how == 2 {
+                file.values = file.values.take().or(kept);
+            }
+            world.hint(FILE);
+            world.run(DAY);
+            let value = held(&world).unwrap();
+            assert_eq!(world.holds("litellm", "K"), Some(value), "{how} {moments}");
+            if how < 2 {
+                is_sound(&world, &format!("{how} {moments}"));
+            }
+        }
+    }
+}
+
 // After the change
 
 #[test]
