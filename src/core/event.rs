@@ -307,8 +307,8 @@ pub enum Effect {
     SettleRenewal(KeyName, Renewal),
     /// Take this step of retiring a credential.
     Retire(KeyName, Retiring),
-    /// Mint a short-term key in place of this value.
-    Mint(KeyName, Option<Fingerprint>),
+    /// Mint a short-term key in place of this value, if it ends well after that time.
+    Mint(KeyName, Option<Fingerprint>, Option<Timestamp>),
     /// Have a consumer take up these keys.
     Apply(ConsumerName, BTreeMap<KeyName, Fingerprint>),
     /// Tell when the apply that an earlier daemon began for this consumer has ended.

@@ -122,6 +122,9 @@ impl Key {
         if let Some(alert) = self.latest_alert_mut() {
             alert.reroute(channels);
         }
+        if let Some(news) = &mut self.record.news {
+            news.alert.reroute(channels);
+        }
     }
 
     /// Takes in what a believed look at its file found. Returns the value that is there, if any.
@@ -167,6 +170,9 @@ impl Key {
         self.record.current = Some(key.fingerprint);
         self.record.snoozed_until = None;
         self.iam.start_over();
+        self.minting.trouble = None;
+        self.minting.told_to_sign_in = false;
+        self.renewal_starts_over();
         self.delivery.forget();
         self.probing.start_over();
         self.remind_from = None;

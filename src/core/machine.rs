@@ -326,7 +326,11 @@ impl Machine {
             let deadline = match &subject {
                 Subject::File(path) => self.files.get(path).and_then(FileTrack::deadline),
                 Subject::Key(name) => self.keys.get(name).and_then(|key| {
-                    let alert = key.deadline(&self.settings.days, step.calendar, step.now).filter(|_| !key.holds_alerts());
+                    let alert = key.deadline(&self.settings.days, step.calendar, step.now);
+                    let alert = match key.alerts_held_until(step.now) {
+                        Some(until) => alert.map(|at| at.max(until)).filter(|at| *at < Timestamp::MAX),
+                        None => alert,
+                    };
                     let at_rest = self.is_at_rest(key);
                     let probe = key.probe_deadline(at_rest, step.calendar);
                     let issuer = [key.iam_deadline(), key.mint_deadline(), key.sign_in_deadline()].into_iter().flatten().min();

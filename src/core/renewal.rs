@@ -120,6 +120,8 @@ pub enum MintReport {
     },
     /// The file holds another value than was expected: nothing was done.
     Superseded,
+    /// A key wouldn't live longer than the one that is there: nothing was done.
+    NotYet,
     /// It couldn't be done.
     Trouble(Trouble),
 }

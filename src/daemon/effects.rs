@@ -60,7 +60,7 @@ impl Daemon {
                 Effect::RenewalStop(name) => drop(self.renewals.remove(&name)),
                 Effect::SettleRenewal(name, renewal) => self.settle_renewal(&name, renewal),
                 Effect::Retire(name, retiring) => self.retire(&name, retiring),
-                Effect::Mint(name, old) => self.mint(&name, old),
+                Effect::Mint(name, old, ends_at) => self.mint(&name, old, ends_at),
                 Effect::Apply(name, targets) => self.apply(&name, &targets),
                 Effect::AwaitApply(name) => self.workers.await_apply(name),
                 Effect::Notify(channel, notice) => self.notices.send(channel, &notice, &self.config, now),

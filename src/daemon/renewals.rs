@@ -1,5 +1,6 @@
 //! Orders to workers about keys that AWS makes.
 
+use jiff::Timestamp;
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::run::Daemon;
@@ -58,6 +59,7 @@ impl Daemon {
             profile: config.aws_profile.clone(),
             user: renewal.user,
             known: renewal.known,
+            begun_at: renewal.begun_at,
             made,
             tracked: self.tracked(),
         });
@@ -79,9 +81,16 @@ impl Daemon {
         self.workers.retire(name.clone(), order);
     }
 
-    pub(super) fn mint(&self, name: &KeyName, old: Option<Fingerprint>) {
+    pub(super) fn mint(&self, name: &KeyName, old: Option<Fingerprint>, ends_at: Option<Timestamp>) {
         let (Some(config), Some(key)) = (self.key_config(name), self.key_variable(name)) else { return };
         let Some(profile) = config.aws_profile.clone() else { return };
-        self.workers.mint(MintOrder { state_dir: self.options.paths.state_dir.clone(), key, old, profile, region: config.region.clone() });
+        self.workers.mint(MintOrder {
+            state_dir: self.options.paths.state_dir.clone(),
+            key,
+            old,
+            ends_at,
+            profile,
+            region: config.region.clone(),
+        });
     }
 }

@@ -33,13 +33,35 @@ pub(super) fn room<'r>(
     let order = |record: &&&Record| (record.credential.status != CredentialStatus::Expired, record.credential.created_at);
     match records.iter().filter(is_free).min_by_key(order) {
         Some(spare) => Ok(Some(spare)),
-        None => Err(full(records, Some(old), cli, user)),
+        None => Err(
+            if others(records, old).all(|other| other.has_name() && in_use.is_ok_and(|all| !all.has_named(|name| other.is_named(name)))) {
+                full(records, Some(old), cli, user)
+            } else {
+                may_be_used(cli, user)
+            },
+        ),
+    }
+}
+
+fn others<'r>(records: &[&'r Record], old: &Record) -> impl Iterator<Item = &'r Record> {
+    records.iter().copied().filter(|record| record.credential.id != old.credential.id)
+}
+
+/// That there is no room, where what could make some may be in a tracked file.
+fn may_be_used(cli: &Cli<'_>, user: &str) -> Trouble {
+    Trouble {
+        detail: format!("IAM allows two keys for a user, and each of {user} is in a tracked file, or may be"),
+        fix: format!(
+            "put the newer one wherever the older one is, or make a user of its own for each file; which keys there are: {}",
+            iam::list_line(cli, user)
+        ),
+        sign_in: false,
     }
 }
 
 /// That there is no room, and how to make some.
 pub(super) fn full(records: &[&Record], old: Option<&Record>, cli: &Cli<'_>, user: &str) -> Trouble {
-    let other = old.and_then(|old| records.iter().find(|record| record.credential.id != old.credential.id));
+    let other = old.and_then(|old| others(records, old).next());
     let fix = match other {
         Some(other) => format!("revoke one: {}", iam::deletion_line(cli, user, &other.credential.id)),
         None => format!("revoke one that isn't used any more; see which there are: {}", iam::list_line(cli, user)),
@@ -94,7 +116,11 @@ mod tests {
         let records = [record("a", Active), record("b", Inactive)];
         let key = format!("ABSK{}", base64::engine::general_purpose::STANDARD.encode("b-at-123456789012:planted"));
         let held = InUse::read(&tracked(&format!("export KEY={key}\n"))).unwrap();
-        assert!(of(&records, Some(0), Ok(&held)).is_err());
+        let fix = of(&records, Some(0), Ok(&held)).unwrap_err();
+        assert!(!fix.contains("delete-service-specific-credential"), "what is in use is not to be revoked: {fix}");
+        let both = [record("a", Active), record("b", Active)];
+        let fix = of(&both, Some(0), Ok(&held)).unwrap_err();
+        assert!(!fix.contains("delete-service-specific-credential"), "{fix}");
         let unknown = InUse::read(&tracked("export KEY=$(cat key)\n")).map(drop).unwrap_err();
         assert!(of(&records, Some(0), Err(&unknown)).is_err());
     }

@@ -19,7 +19,7 @@ const SHORTEST: SignedDuration = SignedDuration::from_mins(5);
 
 /// Mints a short-term key and puts it into the file.
 pub fn mint(order: &MintOrder, answer: Tell<'_>) -> io::Result<()> {
-    let _lock = lock::lock(&order.state_dir, &order.key.name)?;
+    let _lock = lock::minting(&order.state_dir, &order.key.name)?;
     let salt = Salt::load(&order.state_dir)?;
     answer(&Answer::Minted(written(order, &salt).unwrap_or_else(MintReport::Trouble)));
     Ok(())
@@ -40,6 +40,12 @@ fn written(order: &MintOrder, salt: &Salt) -> Result<MintReport, Trouble> {
         && ends_at < now + SHORTEST
     {
         return Err(too_short(&cli, ends_at, sign_in.is_some()));
+    }
+    // The session ends both; the CLI has another one soon, or the user gets one.
+    if let (Some(ends_at), Some(before)) = (credentials.ends_at, order.ends_at)
+        && ends_at < before + SHORTEST
+    {
+        return Ok(MintReport::NotYet);
     }
     let key = signing::short_term_key(&credentials, &order.region, now);
     let home = std::env::home_dir().unwrap_or_else(|| PathBuf::from("/"));

@@ -31,7 +31,7 @@ const PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(3), D
 /// Whatever happens, IAM has one key more than before only if the file holds it, or [`RenewalReport::Left`] says so, or
 /// this process was killed (which [`super::settle`] puts right).
 pub fn renew(order: &RenewOrder, go_on: &mut dyn BufRead, answer: Tell<'_>) -> io::Result<()> {
-    let lock = lock::lock(&order.state_dir, &order.key.name)?;
+    let lock = lock::renewals(&order.state_dir)?;
     let salt = Salt::load(&order.state_dir)?;
     let home = std::env::home_dir().unwrap_or_else(|| PathBuf::from("/"));
     let cli = Cli::new(order.profile.as_deref()).holding(lock.as_fd());

@@ -5,6 +5,8 @@ use std::os::fd::AsFd;
 use std::thread;
 use std::time::Duration;
 
+use jiff::SignedDuration;
+
 use super::in_use::InUse;
 use super::undo::{remove, undo};
 use super::{Tell, lock};
@@ -18,10 +20,13 @@ use crate::worker::job::{Answer, KeyVariable, SettleOrder};
 const PAUSES: [Duration; 5] =
     [Duration::from_secs(2), Duration::from_secs(3), Duration::from_secs(4), Duration::from_secs(5), Duration::from_secs(6)];
 
+/// A worker that makes a key gets there within this, or never; what is younger is somebody else's.
+const LONGEST: SignedDuration = SignedDuration::from_mins(10);
+
 /// Finishes or undoes what an earlier [`super::renew`] left.
 pub fn settle(order: &SettleOrder, answer: Tell<'_>) -> io::Result<()> {
     // Had by a worker that is still at it, or a CLI that it left behind when it was killed.
-    let lock = lock::lock(&order.state_dir, &order.key.name)?;
+    let lock = lock::renewals(&order.state_dir)?;
     let salt = Salt::load(&order.state_dir)?;
     let cli = Cli::new(order.profile.as_deref()).holding(lock.as_fd());
     let report = match &order.made {
@@ -62,15 +67,15 @@ fn unknown(order: &SettleOrder, cli: &Cli<'_>) -> Result<RenewalReport, Trouble>
                 Some(pause) => thread::sleep(*pause),
                 None => return Ok(RenewalReport::Undone(interrupted())),
             },
-            [one] if one.has_name() => {
+            [one] if one.has_name() && one.credential.created_at <= order.begun_at + LONGEST => {
                 return remove(cli, &order.user, &one.credential.id).map(|()| RenewalReport::Undone(interrupted()));
             }
             several => {
                 return Err(Trouble {
                     detail: format!(
-                        "{} new keys of {} are in no tracked file, and which one credd made isn't known",
-                        several.len(),
-                        order.user
+                        "new keys of {} are in no tracked file, and which one credd made, if any, isn't known ({} in all)",
+                        order.user,
+                        several.len()
                     ),
                     fix: format!("look, and revoke the ones that nobody uses: {}", iam::list_line(cli, &order.user)),
                     sign_in: false,

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::config::ConsumerConfig;
@@ -168,6 +169,8 @@ pub struct SettleOrder {
     pub user: String,
     /// Ids of the credentials that the user had before.
     pub known: Vec<String>,
+    /// When the making was decided.
+    pub begun_at: Timestamp,
     /// What was made, where that is known.
     pub made: Option<MadeKey>,
     /// Every variable that is tracked: what these hold is in use.
@@ -202,6 +205,8 @@ pub struct MintOrder {
     pub key: KeyVariable,
     /// The value that is to be replaced; `None` where there is none.
     pub old: Option<Fingerprint>,
+    /// When that ends, if a key that ends no later isn't wanted.
+    pub ends_at: Option<Timestamp>,
     /// Profile of the AWS CLI.
     pub profile: String,
     /// The region it is for.

@@ -59,8 +59,14 @@ fn mint(rig: &Rig, profile: &str) -> MintReport {
 }
 
 fn mint_over(rig: &Rig, profile: &str, old: Option<credd::core::Fingerprint>) -> MintReport {
-    let order =
-        MintOrder { state_dir: rig.state_dir(), key: rig.variable(), old, profile: profile.to_owned(), region: "eu-west-1".to_owned() };
+    let order = MintOrder {
+        state_dir: rig.state_dir(),
+        key: rig.variable(),
+        old,
+        ends_at: None,
+        profile: profile.to_owned(),
+        region: "eu-west-1".to_owned(),
+    };
     match rig.work(&Job::Mint(Box::new(order))).pop() {
         Some(Answer::Minted(report)) => report,
         other => panic!("{other:?}"),

@@ -204,6 +204,7 @@ impl Rig {
             profile: Some("dev".to_owned()),
             user: self.user.clone(),
             known,
+            begun_at: credd::clock::now(),
             made,
             tracked: vec![self.variable()],
         }

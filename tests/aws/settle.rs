@@ -44,6 +44,15 @@ fn a_key_that_may_have_been_made_is_waited_for() {
     let report = rig.settle(order());
     assert!(matches!(&report, RenewalReport::Left(trouble) if trouble.fix.contains("list-service-specific")), "{report:?}");
     assert_eq!(rig.iam.keys(USER).len(), 3);
+    // One, which the user made later, and may use where credd doesn't look.
+    let rig = Rig::new();
+    let (old, own) = (rig.iam.add_key(USER, Some(30)), rig.iam.add_key(USER, None));
+    rig.set_key(&old);
+    let mut order = rig.settle_order(vec![old.id.clone()], None);
+    order.begun_at -= jiff::SignedDuration::from_hours(24);
+    let report = rig.settle(order);
+    assert!(matches!(&report, RenewalReport::Left(_)), "{report:?}");
+    assert_eq!(rig.iam.ids(USER), [old.id, own.id]);
     // One, which the user put into the file meanwhile: nothing is removed.
     let rig = Rig::new();
     let own = rig.iam.add_key(USER, None);

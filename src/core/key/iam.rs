@@ -47,6 +47,24 @@ impl Key {
         (is_known_there && !self.iam.under_way).then(|| self.iam.not_before.unwrap_or(Timestamp::MIN))
     }
 
+    /// Whether IAM knows better when it ends, and never said so.
+    pub(super) fn is_iam_unasked(&self) -> bool {
+        let Some(known) = self.record.known_now().filter(|_| self.spec.iam != Iam::Off) else { return false };
+        known.anatomy.kind == KeyKind::BedrockLongTerm && known.credential.is_none() && self.iam.asked_at.is_none()
+    }
+
+    /// Whether it is about to.
+    pub(super) fn is_first_asking_iam(&self) -> bool {
+        self.iam.under_way && self.is_iam_unasked()
+    }
+
+    /// The configuration was edited, perhaps to mend what was in the way.
+    pub fn iam_hurries(&mut self) {
+        if self.iam.trouble.is_some() {
+            self.iam.not_before = None;
+        }
+    }
+
     /// The value to ask about, if that is due. It is taken to be under way.
     pub fn take_due_iam(&mut self, now: Timestamp) -> Option<Fingerprint> {
         self.iam_deadline().filter(|at| *at <= now)?;

@@ -4,6 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Found, Key};
 use crate::core::event::Ticket;
+use crate::core::policy::Reason;
+use crate::core::record::KnownKey;
 use crate::core::renewal::{MintReport, Minted, Trouble};
 use crate::core::{Fingerprint, KeyKind};
 
@@ -11,6 +13,8 @@ use crate::core::{Fingerprint, KeyKind};
 const FIRST_RETRY: SignedDuration = SignedDuration::from_mins(1);
 /// Longest wait between tries: some minutes after the user has signed in, or the network is back, all is well.
 const LONGEST_RETRY: SignedDuration = SignedDuration::from_mins(5);
+/// From minting a key that is rejected to the next.
+const REJECTED_RETRY: SignedDuration = SignedDuration::from_hours(1);
 /// The user is told so long before a session ends that no key can be minted after.
 const SIGN_IN_AHEAD: SignedDuration = SignedDuration::from_hours(1);
 
@@ -57,11 +61,14 @@ impl Key {
 
     /// When the next key is to be minted; a time in the past means now.
     pub fn mint_deadline(&self) -> Option<Timestamp> {
-        if !self.is_mintable() || self.minting.under_way {
+        if self.minting.under_way {
             return None;
         }
         if !self.minting.waiting.is_empty() {
             return Some(Timestamp::MIN);
+        }
+        if !self.is_mintable() {
+            return None;
         }
         let due = match self.life().filter(|_| self.present().is_some()) {
             Some(life) if self.rejection().is_none() => {
@@ -70,16 +77,50 @@ impl Key {
                 let lifetime = end.duration_since(life.issued_at);
                 end.checked_sub(lifetime / 3).unwrap_or(Timestamp::MIN)
             }
-            _ => Timestamp::MIN,
+            // What was minted is no better for being minted again at once.
+            Some(_) => self.minted_now().and_then(|known| known.first_seen.checked_add(REJECTED_RETRY).ok()).unwrap_or(Timestamp::MIN),
+            None => Timestamp::MIN,
         };
         Some(self.minting.not_before.map_or(due, |earliest| due.max(earliest)))
     }
 
-    /// Whether a key is to be minted now, and the value that it replaces. It is taken to be under way.
-    pub fn take_due_mint(&mut self, now: Timestamp) -> Option<Option<Fingerprint>> {
+    /// The value that counts, if it was minted here.
+    fn minted_now(&self) -> Option<&KnownKey> {
+        let minted = self.record.minted.as_ref()?;
+        self.record.known_now().filter(|known| known.fingerprint == minted.fingerprint)
+    }
+
+    /// Why nothing can be minted for those who wait for that, where nothing can.
+    pub fn why_unmintable(&self) -> Option<Trouble> {
+        let why = match &self.found {
+            _ if self.minting.under_way || self.minting.waiting.is_empty() || self.is_mintable() => return None,
+            Found::Unknown => "it couldn't be read yet".to_owned(),
+            Found::Dynamic(why) | Found::Unreadable(why) => why.clone(),
+            _ => "it isn't minted here".to_owned(),
+        };
+        let obstacle = self.mint_obstacle().filter(|_| self.spec.minted);
+        Some(obstacle.unwrap_or_else(|| Trouble {
+            detail: format!("no short-term key can be put into {}: {why}", self.spec.env_file.display()),
+            fix: "see: credd status".to_owned(),
+            sign_in: false,
+        }))
+    }
+
+    /// The configuration was edited, perhaps to mend what was in the way.
+    pub fn minting_hurries(&mut self) {
+        if self.minting.trouble.is_some() {
+            self.minting.not_before = None;
+        }
+    }
+
+    /// Whether a key is to be minted now, the value that it replaces, and the end of that, which the new one is to
+    /// outlive. It is taken to be under way.
+    pub fn take_due_mint(&mut self, now: Timestamp) -> Option<(Option<Fingerprint>, Option<Timestamp>)> {
         self.mint_deadline().filter(|at| *at <= now)?;
         self.minting.under_way = true;
-        Some(self.present().map(|key| key.fingerprint))
+        let old = self.present().map(|key| key.fingerprint);
+        let is_good = old.is_some() && self.rejection().is_none() && self.minting.waiting.is_empty();
+        Some((old, self.life().filter(|_| is_good).and_then(|life| life.expires_at)))
     }
 
     /// Takes in how minting ended; `None` if that isn't known.
@@ -93,7 +134,13 @@ impl Key {
                 self.minting.not_before = now.checked_add(FIRST_RETRY).ok();
                 self.note_session();
             }
-            Some(MintReport::Superseded) => self.minting.not_before = now.checked_add(SignedDuration::from_secs(10)).ok(),
+            // What is in the file is about to be seen.
+            Some(MintReport::Superseded) => self.minting.not_before = now.checked_add(FIRST_RETRY).ok(),
+            Some(MintReport::NotYet) => {
+                let left = self.life().and_then(|life| life.expires_at).map_or(SignedDuration::ZERO, |end| end.duration_since(now));
+                self.minting.trouble = None;
+                self.minting.not_before = now.checked_add((left / 4).max(LONGEST_RETRY)).ok();
+            }
             Some(MintReport::Trouble(trouble)) => self.mint_failed(trouble, now),
             None => {
                 let detail = "minting ended unexpectedly".to_owned();
@@ -120,7 +167,9 @@ impl Key {
 
     /// When the user is to be told to sign in, since the next key couldn't be minted.
     pub fn sign_in_deadline(&self) -> Option<Timestamp> {
-        if !self.spec.minted || self.minting.told_to_sign_in {
+        // The news stays until a key is minted, or comes from elsewhere.
+        let was_told = self.record.news.as_ref().is_some_and(|news| news.alert.reason == Reason::SignIn);
+        if !self.spec.minted || self.minting.told_to_sign_in || was_told {
             return None;
         }
         if self.minting.trouble.as_ref().is_some_and(|trouble| trouble.sign_in) {

@@ -5,13 +5,17 @@ use jiff::{SignedDuration, Timestamp};
 use super::Key;
 use crate::core::event::{Iam, Ticket};
 use crate::core::record::KnownKey;
-use crate::core::renewal::{Retiring, Stage, Trouble};
+use crate::core::renewal::{Renewal, Retiring, Stage, Trouble};
 use crate::core::{Fingerprint, KeyKind};
 
 /// From a renewal by itself that failed to the next.
 const AGAIN: SignedDuration = SignedDuration::from_hours(6);
 /// From a try to finish or undo what was left to the next.
 const SETTLE_AGAIN: SignedDuration = SignedDuration::from_mins(15);
+/// Until the next look at who uses a key that is to be retired.
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(5);
+/// Alerts wait no longer for a key that was written and isn't seen in the file.
+const PATIENCE: SignedDuration = SignedDuration::from_hours(1);
 /// A key that was replaced is deleted so long after it was made inactive.
 pub const GRACE: SignedDuration = SignedDuration::from_hours(7 * 24);
 
@@ -20,6 +24,8 @@ pub const GRACE: SignedDuration = SignedDuration::from_hours(7 * 24);
 pub struct Renewing {
     /// A worker is at it.
     pub under_way: bool,
+    /// It settles what another has left.
+    pub settles: bool,
     not_before: Option<Timestamp>,
     /// What was in the way the last time.
     pub trouble: Option<Trouble>,
@@ -49,22 +55,29 @@ impl Key {
         }
         let not_before = self.renewing.not_before.unwrap_or(Timestamp::MIN);
         match self.record.renewal.as_ref().map(|renewal| &renewal.stage) {
+            Some(Stage::Making | Stage::Made(_)) if !self.renewing.waiting.is_empty() => Some(Timestamp::MIN),
             Some(Stage::Making | Stage::Made(_)) => Some(not_before),
             Some(Stage::Written(_)) => None,
-            None if !self.is_renewable() => None,
+            // Who waits is told so.
+            None if !self.is_renewable() => (!self.spec.minted && !self.renewing.waiting.is_empty()).then_some(Timestamp::MIN),
             None if !self.renewing.waiting.is_empty() => Some(Timestamp::MIN),
             None => {
-                let by_itself = self.life().filter(|_| self.spec.iam == Iam::Renew)?;
+                // A guess at its dates is no reason to replace it.
+                let by_itself = self.life().filter(|_| self.spec.iam == Iam::Renew && !self.is_iam_unasked())?;
                 Some(by_itself.thresholds(days).first()?.at.max(not_before))
             }
         }
     }
 
-    /// Alerts about its end wait while the next key is being made: success makes them needless.
-    pub fn holds_alerts(&self) -> bool {
-        match self.record.renewal.as_ref().map(|renewal| &renewal.stage) {
-            Some(Stage::Written(made)) => self.record.current != Some(made.fingerprint),
-            _ => self.renewing.under_way,
+    /// Until when alerts about its end wait since the next key is being made, or IAM is being asked for its dates:
+    /// either makes them needless. [`Timestamp::MAX`] if a worker's end ends that.
+    pub fn alerts_held_until(&self, now: Timestamp) -> Option<Timestamp> {
+        match &self.record.renewal {
+            Some(Renewal { stage: Stage::Written(made), begun_at, .. }) => {
+                let until = begun_at.checked_add(PATIENCE).unwrap_or(Timestamp::MAX);
+                (self.record.current != Some(made.fingerprint) && (*begun_at..until).contains(&now)).then_some(until)
+            }
+            _ => (self.renewing.under_way || self.is_first_asking_iam()).then_some(Timestamp::MAX),
         }
     }
 
@@ -88,14 +101,25 @@ impl Key {
         self.renewing.not_before = None;
     }
 
-    /// When the next step of retiring a credential is due, and which that is; those for which `in_use` holds wait.
-    pub fn retire_due(&self, in_use: impl Fn(Fingerprint) -> bool) -> Option<(Timestamp, &Retiring)> {
+    /// A credential that was replaced is to be retired.
+    pub fn retire(&mut self, id: String, user: String, fingerprint: Fingerprint) {
+        self.record.retiring.retain(|retiring| retiring.id != id);
+        self.record.retiring.push(Retiring { id, user, fingerprint, delete_at: None });
+    }
+
+    /// When the next step of retiring a credential is due, and which that is; those for which `in_use` holds then wait.
+    pub fn retire_due(&self, now: Timestamp, in_use: impl Fn(Fingerprint) -> bool) -> Option<(Timestamp, &Retiring)> {
         if self.renewing.retiring.is_some() {
             return None;
         }
         let not_before = self.renewing.retire_not_before.unwrap_or(Timestamp::MIN);
-        let free = self.record.retiring.iter().filter(|retiring| !in_use(retiring.fingerprint));
-        free.map(|retiring| (retiring.delete_at.unwrap_or(Timestamp::MIN).max(not_before), retiring)).min_by_key(|(at, _)| *at)
+        let all = self.record.retiring.iter().map(|retiring| (retiring.delete_at.unwrap_or(Timestamp::MIN).max(not_before), retiring));
+        all.filter(|(at, retiring)| *at > now || !in_use(retiring.fingerprint)).min_by_key(|(at, _)| *at)
+    }
+
+    /// First it is seen who uses what is to be retired.
+    pub fn retire_later(&mut self, now: Timestamp) {
+        self.renewing.retire_not_before = now.checked_add(LOOK_AGAIN).ok();
     }
 
     /// A worker is at it.
@@ -105,7 +129,8 @@ impl Key {
 
     /// A step of retiring was done. Returns what it was.
     pub fn retired(&mut self, id: &str, now: Timestamp) -> Option<Retiring> {
-        self.renewing.retiring = None;
+        // One that was sent twice is heard once.
+        self.renewing.retiring.take_if(|begun| begun == id)?;
         self.renewing.retire_trouble = None;
         self.renewing.retire_not_before = None;
         let at = self.record.retiring.iter().position(|retiring| retiring.id == id)?;
@@ -144,6 +169,31 @@ impl Key {
         let being_retired = |known: &KnownKey| self.record.retiring.iter().any(|retiring| retiring.fingerprint == known.fingerprint);
         let former = self.former(now).into_iter().filter(|known| known.anatomy.kind == KeyKind::BedrockLongTerm);
         former.filter(move |known| !known.is_seen_to && !being_retired(known))
+    }
+
+    /// Another value counts: what was in the way of replacing the one before is of no interest.
+    pub(super) fn renewal_starts_over(&mut self) {
+        if self.record.renewal.is_none() {
+            self.renewal_unhindered();
+        }
+        let arrived = self.record.current;
+        for retiring in self.record.retiring.iter_mut().filter(|retiring| Some(retiring.fingerprint) == arrived) {
+            // It may have been made active again; should it go, then with all its grace.
+            retiring.delete_at = None;
+        }
+    }
+
+    /// The configuration was edited, perhaps to mend what was in the way.
+    pub fn renewal_hurries(&mut self) {
+        if self.renewing.trouble.is_some() {
+            self.renewing.not_before = None;
+        }
+        if self.spec.iam != Iam::Renew && self.record.renewal.is_none() {
+            self.renewing.trouble = None;
+        }
+        if self.renewing.retire_trouble.is_some() {
+            self.renewing.retire_not_before = None;
+        }
     }
 
     /// The clock was set back: what was put off is tried soon.

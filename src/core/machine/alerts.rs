@@ -14,7 +14,7 @@ impl Machine {
             step.save.insert(Subject::Key(name.clone()));
             step.effects.extend(news.into_iter().map(|(channel, notice)| Effect::Notify(channel, notice)));
         }
-        if key.holds_alerts() {
+        if key.alerts_held_until(step.now).is_some() {
             return;
         }
         if key.decide(&self.settings.days, &self.settings.channels, step.calendar, step.now) {

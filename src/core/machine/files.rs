@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::{ConsumerName, FileTrack, KeyName, Machine, Step, Subject, Why};
 use crate::core::file::Verdict;
 use crate::core::key::Found;
+use crate::core::policy::Reason;
 use crate::core::record::{Issued, IssuedSource};
 use crate::core::{FileReport, Fingerprint, KeyRecord, KnownKey};
 
@@ -175,6 +176,8 @@ impl Machine {
         };
         step.tell(event, Some(name), None, Some(present.fingerprint), message);
         step.close(arrival.popup);
+        let news = key.withdraw_news(Reason::SignIn);
+        step.close(news);
         if before == Found::Unknown { Change::FirstLook } else { Change::Value }
     }
 }

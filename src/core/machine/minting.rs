@@ -1,5 +1,6 @@
 //! Short-term keys that are minted here.
 
+use super::renewals::superseded;
 use super::{Effect, KeyName, Machine, Reply, Step, Subject};
 use crate::core::event::Denial;
 use crate::core::policy::Reason;
@@ -12,8 +13,12 @@ impl Machine {
             return;
         }
         let Some(key) = self.keys.get_mut(name) else { return };
-        if let Some(old) = key.take_due_mint(step.now) {
-            step.effects.push(Effect::Mint(name.clone(), old));
+        if let Some(trouble) = key.why_unmintable() {
+            let denied = Reply::Denied(Denial::Refused { message: trouble.detail, hint: trouble.fix });
+            step.reply_all(&mut key.minting.waiting, &denied);
+        }
+        if let Some((old, ends_at)) = key.take_due_mint(step.now) {
+            step.effects.push(Effect::Mint(name.clone(), old, ends_at));
         }
         if key.sign_in_deadline().is_some_and(|at| at <= step.now) {
             key.minting.told_to_sign_in = true;
@@ -37,6 +42,7 @@ impl Machine {
         let Some(key) = self.keys.get_mut(name) else { return };
         self.dirty.insert(Subject::Key(name.clone()));
         let before = key.minting.trouble.clone();
+        let is_superseded = report == Some(MintReport::Superseded);
         let written = match &report {
             Some(MintReport::Written { fingerprint, .. }) => Some(*fingerprint),
             _ => None,
@@ -55,6 +61,11 @@ impl Machine {
             step.save.insert(Subject::Key(name.clone()));
             let waiting = std::mem::take(&mut key.minting.waiting);
             key.renewing.waiting.extend(waiting);
+            let path = key.spec.env_file.clone();
+            self.with_file(&path, |file| file.read_now(step.now));
+        } else if is_superseded {
+            let reply = superseded(key);
+            step.reply_all(&mut key.minting.waiting, &reply);
             let path = key.spec.env_file.clone();
             self.with_file(&path, |file| file.read_now(step.now));
         } else if let Some(trouble) = key.minting.trouble.clone() {

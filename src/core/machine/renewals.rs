@@ -1,13 +1,16 @@
 //! The next key: having it made, following it into the file and to the consumers, retiring the one before.
 
-use super::{Effect, FileTrack, Fingerprint, Key, KeyName, Machine, Reply, Step, Subject, Ticket};
+use jiff::{SignedDuration, Timestamp};
+
+use super::{ConsumerName, Effect, FileTrack, Fingerprint, Key, KeyName, Machine, Reply, Step, Subject, Ticket, Why};
 use crate::core::event::{Denial, RenewalPlan};
 use crate::core::key::Found;
 use crate::core::policy::Reason;
 use crate::core::record::{Issued, IssuedSource};
-use crate::core::renewal::{
-    Credential, CredentialStatus, MadeKey, Renewal, RenewalReport, RetireReport, RetireStep, Retiring, Stage, Trouble,
-};
+use crate::core::renewal::{Credential, CredentialStatus, MadeKey, Renewal, RenewalReport, RetireReport, RetireStep, Stage, Trouble};
+
+/// What a consumer held so long ago it holds still, where a key is to be retired.
+const SEEN: SignedDuration = SignedDuration::from_mins(1);
 
 impl Machine {
     /// A user wants the next key.
@@ -83,6 +86,7 @@ impl Machine {
         }
         if key.renewal_deadline(&self.settings.days).is_some_and(|at| at <= step.now) {
             key.renewing.under_way = true;
+            key.renewing.settles = key.record.renewal.is_some();
             if let Some(renewal) = key.record.renewal.clone() {
                 step.effects.push(Effect::SettleRenewal(name.clone(), renewal));
             } else if let Some(print) = key.record.current {
@@ -91,13 +95,27 @@ impl Machine {
             }
         }
         let Some(key) = self.keys.get(name) else { return };
-        let due = key.retire_due(|print| self.in_use(print)).filter(|(at, _)| *at <= step.now).map(|(_, retiring)| retiring.clone());
-        if let Some(retiring) = due {
-            if let Some(key) = self.keys.get_mut(name) {
-                key.retire_begun(&retiring);
-            }
+        let due =
+            key.retire_due(step.now, |print| self.in_use(print)).filter(|(at, _)| *at <= step.now).map(|(_, retiring)| retiring.clone());
+        let Some(retiring) = due else { return };
+        let unseen = self.unseen_consumers(step.now);
+        let Some(key) = self.keys.get_mut(name) else { return };
+        if unseen.is_empty() {
+            key.retire_begun(&retiring);
             step.effects.push(Effect::Retire(name.clone(), retiring));
+        } else {
+            key.retire_later(step.now);
+            for consumer in unseen {
+                self.look(&consumer, Why::Look, step);
+            }
         }
+    }
+
+    /// Consumers that may hold other keys than when they were last looked at: of a start nobody tells.
+    fn unseen_consumers(&self, now: Timestamp) -> Vec<ConsumerName> {
+        let is_seen = |at: Timestamp| at <= now && now.duration_since(at) < SEEN;
+        let unseen = self.consumers.values().filter(|consumer| !consumer.looked_at.is_some_and(is_seen));
+        unseen.map(|consumer| consumer.spec.name.clone()).collect()
     }
 
     /// A worker is about to make a key: what it needs to be undone by is saved first.
@@ -126,7 +144,11 @@ impl Machine {
     pub(super) fn renewal_ended(&mut self, name: &KeyName, report: Option<RenewalReport>, step: &mut Step) {
         let Some(key) = self.keys.get_mut(name) else { return };
         self.dirty.insert(Subject::Key(name.clone()));
-        key.renewing.under_way = false;
+        let is_late = !std::mem::take(&mut key.renewing.under_way);
+        if is_late && !matches!(report, Some(RenewalReport::Written(_))) {
+            // Of a worker that an earlier configuration sent: what it did is seen to already.
+            return;
+        }
         let trouble = match report {
             Some(RenewalReport::Written(made)) => {
                 let Some(renewal) = &mut key.record.renewal else { return };
@@ -153,11 +175,15 @@ impl Machine {
                 trouble
             }
             // How it ended isn't known: that is settled by looking.
-            None if key.record.renewal.is_some() => return,
+            None if key.record.renewal.is_some() && !key.renewing.settles => return,
             None => {
                 let detail = "making the next key ended unexpectedly".to_owned();
                 let trouble = Trouble { detail, fix: "see the log of credd, then try again".to_owned(), sign_in: false };
-                key.renewal_failed(trouble.clone(), step.now);
+                if key.record.renewal.is_some() {
+                    key.renewal_left(trouble.clone(), step.now);
+                } else {
+                    key.renewal_failed(trouble.clone(), step.now);
+                }
                 trouble
             }
         };
@@ -171,8 +197,9 @@ impl Machine {
     fn conclude(&mut self, name: &KeyName, step: &mut Step) {
         let Some(key) = self.keys.get_mut(name) else { return };
         let Some(Renewal { begun_at, old, old_fingerprint, stage: Stage::Written(made), .. }) = key.record.renewal.clone() else { return };
-        let (path, is_unknown) = (key.spec.env_file.clone(), key.found == Found::Unknown);
-        if is_unknown || self.files.get(&path).is_some_and(FileTrack::is_awaited) {
+        let is_open = |file: &FileTrack| file.is_awaited() || file.is_troubled();
+        // A file that is gone may be back with the key that was made.
+        if key.present().is_none() || self.files.get(&key.spec.env_file).is_some_and(is_open) {
             return;
         }
         let Some(key) = self.keys.get_mut(name) else { return };
@@ -180,7 +207,7 @@ impl Machine {
             // Somebody has put another one there since: that is the user's business.
             key.record.renewal = None;
             // The one that was made has been in the file, if only for a moment: it goes as an old one does.
-            key.record.retiring.push(Retiring { id: made.id, user: made.user, fingerprint: made.fingerprint, delete_at: None });
+            key.retire(made.id, made.user, made.fingerprint);
             let reply = superseded(key);
             step.reply_all(&mut key.renewing.waiting, &reply);
             step.save.insert(Subject::Key(name.clone()));
@@ -209,8 +236,9 @@ impl Machine {
         }
         let Some(key) = self.keys.get_mut(name) else { return };
         key.record.renewal = None;
+        let is_old_known = old.is_some();
         if let Some(old) = old {
-            key.record.retiring.push(Retiring { id: old.id, user: old.user, fingerprint: old_fingerprint, delete_at: None });
+            key.retire(old.id, old.user, old_fingerprint);
         }
         let end = made.expires_at.map_or_else(|| "doesn't expire".to_owned(), |end| format!("lasts until {end}"));
         let detail = format!("{name} was renewed: the new key of {} {end}", made.user);
@@ -221,7 +249,7 @@ impl Machine {
         } else {
             format!("The new key is used by {}.", users.join(", "))
         };
-        let fix = if retires_its_predecessor(&self.keys, name) {
+        let fix = if is_old_known {
             "The old one is made inactive and deleted in 7 days.".to_owned()
         } else {
             "Revoke the old one: credd status".to_owned()
@@ -238,7 +266,7 @@ impl Machine {
         users.any(|consumer| {
             consumer.phase != super::Phase::Idle
                 || consumer.processes.is_none()
-                || (consumer.runs() && !consumer.lacking(&self.targets(consumer)).is_empty())
+                || (consumer.runs() && consumer.lacking(&self.targets(consumer)).contains_key(name))
         })
     }
 
@@ -305,7 +333,7 @@ impl Machine {
 
     /// When the user is to be reminded of which: at the first reminder time after it was replaced, if it lives as
     /// long.
-    fn revoke_reminders(&self, name: &KeyName, step: &Step) -> impl Iterator<Item = (jiff::Timestamp, Fingerprint)> {
+    fn revoke_reminders(&self, name: &KeyName, step: &Step) -> impl Iterator<Item = (Timestamp, Fingerprint)> {
         let key = self.keys.get(name);
         let unrevoked = key.into_iter().flat_map(|key| key.unrevoked(step.now).map(move |known| (key, known)));
         unrevoked.filter_map(|(key, known)| {
@@ -315,11 +343,11 @@ impl Machine {
     }
 
     /// When something is to be done about the next key, or the one before.
-    pub(super) fn renewal_deadline(&self, key: &Key, step: &Step) -> Option<jiff::Timestamp> {
+    pub(super) fn renewal_deadline(&self, key: &Key, step: &Step) -> Option<Timestamp> {
         if !self.is_at_rest(key) {
             return None;
         }
-        let retire = key.retire_due(|print| self.in_use(print)).map(|(at, _)| at);
+        let retire = key.retire_due(step.now, |print| self.in_use(print)).map(|(at, _)| at);
         let revoke = self.revoke_reminders(&key.spec.name, step).map(|(at, _)| at).min();
         [key.renewal_deadline(&self.settings.days), retire, revoke].into_iter().flatten().min()
     }
@@ -350,11 +378,7 @@ fn answer_worker(name: &KeyName, go_on: bool, step: &mut Step) {
     step.effects.push(if go_on { Effect::RenewalGoOn(name.clone()) } else { Effect::RenewalStop(name.clone()) });
 }
 
-fn retires_its_predecessor(keys: &std::collections::BTreeMap<KeyName, Key>, name: &KeyName) -> bool {
-    keys.get(name).is_some_and(|key| !key.record.retiring.is_empty())
-}
-
-fn superseded(key: &Key) -> Reply {
+pub(super) fn superseded(key: &Key) -> Reply {
     let message = format!("{} was changed meanwhile", key.spec.env_file.display());
     Reply::Denied(Denial::Refused { message, hint: "see: credd status".into() })
 }

@@ -11,6 +11,7 @@ impl Machine {
         let mut keys = std::mem::take(&mut self.keys);
         let mut consumers = std::mem::take(&mut self.consumers);
         let mut files = std::mem::take(&mut self.files);
+        let mut left = Vec::new();
         for spec in &settings.keys {
             let key = match keys.remove(&spec.name) {
                 // Another file or variable: what was found there says nothing of this one.
@@ -19,9 +20,17 @@ impl Machine {
                         old.forget_probe();
                     }
                     old.spec = spec.clone();
+                    old.iam_hurries();
+                    old.renewal_hurries();
+                    old.minting_hurries();
                     old
                 }
                 Some(mut old) => {
+                    let moved = Denial::Refused {
+                        message: format!("the configuration of {} was changed meanwhile", spec.name),
+                        hint: "see: credd status".into(),
+                    };
+                    left.extend(await_renewal(&mut old).into_iter().map(|ticket| (ticket, Reply::Denied(moved.clone()))));
                     let waiting = old.probing.take_waiting();
                     let mut key = Key::new(spec.clone(), old.record);
                     for ticket in waiting {
@@ -60,7 +69,6 @@ impl Machine {
             }
             self.consumers.insert(spec.name.clone(), consumer);
         }
-        let mut left = Vec::new();
         for (name, mut consumer) in consumers {
             let denied = Reply::Denied(Denial::UnknownConsumer(name.clone()));
             left.extend(consumer.waiting_for_apply.drain(..).map(|ticket| (ticket, denied.clone())));
@@ -71,9 +79,7 @@ impl Machine {
         }
         for (name, mut key) in keys {
             let denied = Reply::Denied(Denial::UnknownKey(name.clone()));
-            let awaiting = std::mem::take(&mut key.renewing.awaiting_value).into_iter().map(|(ticket, _)| ticket);
-            let waiting = key.probing.take_waiting().into_iter().chain(awaiting);
-            let waiting = waiting.chain(key.renewing.waiting.drain(..)).chain(key.minting.waiting.drain(..));
+            let waiting = key.probing.take_waiting().into_iter().chain(await_renewal(&mut key));
             left.extend(waiting.map(|ticket| (ticket, denied.clone())));
             self.dormant.keys.insert(name, key.record);
         }
@@ -156,4 +162,10 @@ impl Machine {
             }
         }
     }
+}
+
+/// Takes out who waits for another value of a key.
+fn await_renewal(key: &mut Key) -> Vec<Ticket> {
+    let awaiting = std::mem::take(&mut key.renewing.awaiting_value).into_iter().map(|(ticket, _)| ticket);
+    awaiting.chain(key.renewing.waiting.drain(..)).chain(key.minting.waiting.drain(..)).collect()
 }

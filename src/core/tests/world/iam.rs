@@ -40,8 +40,16 @@ pub struct IamWorld {
     pub mint_trouble: Option<Trouble>,
     /// How long minted keys live.
     pub session: Option<SignedDuration>,
+    /// When the session ends that keys are signed in now, however late they are.
+    pub session_end: Option<Timestamp>,
     /// When the user has to sign in anew.
     pub sign_in_by: Option<Timestamp>,
+    /// Workers that settle a renewal end without a word.
+    pub settling_fails: bool,
+    /// Nothing can be retired, for this reason.
+    pub retire_trouble: Option<Trouble>,
+    /// How often a worker was sent to settle or mint.
+    pub sent: usize,
 }
 
 pub const USER: &str = "BedrockAPIKey-rig";
@@ -64,7 +72,11 @@ impl Default for IamWorld {
             minted: 0,
             mint_trouble: None,
             session: None,
+            session_end: None,
             sign_in_by: None,
+            settling_fails: false,
+            retire_trouble: None,
+            sent: 0,
         }
     }
 }
@@ -162,6 +174,10 @@ impl World {
     }
 
     pub(super) fn settle_renewal(&mut self, name: KeyName, renewal: Renewal) {
+        self.iam.sent += 1;
+        if self.iam.settling_fails {
+            return self.soon(MOMENT, Happens::Event(Event::RenewalEnded(name, None)));
+        }
         let made = match renewal.stage {
             Stage::Making => None,
             Stage::Made(made) | Stage::Written(made) => Some(made),
@@ -192,8 +208,8 @@ impl World {
         assert!(self.iam.at_random || !is_held, "a key that is retired is in the file");
         let report = if is_held {
             RetireReport::InUse
-        } else if self.iam.trouble.is_some() {
-            RetireReport::Trouble(refused())
+        } else if let Some(trouble) = self.iam.trouble.as_ref().or(self.iam.retire_trouble.as_ref()) {
+            RetireReport::Trouble(trouble.clone())
         } else {
             match retiring.step() {
                 RetireStep::Deactivate => {
@@ -209,9 +225,12 @@ impl World {
         self.soon(MOMENT, Happens::Event(Event::Retired(name, id, Some(report))));
     }
 
-    pub(super) fn mint(&mut self, name: KeyName, old: Option<Fingerprint>) {
+    pub(super) fn mint(&mut self, name: KeyName, old: Option<Fingerprint>, ends_at: Option<Timestamp>) {
+        self.iam.sent += 1;
         let report = if let Some(trouble) = &self.iam.mint_trouble {
             MintReport::Trouble(trouble.clone())
+        } else if self.iam.session_end.is_some() && self.iam.session_end <= ends_at {
+            MintReport::NotYet
         } else if self.held(&name).map(print) == old {
             self.iam.minted += 1;
             let value = u8::try_from(200 + self.iam.minted % 50).unwrap();
@@ -221,7 +240,7 @@ impl World {
             let file = spec.env_file.to_str().unwrap().to_owned();
             self.set(&file, &spec.variable, value);
             self.hint_later(&file, MOMENT);
-            let session_ends_at = self.iam.session.map(|session| now + session);
+            let session_ends_at = self.iam.session.map(|session| now + session).or(self.iam.session_end);
             MintReport::Written { fingerprint: print(value), session_ends_at, sign_in_by: self.iam.sign_in_by }
         } else {
             MintReport::Superseded

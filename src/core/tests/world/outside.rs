@@ -31,7 +31,7 @@ impl World {
             Effect::RenewalStop(_) => self.renewal_stops(),
             Effect::SettleRenewal(name, renewal) => self.settle_renewal(name, renewal),
             Effect::Retire(name, retiring) => self.retire(name, &retiring),
-            Effect::Mint(name, old) => self.mint(name, old),
+            Effect::Mint(name, old, ends_at) => self.mint(name, old, ends_at),
             Effect::Apply(name, targets) => self.order(name, targets),
             Effect::AwaitApply(name) => {
                 let run = self.run;
