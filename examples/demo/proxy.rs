@@ -15,10 +15,14 @@ use super::support::http::{Message, read_message, request};
 
 const MODEL: &str = "/model/anthropic.claude-3-haiku-20240307-v1:0/converse";
 
+const LOADING: Duration = Duration::from_millis(500);
+
 /// `litellm --config FILE --port PORT`.
 pub fn run() -> ExitCode {
     let arguments: Vec<String> = env::args().collect();
     let port = arguments.iter().position(|word| word == "--port").and_then(|at| arguments.get(at + 1)?.parse::<u16>().ok());
+    // LiteLLM takes seconds to load. One that listens at once may be too quick to be handed over to.
+    thread::sleep(LOADING);
     let listener = match TcpListener::bind(("127.0.0.1", port.unwrap_or_default())) {
         Ok(listener) => listener,
         // "Address already in use": LiteLLM says so as well.
