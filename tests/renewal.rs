@@ -21,6 +21,7 @@ use serde_json::Value;
 use support::bedrock::BedrockStandIn;
 use support::daemon::{Daemon, SOON};
 use support::desktop::Desktop;
+#[cfg(target_os = "linux")]
 use support::disk::Disk;
 use support::home::Home;
 use support::iam::{IamStandIn, Key};
