@@ -25,8 +25,8 @@ use support::desktop::Desktop;
 use support::disk::Disk;
 use support::home::Home;
 use support::iam::{IamStandIn, Key};
-use support::installed;
 use support::litellm::{self, LiteLlm, READY_TIMEOUT};
+use support::{installed, wait};
 
 const CREDD: &str = env!("CARGO_BIN_EXE_credd");
 const USER: &str = "BedrockAPIKey-ab12";
@@ -258,7 +258,8 @@ fn a_short_term_key_is_minted_into_a_file_that_isn_t_there_yet() {
     assert!((0.49..0.51).contains(&left), "twelve hours: {left}");
     let first = fs::read_to_string(home.env_file()).unwrap();
     // Keys of the same second are the same.
-    thread::sleep(Duration::from_millis(1100));
+    let minted_in = jiff::Timestamp::now().as_second();
+    wait::until_true("the next second", SOON, || jiff::Timestamp::now().as_second() > minted_in);
     let answer = renew(&home);
     assert_eq!(answer["renewed"], true, "{answer:#}");
     let second = fs::read_to_string(home.env_file()).unwrap();

@@ -49,6 +49,14 @@ fn known(order: &SettleOrder, made: &MadeKey, cli: &Cli<'_>, salt: &Salt) -> Res
             sign_in: false,
         });
     }
+    // It was there when the key was made: on a disk that is away now, it may hold the key.
+    if !order.key.env_file.exists() {
+        return Err(Trouble {
+            detail: format!("{} isn't there, so whether it holds the new key {} isn't known", order.key.env_file.display(), made.id),
+            fix: "put the file back, or make one: credd goes on by itself".to_owned(),
+            sign_in: false,
+        });
+    }
     Ok(undo(cli, &made.user, &made.id, interrupted()))
 }
 

@@ -1,5 +1,6 @@
 //! What an interrupted renewal left.
 
+use std::fs;
 use std::time::Duration;
 
 use credd::core::{MadeKey, RenewalReport};
@@ -19,6 +20,14 @@ fn a_key_that_was_made_is_kept_where_the_file_holds_it_and_else_removed() {
     rig.set_key(&new);
     let made = made(&rig, &new);
     let order = || rig.settle_order(vec![old.id.clone()], Some(made.clone()));
+    assert_eq!(rig.settle(order()), RenewalReport::Written(made.clone()));
+    // Its disk is away.
+    let away = rig.path("away");
+    fs::rename(rig.env_file(), &away).unwrap();
+    let report = rig.settle(order());
+    assert!(matches!(&report, RenewalReport::Left(trouble) if trouble.detail.contains("isn't there")), "{report:?}");
+    assert_eq!(rig.iam.ids(USER).len(), 2);
+    fs::rename(&away, rig.env_file()).unwrap();
     assert_eq!(rig.settle(order()), RenewalReport::Written(made.clone()));
     rig.set_key(&old);
     assert!(matches!(rig.settle(order()), RenewalReport::Undone(_)));
