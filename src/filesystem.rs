@@ -1,9 +1,44 @@
-//! Which file systems tell nobody of changes that are made elsewhere.
+//! Files as the system has them: locks, careful reads, and which file systems tell nobody of changes that are
+//! made elsewhere.
 //!
-//! On these, inotify sees what this machine does alone, and a refused lease doesn't mean that
+//! On the last, inotify sees what this machine does alone, and a refused lease doesn't mean that
 //! somebody writes.
 
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
+
+use rustix::fs::OFlags;
+use zeroize::Zeroizing;
+
+/// A file to be locked, made (mode 0600) where there is none; a link in its place isn't followed.
+pub fn lock_file(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW.bits().cast_signed();
+    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).custom_flags(flags).open(path)
+}
+
+/// As many bytes as the file had, no more and no fewer; `Err(None)` where that has changed.
+pub fn read_exactly(file: &File, size: usize) -> Result<Zeroizing<Vec<u8>>, Option<io::Error>> {
+    // One allocation: a buffer that grows leaves copies behind. One byte more than the file has
+    // tells whether it grew.
+    let mut bytes = Zeroizing::new(vec![0; size + 1]);
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match file.read_at(&mut bytes[filled..], filled as u64) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(None),
+            Err(error) => return Err(Some(error)),
+        }
+    }
+    if filled != size {
+        return Err(None);
+    }
+    bytes.truncate(size);
+    Ok(bytes)
+}
 
 /// The name of the remote (or otherwise silent) file system that a path is on; `None` for local ones.
 ///

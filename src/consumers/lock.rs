@@ -1,14 +1,12 @@
 //! One worker at a time on each consumer.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-
-use rustix::fs::OFlags;
 
 use super::file_safe;
 use crate::core::ConsumerName;
+use crate::filesystem::lock_file;
 
 /// The file whose lock a worker holds while it is at work on a consumer.
 pub fn lock_path(state_dir: &Path, consumer: &ConsumerName) -> PathBuf {
@@ -40,13 +38,7 @@ pub fn await_idle(state_dir: &Path, consumer: &ConsumerName) -> io::Result<()> {
 /// Takes the lock until the file is dropped; `None` where another worker has it. (The descriptor is closed
 /// on exec, so that no consumer inherits it.)
 pub(super) fn lock(state_dir: &Path, consumer: &ConsumerName) -> io::Result<Option<File>> {
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
-        .open(lock_path(state_dir, consumer))?;
+    let file = lock_file(&lock_path(state_dir, consumer))?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),

@@ -1,14 +1,12 @@
 //! One worker at a time on keys of IAM's, whosever they are, and on each key that is minted.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-
-use rustix::fs::OFlags;
 
 use crate::consumers::file_safe;
 use crate::core::KeyName;
+use crate::filesystem::lock_file;
 
 /// Takes the lock of what makes keys in IAM, and undoes that: who settles a renewal must not take another's new key,
 /// which is in no file yet, for what was left. Held until the file is dropped and every CLI has ended that got it along
@@ -23,13 +21,7 @@ pub(super) fn minting(state_dir: &Path, key: &KeyName) -> io::Result<File> {
 }
 
 fn take(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
-        .open(path)?;
+    let file = lock_file(path)?;
     file.lock()?;
     Ok(file)
 }

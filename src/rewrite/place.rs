@@ -10,7 +10,6 @@ use std::fmt::Display;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
@@ -20,6 +19,7 @@ use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use super::Refusal;
+use crate::filesystem::read_exactly;
 
 /// The reader of env files takes no more (see `worker/read.rs`).
 pub(super) const MOST_BYTES: usize = 1 << 20;
@@ -168,27 +168,6 @@ fn identity(stat: &Stat) -> impl PartialEq {
 /// Whether a file holds these bytes and no others.
 pub(super) fn holds(file: &File, bytes: &[u8]) -> bool {
     read_exactly(file, bytes.len()).is_ok_and(|has| *has == bytes)
-}
-
-/// As many bytes as the file had, no more and no fewer; `Err(None)` where that has changed.
-fn read_exactly(file: &File, size: usize) -> Result<Zeroizing<Vec<u8>>, Option<io::Error>> {
-    // One byte more than the file has tells whether it grew.
-    let mut bytes = Zeroizing::new(vec![0; size + 1]);
-    let mut filled = 0;
-    while filled < bytes.len() {
-        match file.read_at(&mut bytes[filled..], filled as u64) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(None),
-            Err(error) => return Err(Some(error)),
-        }
-    }
-    if filled != size {
-        return Err(None);
-    }
-    bytes.truncate(size);
-    Ok(bytes)
 }
 
 /// The real directory of a path and the name in it, links followed as far as there is something.

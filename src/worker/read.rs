@@ -1,7 +1,6 @@
 //! A careful look at one env file: never at half of one, never blocking, never keeping a value.
 
 use std::fs::File;
-use std::io::{self, Read};
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -12,6 +11,7 @@ use zeroize::Zeroizing;
 use super::contents;
 use super::job::FileQuery;
 use crate::core::{FileBody, FileContents, FileReport};
+use crate::filesystem::read_exactly;
 use crate::salt::Salt;
 
 /// An env file is a few hundred bytes; more than this is something else.
@@ -39,7 +39,7 @@ pub fn whole(path: &Path) -> Result<(Zeroizing<Vec<u8>>, Stat), FileBody> {
     regular(path, &rustix::fs::stat(path).map_err(|errno| refused(path, errno))?)?;
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let descriptor = rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| refused(path, errno))?;
-    let mut file = File::from(descriptor);
+    let file = File::from(descriptor);
     let before = rustix::fs::fstat(&file).map_err(|errno| refused(path, errno))?;
     regular(path, &before)?;
     let size = usize::try_from(before.st_size).unwrap_or(usize::MAX);
@@ -49,7 +49,7 @@ pub fn whole(path: &Path) -> Result<(Zeroizing<Vec<u8>>, Stat), FileBody> {
     if written_to(&file, path) {
         return Err(FileBody::Busy);
     }
-    let bytes = read_exactly(&mut file, size)
+    let bytes = read_exactly(&file, size)
         .map_err(|error| error.map_or(FileBody::Busy, |error| unreadable(path, &format!("can't be read ({error})"), "check its disk")))?;
     let after = rustix::fs::fstat(&file).map_err(|errno| refused(path, errno))?;
     let there = rustix::fs::stat(path).map_err(|_| FileBody::Busy)?;
@@ -58,28 +58,6 @@ pub fn whole(path: &Path) -> Result<(Zeroizing<Vec<u8>>, Stat), FileBody> {
         return Err(FileBody::Busy);
     }
     Ok((bytes, before))
-}
-
-/// As many bytes as the file had, no more and no fewer; `Err(None)` where that has changed.
-fn read_exactly(file: &mut File, size: usize) -> Result<Zeroizing<Vec<u8>>, Option<io::Error>> {
-    // One allocation: a buffer that grows leaves copies behind. One byte more than the file has
-    // tells whether it grew.
-    let mut bytes = Zeroizing::new(vec![0; size + 1]);
-    let mut filled = 0;
-    while filled < bytes.len() {
-        match file.read(&mut bytes[filled..]) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(None),
-            Err(error) => return Err(Some(error)),
-        }
-    }
-    if filled != size {
-        return Err(None);
-    }
-    bytes.truncate(size);
-    Ok(bytes)
 }
 
 fn same(one: &Stat, two: &Stat) -> bool {

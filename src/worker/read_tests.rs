@@ -1,4 +1,5 @@
 use std::fs::{OpenOptions, Permissions};
+use std::io::Read as _;
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
