@@ -7,38 +7,44 @@ use std::fmt;
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Starts logging. `CREDD_LOG` is a tracing filter and goes before the flags.
+/// Starts logging. `CREDD_LOG` is a tracing filter, of targets and levels (`credd=debug,zbus=warn`), and goes before
+/// the flags.
 pub fn start(verbose: u8, quiet: bool, colour: bool) {
     let level = match (quiet, verbose) {
-        (true, _) => "warn",
-        (_, 0) => "info",
-        (_, 1) => "debug",
-        _ => "trace",
+        (true, _) => LevelFilter::WARN,
+        (_, 0) => LevelFilter::INFO,
+        (_, 1) => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
     };
     // The libraries' own lines are of no use to the user unless asked for: the scheduler logs each job.
-    let ours = format!("warn,credd={level}");
+    let theirs = if verbose > 1 { level } else { LevelFilter::WARN };
+    let ours = Targets::new().with_default(theirs).with_target("credd", level);
     let mut wrong = None;
+    // Not an EnvFilter, which can match fields as well and brings a quarter of a megabyte of regular expressions.
     let filter = match std::env::var("CREDD_LOG") {
-        Ok(filter) if !filter.is_empty() => EnvFilter::try_new(&filter).unwrap_or_else(|error| {
+        Ok(filter) if !filter.is_empty() => filter.parse().unwrap_or_else(|error: ParseError| {
             wrong = Some(error);
-            EnvFilter::new(&ours)
+            ours
         }),
-        _ if verbose > 1 => EnvFilter::new(level),
-        _ => EnvFilter::new(&ours),
+        _ => ours,
     };
     let journal = goes_to_journal();
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_max_level(LevelFilter::TRACE)
         .with_writer(std::io::stderr)
         .with_ansi(colour && !no_color)
-        .event_format(Line { journal });
+        .event_format(Line { journal })
+        .finish()
+        .with(filter);
     // A second start in one process (tests) keeps the first.
     let _ = subscriber.try_init();
     if let Some(error) = wrong {

@@ -321,12 +321,21 @@ pub struct RenewedRequest {
 #[serde(deny_unknown_fields)]
 pub struct RenewRequest {}
 
-/// The answer to a [`RenewRequest`], once the new key is in the file, or isn't going to be.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// The answer to a [`RenewRequest`], once the new key is in the file, or isn't going to be: [`RenewalEnd`] and the
+/// key's new state in one object.
+#[derive(Clone, Debug, Serialize)]
 pub struct RenewAnswer {
     /// The key's new state.
     #[serde(flatten)]
     pub key: KeyStatus,
+    /// What came of it.
+    #[serde(flatten)]
+    pub end: RenewalEnd,
+}
+
+/// What came of a renewal by the daemon.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RenewalEnd {
     /// The new key is in the file.
     pub renewed: bool,
     /// In words: what was done, or was in the way.
@@ -341,12 +350,20 @@ pub struct RenewAnswer {
 #[serde(deny_unknown_fields)]
 pub struct VerifyRequest {}
 
-/// The answer to a [`VerifyRequest`]: the key's new state, and more.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// The answer to a [`VerifyRequest`]: the key's new state and [`Asked`] in one object.
+#[derive(Clone, Debug, Serialize)]
 pub struct VerifyAnswer {
     /// The key.
     #[serde(flatten)]
     pub key: KeyStatus,
+    /// Who was asked.
+    #[serde(flatten)]
+    pub asked: Asked,
+}
+
+/// Who was asked about a key besides its issuer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Asked {
     /// What each consumer said that was asked.
     pub consumers: Vec<ConsumerProbe>,
 }

@@ -71,6 +71,11 @@ impl<'a> Cli<'a> {
     /// Runs a command and reads its answer as JSON.
     pub(super) fn ask<T: DeserializeOwned>(&self, words: &[&str], tries: Tries) -> Result<T, Failure> {
         let said = self.run(words, tries)?;
+        self.understand(words, &said)
+    }
+
+    /// Reads what a command printed as JSON.
+    pub(super) fn understand<T: DeserializeOwned>(&self, words: &[&str], said: &Secret) -> Result<T, Failure> {
         serde_json::from_slice(said.expose()).map_err(|error| {
             // Where, not what: the text may hold a secret.
             let place = format!("line {} column {}", error.line(), error.column());

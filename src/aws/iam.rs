@@ -167,21 +167,21 @@ pub struct Created {
 pub fn create(cli: &Cli<'_>, user: &str, days: Option<u32>) -> Result<Created, Failure> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
-    struct Answer {
-        service_specific_credential: Made,
+    struct Answer<T> {
+        service_specific_credential: T,
     }
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
-    struct Made {
-        #[serde(flatten)]
-        metadata: Metadata,
+    struct Key {
         service_credential_secret: SecretText,
     }
     let days = days.map(|days| days.to_string());
     let mut words = vec!["iam", "create-service-specific-credential", "--service-name", SERVICE, "--user-name", user];
     words.extend(days.iter().flat_map(|days| ["--credential-age-days", days.as_str()]));
-    let Answer { service_specific_credential: made } = cli.ask(&words, Tries::One)?;
-    Ok(Created { record: made.metadata.into(), key: made.service_credential_secret.0 })
+    let said = cli.run(&words, Tries::One)?;
+    let metadata: Answer<Metadata> = cli.understand(&words, &said)?;
+    let key: Answer<Key> = cli.understand(&words, &said)?;
+    Ok(Created { record: metadata.service_specific_credential.into(), key: key.service_specific_credential.service_credential_secret.0 })
 }
 
 /// Makes a key inactive, which can be undone.

@@ -17,30 +17,53 @@ pub const LIMIT: Duration = Duration::from_secs(15);
 
 /// Asks for a document.
 pub fn get<T: DeserializeOwned>(socket: &Path, path: &str) -> Result<T, Failure> {
-    call(socket, "GET", path, &[], Some(LIMIT))
+    call(socket, "GET", path, &[], Some(LIMIT))?.read()
 }
 
 /// Sends a document and takes the answer, within `limit` or when it is known.
 pub fn post<T: DeserializeOwned>(socket: &Path, path: &str, body: &impl Serialize, limit: Option<Duration>) -> Result<T, Failure> {
+    post_for(socket, path, body, limit)?.read()
+}
+
+/// The same for an answer that is read as more than one type: `#[serde(flatten)]` builds in a second JSON reader.
+pub fn post_for<'a>(socket: &'a Path, path: &str, body: &impl Serialize, limit: Option<Duration>) -> Result<Document<'a>, Failure> {
     let body = serde_json::to_vec(body).map_err(|error| Failure::failed(error.to_string()))?;
     call(socket, "POST", path, &body, limit)
 }
 
-fn call<T: DeserializeOwned>(socket: &Path, method: &str, path: &str, body: &[u8], limit: Option<Duration>) -> Result<T, Failure> {
+/// An answer's JSON.
+pub struct Document<'a> {
+    socket: &'a Path,
+    answer: Vec<u8>,
+    head: usize,
+}
+
+impl Document<'_> {
+    /// As a document of this type; what it doesn't know of is left out.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+        serde_json::from_slice(&self.answer[self.head..]).map_err(|_| strange(self.socket))
+    }
+}
+
+fn strange(socket: &Path) -> Failure {
+    Failure { code: 3, message: format!("what answers at {} is not credd", socket.display()), hint: None }
+}
+
+fn call<'a>(socket: &'a Path, method: &str, path: &str, body: &[u8], limit: Option<Duration>) -> Result<Document<'a>, Failure> {
     let answer = exchange(socket, method, path, body, limit).map_err(|error| unreachable(socket, &error))?;
-    let strange = || Failure { code: 3, message: format!("what answers at {} is not credd", socket.display()), hint: None };
     if answer.is_empty() {
         let message = format!("the daemon at {} ended before it answered", socket.display());
         return Err(Failure { code: 3, message, hint: Some("see what became of it with: credd status".into()) });
     }
     let mut headers = [httparse::EMPTY_HEADER; 16];
     let mut head = httparse::Response::new(&mut headers);
-    let Ok(httparse::Status::Complete(length)) = head.parse(&answer) else { return Err(strange()) };
-    let body = &answer[length..];
-    if head.code == Some(200) {
-        return serde_json::from_slice(body).map_err(|_| strange());
+    let Ok(httparse::Status::Complete(length)) = head.parse(&answer) else { return Err(strange(socket)) };
+    let is_ok = head.code == Some(200);
+    let document = Document { socket, head: length, answer };
+    if is_ok {
+        return Ok(document);
     }
-    let error = serde_json::from_slice::<ErrorBody>(body).map_err(|_| strange())?.error;
+    let error = document.read::<ErrorBody>()?.error;
     let code = if error.code.starts_with("unknown-") || error.code == "bad-request" { 2 } else { 1 };
     Err(Failure { code, message: error.message, hint: Some(error.hint) })
 }

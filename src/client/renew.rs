@@ -27,7 +27,7 @@ use crate::clock;
 use crate::config::{Config, KeyConfig, KindChoice, Surroundings};
 use crate::desktop;
 use crate::paths::{Paths, tilde};
-use crate::protocol::{KeyStanding, KeyStatus, RenewAnswer, RenewRequest, RenewedRequest, Status};
+use crate::protocol::{KeyStanding, KeyStatus, RenewRequest, RenewalEnd, RenewedRequest, Status};
 use crate::rewrite::{self, How};
 use crate::salt::Salt;
 use crate::secret::Secret;
@@ -213,7 +213,7 @@ impl Renewal<'_> {
         let (sender, answer) = mpsc::channel();
         thread::spawn(move || {
             // Nobody listens once the program ends.
-            let _ = sender.send(http::post::<RenewAnswer>(&socket, &request, &RenewRequest {}, Some(MADE)));
+            let _ = sender.send(http::post::<RenewalEnd>(&socket, &request, &RenewRequest {}, Some(MADE)));
         });
         self.progress.show(&format!("{}: being renewed", self.key.name));
         let answer = loop {

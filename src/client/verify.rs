@@ -7,7 +7,7 @@ use super::terminal::clean;
 use super::{Failure, http};
 use crate::core::ProbeVerdict;
 use crate::paths::Paths;
-use crate::protocol::{KeyStanding, KeyStatus, Status, VerifyAnswer, VerifyRequest};
+use crate::protocol::{Asked, KeyStanding, KeyStatus, Status, VerifyAnswer, VerifyRequest};
 
 /// A key that has just been put into its file is tried for a minute first; then consumers take their time.
 const LIMIT: Duration = Duration::from_mins(5);
@@ -57,7 +57,7 @@ pub fn run(paths: &Paths, args: &VerifyArgs) -> Result<u8, Failure> {
         }
         let detail = probe.map(|probe| clean(&probe.detail)).unwrap_or_default();
         writeln!(out, "{}: {}: {detail}", clean(&answer.key.name), in_words(verdict))?;
-        for consumer in &answer.consumers {
+        for consumer in &answer.asked.consumers {
             let name = clean(consumer.consumer.as_str());
             writeln!(out, "  through {name}: {}: {}", in_words(consumer.verdict), clean(&consumer.detail))?;
         }
@@ -66,7 +66,9 @@ pub fn run(paths: &Paths, args: &VerifyArgs) -> Result<u8, Failure> {
 }
 
 fn ask(paths: &Paths, name: &str) -> Result<VerifyAnswer, Failure> {
-    http::post(&paths.socket, &super::path(&["v1", "keys", name, "verify"])?, &VerifyRequest {}, Some(LIMIT))
+    let path = super::path(&["v1", "keys", name, "verify"])?;
+    let document = http::post_for(&paths.socket, &path, &VerifyRequest {}, Some(LIMIT))?;
+    Ok(VerifyAnswer { key: document.read::<KeyStatus>()?, asked: document.read::<Asked>()? })
 }
 
 /// A key that is there, and that nobody is to be asked about, is nothing to worry about.

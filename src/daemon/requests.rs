@@ -4,7 +4,9 @@ use super::run::{Daemon, Then, Waiter};
 use super::server::{Answer, Ask, Call};
 use crate::clock;
 use crate::core::{Calendar as _, Denial, Event, KeyName, Reply, Request, Ticket};
-use crate::protocol::{ApplyAnswer, DaemonStatus, Problem, RenewAnswer, Severity, SnoozeUntil, Status, VerifyAnswer, those_there_are};
+use crate::protocol::{
+    ApplyAnswer, Asked, DaemonStatus, Problem, RenewAnswer, RenewalEnd, Severity, SnoozeUntil, Status, VerifyAnswer, those_there_are,
+};
 use crate::view::{self, Viewpoint, problem};
 
 impl Daemon {
@@ -61,7 +63,7 @@ impl Daemon {
             (Reply::Verified(report), Then::Verify(name)) => match self.machine.key(&name) {
                 Some(key) => {
                     let key = view::key_status(&self.machine, key, clock::now(), &self.calendar);
-                    Answer::ok(&VerifyAnswer { key, consumers: report.consumers })
+                    Answer::ok(&VerifyAnswer { key, asked: Asked { consumers: report.consumers } })
                 }
                 None => key_is_gone(),
             },
@@ -78,7 +80,7 @@ impl Daemon {
     fn renew_answer(&self, name: &KeyName, renewed: bool, message: String, hint: Option<String>) -> Answer {
         let Some(key) = self.machine.key(name) else { return key_is_gone() };
         let key = view::key_status(&self.machine, key, clock::now(), &self.calendar);
-        Answer::ok(&RenewAnswer { key, renewed, message, hint })
+        Answer::ok(&RenewAnswer { key, end: RenewalEnd { renewed, message, hint } })
     }
 
     fn unknown<'n>(what: &str, name: &str, known: impl Iterator<Item = &'n str>) -> Answer {

@@ -298,7 +298,7 @@ async fn follow(mut child: Child, mut take: impl FnMut(Answer)) -> io::Result<()
     let Some(stdout) = child.stdout.take() else { return Err(io::ErrorKind::BrokenPipe.into()) };
     let mut lines = BufReader::new(stdout).lines();
     while let Some(line) = lines.next_line().await? {
-        match serde_json::from_str(&line) {
+        match serde_json::from_slice(line.as_bytes()) {
             Ok(answer) => take(answer),
             Err(error) => tracing::warn!(%error, "a worker said something that isn't an answer"),
         }

@@ -14,7 +14,7 @@ use crate::core::{
 
 /// Work that touches secrets.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(tag = "job", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 pub enum Job {
     /// Read env files.
     Read {
@@ -228,7 +228,7 @@ pub struct KeyTarget {
 
 /// What a worker found or did.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(tag = "answer", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 pub enum Answer {
     /// To [`Job::Read`], one for each file, in order.
     File(FileReport),
