@@ -1,11 +1,11 @@
 //! Makes release builds for Linux a fifth smaller, by what only the linker can leave out.
 
+use std::path::Path;
 use std::process::Command;
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=packaging/link/no-unwind-tables.ld");
-    let set = |name| std::env::var(name).unwrap_or_default();
     if set("PROFILE") != "release" || set("CARGO_CFG_TARGET_OS") != "linux" {
         return;
     }
@@ -17,6 +17,23 @@ fn main() {
     if set("HOST") == set("TARGET") && set("CARGO_CFG_TARGET_ENV") == "gnu" && glibc() >= Some((2, 36)) {
         println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
     }
+    // The unwinder, of which next to nothing is left without tables, from the compiler's archive: loading libgcc_s.so
+    // for it takes a tenth of the time that `credd status` does.
+    if let Some(archive) = unwinder() {
+        println!("cargo::rustc-link-arg-bins=-Wl,--whole-archive,{archive},--no-whole-archive");
+    }
+}
+
+/// Where GCC's libgcc_eh.a is; GCC and Clang know.
+fn unwinder() -> Option<String> {
+    let said = Command::new("cc").arg("-print-file-name=libgcc_eh.a").output().ok()?;
+    let path = String::from_utf8(said.stdout).ok()?.trim().to_owned();
+    // Where there is none, the bare name comes back.
+    (set("HOST") == set("TARGET") && Path::new(&path).is_absolute()).then_some(path)
+}
+
+fn set(name: &str) -> String {
+    std::env::var(name).unwrap_or_default()
 }
 
 /// The version of this machine's glibc: `glibc 2.36`.

@@ -1,5 +1,6 @@
 //! The command line: what there is to call, and who does it.
 
+use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -87,23 +88,44 @@ enum Command {
         /// The directory, made if it isn't there
         dir: PathBuf,
     },
-    #[command(hide = true)]
-    Worker,
-    #[command(hide = true)]
-    Launch,
+}
+
+/// What prompts and bars call all day. Half of what they would cost is clap taking in the other commands.
+#[derive(Debug, Parser)]
+#[command(name = "credd", infer_subcommands = false)]
+struct Glance {
+    #[command(subcommand)]
+    command: Option<Look>,
+    #[command(flatten)]
+    global: Global,
+}
+
+#[derive(Debug, Subcommand)]
+enum Look {
+    Status(client::status::StatusArgs),
+    Check(client::check::CheckArgs),
+}
+
+impl Glance {
+    /// `None` for everything else: for other commands and for what isn't understood, of which [`Cli`] knows more to say.
+    fn parse(arguments: &[OsString]) -> Option<Cli> {
+        let Self { command, global } = Self::try_parse_from(arguments).ok()?;
+        let command = command.map(|command| match command {
+            Look::Status(args) => Command::Status(args),
+            Look::Check(args) => Command::Check(args),
+        });
+        Some(Cli { command, global })
+    }
 }
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let done = match cli.command {
-        // These two talk over pipes and know nothing of places.
-        Some(Command::Worker) => return worker::run(log::error_prefix()),
-        Some(Command::Launch) => consumers::launch::launch(),
-        // Packagers call these where there is no home.
-        Some(Command::Completions { shell }) => client::generate::completions(shell, &mut Cli::command()),
-        Some(Command::Man { dir }) => client::generate::man(&dir, Cli::command()),
-        command => dispatch(command, &cli.global),
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let done = match arguments.get(1).and_then(|name| name.to_str()) {
+        // credd calls these two itself. They talk over pipes and know nothing of places.
+        Some("worker") => return worker::run(log::error_prefix()),
+        Some("launch") => consumers::launch::launch(),
+        _ => perform(Glance::parse(&arguments).unwrap_or_else(|| Cli::parse_from(&arguments))),
     };
     match done {
         Ok(code) => ExitCode::from(code),
@@ -111,6 +133,15 @@ pub fn main() -> ExitCode {
             failure.report(log::error_prefix());
             ExitCode::from(failure.code)
         }
+    }
+}
+
+fn perform(cli: Cli) -> Result<u8, Failure> {
+    match cli.command {
+        // Packagers call these where there is no home.
+        Some(Command::Completions { shell }) => client::generate::completions(shell, &mut Cli::command()),
+        Some(Command::Man { dir }) => client::generate::man(&dir, Cli::command()),
+        command => dispatch(command, &cli.global),
     }
 }
 
@@ -132,9 +163,7 @@ fn dispatch(command: Option<Command>, global: &Global) -> Result<u8, Failure> {
         Some(Command::Config(args)) => client::config::run(&paths, &args),
         Some(Command::Install(args)) => client::service::install(&paths, &args, &service_args(global)),
         Some(Command::Uninstall(args)) => client::service::uninstall(&paths, &args),
-        Some(Command::Worker | Command::Launch | Command::Completions { .. } | Command::Man { .. }) => {
-            Err(Failure::usage("this command is called without places"))
-        }
+        Some(Command::Completions { .. } | Command::Man { .. }) => Err(Failure::usage("this command is called without places")),
     }
 }
 
@@ -170,6 +199,22 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_glance_reads_what_the_whole_reads() {
+        let read = |line: &str| {
+            let arguments: Vec<OsString> = line.split(' ').map(Into::into).collect();
+            (Glance::parse(&arguments).map(|cli| format!("{cli:?}")), Cli::try_parse_from(&arguments).ok().map(|cli| format!("{cli:?}")))
+        };
+        for line in ["credd", "credd -v", "credd status", "credd --socket /s status k --short -q", "credd check --within 5d k --config c"] {
+            let (glance, whole) = read(line);
+            assert!(glance.is_some() && glance == whole, "{line}: {glance:?} {whole:?}");
+        }
+        for line in ["credd run", "credd status --help", "credd --version", "credd statu", "credd status --json --short", "credd check a b"]
+        {
+            assert_eq!(read(line).0, None, "{line}");
+        }
     }
 
     #[test]

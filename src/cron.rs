@@ -9,6 +9,7 @@ use croner::parser::{CronParser, Seconds};
 use jiff::{SignedDuration, Timestamp, ToSpan};
 
 use crate::core::{Calendar, KeyName};
+use crate::zone;
 
 /// Reads an expression exactly as the scheduler does (its `Job::new_async_tz`), so that the two never
 /// differ about a time.
@@ -63,7 +64,7 @@ impl Calendar for CronCalendar {
 
     fn tomorrow(&self, now: Timestamp) -> Timestamp {
         let this_time_tomorrow = now.saturating_add(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MAX);
-        let zoned = now.to_zoned(jiff::tz::TimeZone::system());
+        let zoned = now.to_zoned(zone::local());
         let midnight = zoned.checked_add(1.day()).and_then(|tomorrow| tomorrow.start_of_day());
         midnight.ok().and_then(|midnight| self.next_reminder(midnight.timestamp())).map_or(this_time_tomorrow, |next| {
             // A cron that comes once a week would be quiet for a week.

@@ -33,3 +33,4 @@ pub mod store;
 pub mod view;
 pub mod watcher;
 pub mod worker;
+pub mod zone;

@@ -18,7 +18,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("paths", &[]),
     ("secret", &[]),
     ("service", &[]),
-    ("cron", &["core"]),
+    ("zone", &[]),
+    ("cron", &["core", "zone"]),
     ("keys", &["core"]),
     ("protocol", &["core"]),
     ("salt", &["core"]),
@@ -34,7 +35,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("renewal", &["aws", "clock", "consumers", "core", "filesystem", "keys", "probe", "rewrite", "salt", "secret", "worker"]),
     ("probe", &["clock", "consumers", "core", "http", "salt", "secret", "worker"]),
     ("worker", &["config", "consumers", "core", "envfile", "filesystem", "keys", "lease", "log", "probe", "renewal", "salt", "secret"]),
-    ("daemon", &["clock", "config", "core", "cron", "desktop", "paths", "protocol", "salt", "store", "view", "watcher", "worker"]),
+    ("daemon", &["clock", "config", "core", "cron", "desktop", "paths", "protocol", "salt", "store", "view", "watcher", "worker", "zone"]),
     (
         "client",
         &[
@@ -56,6 +57,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "service",
             "store",
             "view",
+            "zone",
         ],
     ),
     ("cli", &["client", "consumers", "daemon", "log", "paths", "worker"]),

@@ -76,7 +76,8 @@ fn exchange(socket: &Path, method: &str, path: &str, body: &[u8], limit: Option<
         format!("{method} {path} HTTP/1.1\r\nHost: credd\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes();
     request.extend_from_slice(body);
     stream.write_all(&request)?;
-    let mut answer = Vec::new();
+    // Room for the usual answer, lest it is read in ever larger pieces.
+    let mut answer = Vec::with_capacity(16 * 1024);
     stream.read_to_end(&mut answer)?;
     Ok(answer)
 }

@@ -33,7 +33,6 @@ pub fn run(paths: &Paths, args: &StatusArgs) -> Result<u8, Failure> {
     }
     let Current { status, offline, .. } = current;
     let terminal = Terminal::of_stdout();
-    let now = words::local(clock::now());
     let mut text = if args.json {
         let mut json = serde_json::to_string_pretty(&status).map_err(|error| Failure::failed(error.to_string()))?;
         json.push('\n');
@@ -41,7 +40,7 @@ pub fn run(paths: &Paths, args: &StatusArgs) -> Result<u8, Failure> {
     } else if args.short {
         short(&status)
     } else {
-        full(&status, offline.as_ref(), paths, terminal, &now)
+        full(&status, offline.as_ref(), paths, terminal, &words::local(clock::now()))
     };
     if !terminal.unicode && !args.json {
         text = ascii(&text);

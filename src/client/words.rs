@@ -1,10 +1,10 @@
 //! Times and lengths of time as people say them.
 
-use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, Zoned};
 
 use super::Failure;
 use crate::config::parse_duration;
+use crate::zone;
 
 const HOUR: f64 = 1.0 / 24.0;
 
@@ -62,7 +62,7 @@ pub fn ago(time: Timestamp, now: Timestamp) -> String {
 
 /// Here and now.
 pub fn local(now: Timestamp) -> Zoned {
-    now.to_zoned(TimeZone::system())
+    now.to_zoned(zone::local())
 }
 
 /// A moment in the past or the future as the user writes it: `2026-10-28`, RFC 3339, `25 days ago`,

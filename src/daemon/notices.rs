@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 use crate::config::Config;
 use crate::core::{Channel, ConsumerName, Event, Facts, Notice, PopupRecord, Reason, Topic};
 use crate::desktop::{ActionId, Desktop, DesktopEvent, Expire, Popup, Urgency, wording};
 use crate::paths::tilde;
+use crate::zone;
 
 /// From here on the last days of a key are urgent.
 const URGENT: jiff::SignedDuration = jiff::SignedDuration::from_hours(48);
@@ -59,7 +59,8 @@ impl Notices {
     }
 
     fn words(&self, notice: &Notice, now: Timestamp) -> wording::Text {
-        let zoned = |time: Timestamp| time.to_zoned(TimeZone::system());
+        let here = zone::local();
+        let zoned = |time: Timestamp| time.to_zoned(here.clone());
         match (&notice.topic, &notice.facts) {
             (Topic::Key(name), Facts::Expiry { variable, env_file, expires_at, .. }) => {
                 let env_file = tilde(env_file, &self.home);
