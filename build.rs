@@ -24,7 +24,7 @@ fn main() {
     }
 }
 
-/// Where GCC's libgcc_eh.a is; GCC and Clang know.
+/// Where GCC keeps `libgcc_eh.a`; GCC and Clang know.
 fn unwinder() -> Option<String> {
     let said = Command::new("cc").arg("-print-file-name=libgcc_eh.a").output().ok()?;
     let path = String::from_utf8(said.stdout).ok()?.trim().to_owned();

@@ -25,6 +25,8 @@ pub mod paths;
 pub mod probe;
 pub mod protocol;
 pub mod renewal;
+#[cfg(target_os = "linux")]
+mod residence;
 pub mod rewrite;
 pub mod salt;
 pub mod secret;

@@ -7,6 +7,7 @@ mod pids;
 mod reload;
 mod renewals;
 mod requests;
+mod rest;
 mod run;
 mod schedule;
 mod server;

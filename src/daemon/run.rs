@@ -17,6 +17,7 @@ use uuid::Uuid;
 use super::notices::{self, Happened, Notices};
 use super::pids::ProcessWatch;
 use super::reload::{Settling, calendar, hold_jobs};
+use super::rest::Rest;
 use super::schedule::Schedule;
 use super::server::{self, Answer, Call};
 use super::service_manager::{self, Watchdog};
@@ -59,10 +60,12 @@ pub fn run(options: Options) -> Result<(), StartError> {
     harden();
     let surroundings = Surroundings { home: options.paths.home.clone() };
     let config = Config::load(&options.paths.config, options.paths.config_named, &surroundings)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("the runtime can't be made")?;
+    let rest = Rest::default();
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_all().on_thread_park(rest.on_park()).build().context("the runtime can't be made")?;
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, async {
-        let daemon = Daemon::start(options, config, surroundings).await?;
+        let daemon = Daemon::start(options, config, surroundings, rest).await?;
         daemon.run().await
     })?;
     // Whatever hangs in a task is not waited for: a clean end takes less than a second.
@@ -122,12 +125,13 @@ pub(super) struct Daemon {
     pub(super) started_at: Timestamp,
     pub(super) watchdog: Option<Watchdog>,
     pub(super) from_service: bool,
+    rest: Rest,
     socket_id: Option<(u64, u64)>,
     _lock: Lock,
 }
 
 impl Daemon {
-    async fn start(options: Options, config: Config, surroundings: Surroundings) -> anyhow::Result<Self> {
+    async fn start(options: Options, config: Config, surroundings: Surroundings, rest: Rest) -> anyhow::Result<Self> {
         let now = clock::now();
         let paths = &options.paths;
         let unusable = || format!("the state directory {} can't be used", paths.state_dir.display());
@@ -175,6 +179,7 @@ impl Daemon {
             started_at: now,
             watchdog: Watchdog::wanted(now),
             from_service,
+            rest,
             socket_id,
             config_error: None,
             config_settling: None,
@@ -210,7 +215,9 @@ impl Daemon {
                 Some(event) = self.inbox.recv() => Happening::Event(event),
                 Some(event) = self.desktop_events.recv() => Happening::Desktop(event),
                 hint = self.watcher.next() => Happening::Hint(hint),
+                () = self.rest.come() => Happening::Quiet,
             };
+            self.rest.end();
             self.handle(happened).await?;
         }
         service_manager::stopping();
@@ -261,6 +268,7 @@ impl Daemon {
             },
             Happening::Hint(hint) => self.hint(hint),
             Happening::Reload => self.reload("SIGHUP").await?,
+            Happening::Quiet => self.rest.begin(),
         }
         Ok(())
     }
@@ -311,6 +319,8 @@ enum Happening {
     Desktop(crate::desktop::DesktopEvent),
     Hint(Hint),
     Reload,
+    /// Nothing.
+    Quiet,
 }
 
 async fn received(signal: &mut Signal) {

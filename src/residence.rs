@@ -1,0 +1,90 @@
+//! Gives memory back to the system.
+//!
+//! A program keeps what it has touched once: the pages of its own file that ran at the start, the heap that a burst of
+//! events took. An agent that waits for weeks needs none of that while it waits.
+#![expect(unsafe_code, reason = "madvise(2) and malloc_trim(3) have no safe wrappers; audited here, a call each")]
+
+use std::ffi::c_void;
+use std::ops::Range;
+
+use rustix::mm::{Advice, madvise};
+
+/// Gives back the free parts of the heap, and those pages of the program that are its file's and can be had from there
+/// again: a page fault each (from the page cache, a microsecond or less) when they are next needed.
+pub fn give_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it touches nothing but malloc's own free memory, under malloc's lock.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+    let Ok(maps) = std::fs::read_to_string("/proc/self/smaps") else { return };
+    for pages in of_the_file(&maps) {
+        // SAFETY: the range is a private mapping of a file, not writable and without a page of its own (Anonymous: 0), so
+        // each page is the file's, and a read of it after this call gives what one before would have given. Nothing but
+        // the loader makes or ends such mappings in this program.
+        let _ = unsafe { madvise(std::ptr::without_provenance_mut::<c_void>(pages.start), pages.len(), Advice::LinuxDontNeed) };
+    }
+}
+
+/// The mappings of files that can't be written and have no changed pages (`proc_pid_smaps(5)`).
+fn of_the_file(maps: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut candidate = None;
+    for line in maps.lines() {
+        let words: Vec<&str> = line.split_ascii_whitespace().collect();
+        match words[..] {
+            // Of what was relocated once and is read-only since, pages are changed.
+            ["Anonymous:", "0", ..] => found.extend(candidate.take()),
+            [addresses, rights, _, _, _, path, ..] if addresses.contains('-') => {
+                let is_the_file = path.starts_with('/') && rights.ends_with('p') && !rights.contains('w');
+                candidate = range(addresses).filter(|_| is_the_file);
+            }
+            [addresses, ..] if addresses.contains('-') => candidate = None,
+            _ => {}
+        }
+    }
+    found
+}
+
+fn range(addresses: &str) -> Option<Range<usize>> {
+    let (start, end) = addresses.split_once('-')?;
+    Some(usize::from_str_radix(start, 16).ok()?..usize::from_str_radix(end, 16).ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAPS: &str = "\
+1000-3000 r--p 00000000 fe:00 31 /usr/bin/credd
+Rss:                   8 kB
+Anonymous:             0 kB
+VmFlags: rd mr mw me sd
+3000-9000 r-xp 00002000 fe:00 31 /usr/bin/credd
+Anonymous:             0 kB
+9000-a000 r--p 00008000 fe:00 31 /usr/bin/credd
+Anonymous:             4 kB
+a000-b000 rw-p 00009000 fe:00 31 /usr/bin/credd
+Anonymous:             0 kB
+b000-c000 r--p 00000000 00:00 0
+Anonymous:             0 kB
+c000-d000 r--p 00000000 00:00 0 [vvar]
+Anonymous:             0 kB
+d000-e000 r--s 00000000 fe:00 33 /var/shared
+Anonymous:             0 kB
+";
+
+    #[test]
+    fn only_what_the_file_can_give_again_is_given_back() {
+        assert_eq!(of_the_file(MAPS), [0x1000..0x3000, 0x3000..0x9000]);
+    }
+
+    #[test]
+    fn all_is_there_again_when_it_is_needed() {
+        let before: Vec<String> = (0..10_000).map(|n| n.to_string()).collect();
+        for _ in 0..3 {
+            give_back();
+            assert!(before.iter().enumerate().all(|(n, text)| *text == n.to_string()));
+        }
+    }
+}
