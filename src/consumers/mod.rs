@@ -23,6 +23,7 @@ mod launchd;
 pub mod limits;
 mod litellm;
 mod lock;
+pub mod lookup;
 mod pid_file;
 mod plain;
 mod probe;

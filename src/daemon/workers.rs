@@ -10,10 +10,11 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
+use crate::config::ConsumerConfig;
 use crate::core::{ApplyReport, ConsumerName, Event, Fingerprint, IamReport, KeyName, ProbeReport, ProbeVerdict, RenewalPlan, Trouble};
 use crate::desktop::NOT_FOR_CHILDREN;
 use crate::worker::job::{
-    Answer, ApplyOrder, ConsumerQuery, FileQuery, IamOrder, Job, MintOrder, ProbeOrder, RenewOrder, RetireOrder, SettleOrder,
+    Answer, ApplyOrder, FileQuery, IamOrder, Job, KeyVariable, MintOrder, ProbeOrder, RenewOrder, RetireOrder, SettleOrder,
 };
 
 /// A look takes milliseconds; one that takes this long hangs on a dead network file system.
@@ -71,11 +72,11 @@ impl Workers {
         });
     }
 
-    /// Has consumers looked at; each gives [`Event::Inspected`].
-    pub fn inspect(&self, consumers: Vec<ConsumerQuery>) {
+    /// Has consumers looked at, for those of the keys that each uses; each gives [`Event::Inspected`].
+    pub fn inspect(&self, keys: Vec<KeyVariable>, consumers: Vec<ConsumerConfig>) {
         let events = self.events.clone();
-        let mut open: BTreeSet<ConsumerName> = consumers.iter().map(|query| query.config.name.clone()).collect();
-        let job = Job::Inspect { state_dir: self.state_dir.clone(), consumers };
+        let mut open: BTreeSet<ConsumerName> = consumers.iter().map(|consumer| consumer.name.clone()).collect();
+        let job = Job::Inspect { state_dir: self.state_dir.clone(), keys, consumers };
         tokio::spawn(async move {
             let done = tokio::time::timeout(LOOK_LIMIT, async {
                 each_answer(&job, true, |answer| {

@@ -27,8 +27,10 @@ pub enum Job {
     Inspect {
         /// Holds the salt.
         state_dir: PathBuf,
-        /// Which, and which variables to look for in each.
-        consumers: Vec<ConsumerQuery>,
+        /// The keys to look for. They are many and shared: which of them a consumer uses, its configuration says.
+        keys: Vec<KeyVariable>,
+        /// Which.
+        consumers: Vec<ConsumerConfig>,
     },
     /// Have one consumer take up the keys that are in the env files now.
     Apply(Box<ApplyOrder>),
@@ -74,15 +76,6 @@ pub struct FileQuery {
     pub path: PathBuf,
     /// Names of variables.
     pub variables: Vec<String>,
-}
-
-/// One consumer and the keys to look for in its environment.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ConsumerQuery {
-    /// The consumer.
-    pub config: ConsumerConfig,
-    /// Its keys and their variables.
-    pub keys: Vec<KeyVariable>,
 }
 
 /// A key and the variable that holds it.
