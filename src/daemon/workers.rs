@@ -289,6 +289,8 @@ async fn converse(job: &Job, leave: &mut UnboundedReceiver<()>, take: impl FnMut
 
 async fn give(child: &mut Child, job: &Job) -> io::Result<()> {
     let input = serde_json::to_vec(job)?;
+    // A job names no secret, but every key and file: what it is tells enough.
+    tracing::debug!(job = job.name(), bytes = input.len(), "a worker has started");
     match &mut child.stdin {
         Some(stdin) => stdin.write_all(&input).await,
         None => Err(io::ErrorKind::BrokenPipe.into()),

@@ -69,6 +69,24 @@ pub enum Job {
     },
 }
 
+impl Job {
+    /// What it is, in a word, for the log.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Read { .. } => "read",
+            Self::Inspect { .. } => "inspect",
+            Self::Apply(_) => "apply",
+            Self::Probe { .. } => "probe",
+            Self::AskIam { .. } => "ask-iam",
+            Self::Renew(_) => "renew",
+            Self::SettleRenewal(_) => "settle-renewal",
+            Self::Retire(_) => "retire",
+            Self::Mint(_) => "mint",
+            Self::AwaitApply { .. } => "await-apply",
+        }
+    }
+}
+
 /// One env file and the variables to look for in it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FileQuery {
