@@ -72,7 +72,7 @@ impl Daemon {
             self.inspect(&inspect);
         }
         if !probes.is_empty() {
-            self.workers.probe(self.probe_orders(probes));
+            self.workers.probe(self.provers(&probes), self.probe_orders(probes));
         }
         if !iam.is_empty() {
             self.workers.ask_iam(iam);
@@ -163,17 +163,26 @@ impl Daemon {
         Some(KeyTarget { name: key.clone(), variable, env_file, fingerprint })
     }
 
+    /// Consumers that use one of these keys, if any of them may be asked about.
+    fn provers(&self, probes: &[(KeyName, Fingerprint, ProbeManner)]) -> Vec<ConsumerConfig> {
+        let asked: HashSet<&KeyName> =
+            probes.iter().filter(|(_, _, manner)| *manner != ProbeManner::Fresh).map(|(name, _, _)| name).collect();
+        let is_asked = |consumer: &&ConsumerConfig| {
+            let by_name = consumer.keys.iter().any(|name| asked.contains(name));
+            by_name || consumer.keys.is_empty() && !asked.is_empty()
+        };
+        self.config.consumers.iter().filter(is_asked).cloned().collect()
+    }
+
     fn probe_orders(&self, probes: Vec<(KeyName, Fingerprint, ProbeManner)>) -> Vec<ProbeOrder> {
         let configs: HashMap<&KeyName, &KeyConfig> = self.config.keys.iter().map(|key| (&key.name, key)).collect();
         let order = |(name, fingerprint, manner)| {
             let config = configs.get(&name)?;
-            let uses = |consumer: &&ConsumerConfig| consumer.keys.is_empty() || consumer.keys.contains(&name);
             Some(ProbeOrder {
                 key: self.key_target(&name, fingerprint)?,
                 manner,
                 endpoint: config.endpoint.clone(),
                 region: self.region(config),
-                consumers: self.config.consumers.iter().filter(uses).cloned().collect(),
             })
         };
         probes.into_iter().filter_map(order).collect()

@@ -95,12 +95,12 @@ impl Workers {
         });
     }
 
-    /// Has keys asked after; each gives [`Event::Probed`].
-    pub fn probe(&self, probes: Vec<ProbeOrder>) {
+    /// Has keys asked after, and of these consumers those that hold them; each gives [`Event::Probed`].
+    pub fn probe(&self, consumers: Vec<ConsumerConfig>, probes: Vec<ProbeOrder>) {
         let events = self.events.clone();
         let mut open: BTreeMap<KeyName, Fingerprint> = probes.iter().map(|order| (order.key.name.clone(), order.key.fingerprint)).collect();
         let patience = PROBE_LIMIT * u32::try_from(probes.len()).unwrap_or(u32::MAX);
-        let job = Job::Probe { state_dir: self.state_dir.clone(), probes };
+        let job = Job::Probe { state_dir: self.state_dir.clone(), consumers, probes };
         tokio::spawn(async move {
             let done = tokio::time::timeout(patience, async {
                 each_answer(&job, true, |answer| {

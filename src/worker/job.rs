@@ -38,6 +38,9 @@ pub enum Job {
     Probe {
         /// Holds the salt.
         state_dir: PathBuf,
+        /// Those to be asked for a completion, where the manner wants that: each about the keys that it uses by its
+        /// configuration and holds.
+        consumers: Vec<ConsumerConfig>,
         /// Which, and how.
         probes: Vec<ProbeOrder>,
     },
@@ -118,8 +121,6 @@ pub struct ProbeOrder {
     pub endpoint: Option<String>,
     /// The AWS region it is for.
     pub region: String,
-    /// Consumers to be asked for a completion, where the manner wants that and they hold the key.
-    pub consumers: Vec<ConsumerConfig>,
 }
 
 /// An order to have a consumer take up keys.

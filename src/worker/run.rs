@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use serde::Deserialize;
 
 use super::job::{Answer, Job};
-use crate::consumers;
+use crate::consumers::{self, Provers};
 use crate::probe;
 use crate::renewal;
 use crate::salt::Salt;
@@ -47,7 +47,7 @@ fn work() -> io::Result<()> {
             Ok(())
         }
         Job::Inspect { state_dir, keys, consumers } => consumers::inspect(&state_dir, &keys, consumers, &answer),
-        Job::Probe { state_dir, probes } => probe::probe(&state_dir, probes, &answer),
+        Job::Probe { state_dir, consumers, probes } => probe::probe(&state_dir, Provers::new(consumers), probes, &answer),
         Job::AskIam { state_dir, orders } => renewal::ask_iam(&state_dir, orders, &answer),
         Job::Renew(order) => renewal::renew(&order, &mut io::stdin().lock(), &answer),
         Job::SettleRenewal(order) => renewal::settle(&order, &answer),
