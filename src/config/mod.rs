@@ -136,6 +136,13 @@ pub struct ConsumerConfig {
     pub command: Vec<String>,
 }
 
+impl ConsumerConfig {
+    /// Whether it uses a key.
+    pub fn uses(&self, key: &KeyName) -> bool {
+        self.keys.is_empty() || self.keys.contains(key)
+    }
+}
+
 /// `restart` of a consumer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

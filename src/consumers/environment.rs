@@ -1,6 +1,6 @@
 //! Environments of processes, and what env files lay over them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -49,6 +49,15 @@ impl Environ {
     /// A variable's value; of several entries the first counts, as for `getenv` and Python.
     pub fn get(&self, name: &[u8]) -> Option<&[u8]> {
         self.entries().find_map(|(entry, value)| (entry == name).then_some(value))
+    }
+
+    /// All variables at once, for many names: what [`Environ::get`] would give for each.
+    pub fn by_name(&self) -> HashMap<&[u8], &[u8]> {
+        let mut all = HashMap::new();
+        for (name, value) in self.entries() {
+            all.entry(name).or_insert(value);
+        }
+        all
     }
 
     /// This environment with one variable set.

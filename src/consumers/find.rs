@@ -14,73 +14,16 @@
 //! Only the topmost matching process of a tree counts: gunicorn's and granian's workers carry their
 //! parent's arguments and go with it.
 
-use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 
-use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
+use super::lookup::Lookup;
+use super::sys::Held;
 
-use super::sys::{self, Held};
-
-/// Every top-level process of this user that matches, oldest first, each held by its identity.
-///
-/// A process that ends meanwhile is left out, and so is one of another PID namespace (a container's):
-/// its program and files aren't this system's. The error is of looking at processes at all.
-pub fn find(words: &[String]) -> Result<Vec<Held>, sysinfo::Error> {
-    let mut held = all(words)?;
-    held.retain(sys::is_native);
-    Ok(held)
-}
-
-/// Matching processes of this user in other PID namespaces: those of containers, seen from outside.
-pub fn contained(words: &[String]) -> Result<Vec<Held>, sysinfo::Error> {
-    let mut held = all(words)?;
-    held.retain(|process| !sys::is_native(process));
-    Ok(held)
-}
-
-fn all(words: &[String]) -> Result<Vec<Held>, sysinfo::Error> {
-    let candidates = candidates(words)?;
-    let mut held: Vec<Held> = candidates
-        .into_iter()
-        .filter_map(|pid| Held::open(pid).ok())
-        // Looked up by a number that may have changed hands since: ask the one that is held.
-        .filter(|process| process.argv().is_ok_and(|argv| matches(words, &argv)))
-        .collect();
-    held.sort_by_key(|process| (process.start_ticks(), process.pid()));
-    Ok(held)
-}
-
-/// Pids of matching processes of this user without a matching ancestor.
-fn candidates(words: &[String]) -> Result<Vec<i32>, sysinfo::Error> {
-    let mut system = System::new()?;
-    // Command lines and owners alone: 7 to 14 ms among 105 processes, where the default, which lists
-    // threads too, takes 29 to 59. The system is dropped on return: it caches descriptors.
-    system.refresh_processes_specifics(
-        ProcessesToUpdate::All,
-        true,
-        ProcessRefreshKind::nothing().with_cmd(UpdateKind::Always).with_user(UpdateKind::Always).without_tasks(),
-    );
-    let own = rustix::process::getuid().as_raw();
-    let parents: HashMap<Pid, Option<Pid>> = system.processes().iter().map(|(pid, process)| (*pid, process.parent())).collect();
-    let matching: HashSet<Pid> = system
-        .processes()
-        .iter()
-        .filter(|(_, process)| process.thread_kind().is_none())
-        .filter(|(_, process)| process.user_id().is_some_and(|uid| **uid == own))
-        .filter(|(_, process)| {
-            let argv: Vec<&[u8]> = process.cmd().iter().map(|arg| arg.as_bytes()).collect();
-            matches(words, &argv)
-        })
-        .map(|(pid, _)| *pid)
-        .collect();
-    let has_matching_ancestor = |pid: Pid| {
-        // Bounded, since the table isn't one instant's and could show a circle.
-        std::iter::successors(parents.get(&pid).copied().flatten(), |parent| parents.get(parent).copied().flatten())
-            .take(parents.len())
-            .any(|ancestor| matching.contains(&ancestor))
-    };
-    Ok(matching.iter().filter(|pid| !has_matching_ancestor(**pid)).filter_map(|pid| i32::try_from(pid.as_u32()).ok()).collect())
+/// [`Lookup::find`] with a look of its own: every top-level process of this user that matches, oldest first.
+pub fn find(words: &[String]) -> io::Result<Vec<Held>> {
+    Lookup::new([words]).find(words)
 }
 
 /// Whether an argument vector is what `match` describes (see the module's head).
@@ -100,12 +43,37 @@ pub fn matches<A: AsRef<[u8]>>(words: &[String], argv: &[A]) -> bool {
     })
 }
 
+/// What a process may be called by: each `first` that its argument vector can match is among these.
+pub(super) fn called<A: AsRef<[u8]>>(argv: &[A]) -> impl Iterator<Item = &[u8]> {
+    let program = argv.first().map(AsRef::as_ref);
+    let script = script(argv).map(|script| script.name);
+    program.into_iter().chain(script).flat_map(|argument| {
+        let name = file_name(argument);
+        std::iter::once(argument).chain((name.len() < argument.len()).then_some(name))
+    })
+}
+
 /// The arguments after the program's own name, if the program is `program`.
 fn after_program<'a, A: AsRef<[u8]>>(program: &[u8], argv: &'a [A]) -> Option<&'a [A]> {
     let (first, rest) = argv.split_first()?;
     if is_named(program, first.as_ref()) {
         return Some(rest);
     }
+    let script = script(argv)?;
+    let is_it = if script.is_module { script.name == program } else { is_named(program, script.name) };
+    is_it.then_some(script.arguments)
+}
+
+/// What an interpreter runs.
+struct Script<'a, A> {
+    name: &'a [u8],
+    /// It is a module, not a file.
+    is_module: bool,
+    arguments: &'a [A],
+}
+
+fn script<A: AsRef<[u8]>>(argv: &[A]) -> Option<Script<'_, A>> {
+    let (first, rest) = argv.split_first()?;
     if !is_interpreter(first.as_ref()) {
         return None;
     }
@@ -113,9 +81,9 @@ fn after_program<'a, A: AsRef<[u8]>>(program: &[u8], argv: &'a [A]) -> Option<&'
     let (script, arguments) = rest.get(options..)?.split_first()?;
     if script.as_ref() == b"-m" {
         let (module, arguments) = arguments.split_first()?;
-        return (module.as_ref() == program).then_some(arguments);
+        return Some(Script { name: module.as_ref(), is_module: true, arguments });
     }
-    is_named(program, script.as_ref()).then_some(arguments)
+    Some(Script { name: script.as_ref(), is_module: false, arguments })
 }
 
 fn is_named(program: &[u8], argument: &[u8]) -> bool {
@@ -180,6 +148,7 @@ mod tests {
             &["/v/bin/pypy3.10", "/v/bin/litellm", "--config", "c"],
         ] {
             assert!(is_litellm(argv), "{argv:?}");
+            assert!(called(argv).any(|name| name == b"litellm"), "{argv:?}");
         }
     }
 
@@ -215,6 +184,7 @@ mod tests {
     fn other_words_are_exact_and_a_path_is_whole() {
         let words = |all: &[&str]| all.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
         assert!(matches(&words(&["/a/litellm"]), &["python3", "/a/litellm"]));
+        assert!(called(&["python3", "/a/litellm"]).any(|name| name == b"/a/litellm"));
         assert!(!matches(&words(&["/a/litellm"]), &["python3", "/b/litellm"]));
         assert!(!matches(&words(&["litellm", "a"]), &["litellm", "a=b"]));
         assert!(matches(&words(&["litellm", "a"]), &["litellm", "b", "a"]));

@@ -1,7 +1,7 @@
 //! Consumers: the processes that use the keys, and having them take up a new one.
 //!
 //! All of this runs in a short-lived worker (see [`crate::worker`]), the only place where secrets are
-//! handled: [`inspect()`] looks, [`apply()`] acts, [`probe()`] asks them to prove a key, and [`launch::launch`] is
+//! handled: [`inspect()`] looks, [`apply()`] acts, [`Provers`] has them prove a key, and [`launch::launch`] is
 //! what a new process does first.
 //!
 //! A process is found by its exact arguments ([`find`]) and held by its identity from then on
@@ -23,6 +23,7 @@ mod launchd;
 pub mod limits;
 mod litellm;
 mod lock;
+pub mod lookup;
 mod pid_file;
 mod plain;
 mod probe;
@@ -39,7 +40,7 @@ mod unit;
 pub use apply::apply;
 pub use inspect::inspect;
 pub use lock::{await_idle, is_at_work, lock_path};
-pub use probe::probe;
+pub use probe::Provers;
 
 /// A name as a part of a file's or a unit's: letters, digits, `-` and `.` stay, any other byte becomes `_`
 /// and two hexadecimal digits, so that different names stay different.

@@ -1,11 +1,12 @@
 //! Asking consumers whether the key that they hold works, by a completion through them.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::environment::Environ;
-use super::find::find;
 use super::http::Line;
 use super::litellm::LiteLlm;
+use super::lookup::Lookup;
 use super::prove::{ANSWER, Meaning, Reply, ask};
 use super::ready::{Place, Waited};
 use super::sys::{self, Held};
@@ -17,19 +18,36 @@ use crate::worker::job::KeyTarget;
 /// Before the second try, where Bedrock couldn't be reached for the first.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// Asks the first of a consumer's processes that was started with this very key for a completion of one
-/// token; `None` if none was, or if the consumer isn't to be asked for completions (`verify`).
-pub fn probe(consumer: &ConsumerConfig, key: &KeyTarget, salt: &Salt) -> Option<ConsumerProbe> {
-    if consumer.verify != Verify::Completion {
-        return None;
+/// Consumers that may be asked to prove keys, one look at all processes serving many keys.
+pub struct Provers {
+    consumers: Vec<ConsumerConfig>,
+    lookup: Mutex<Lookup>,
+}
+
+impl Provers {
+    /// These consumers.
+    pub fn new(consumers: Vec<ConsumerConfig>) -> Self {
+        let lookup = Mutex::new(Lookup::new(consumers.iter().map(|consumer| consumer.matches.as_slice())));
+        Self { consumers, lookup }
     }
-    let (process, environ) = find(&consumer.matches).ok()?.into_iter().find_map(|process| {
-        let environ = process.environ().ok()?;
-        let holds = environ.get(key.variable.as_bytes()).is_some_and(|value| salt.fingerprint(value) == key.fingerprint);
-        holds.then_some((process, environ))
-    })?;
-    let (verdict, detail) = through(consumer, &process, &environ, &key.variable);
-    Some(ConsumerProbe { consumer: consumer.name.clone(), verdict, detail })
+
+    /// Asks each consumer that uses a key by its configuration, and has a process that was started with this very one,
+    /// for a completion of one token: the first such process. Those that aren't to be asked (`verify`) are left out.
+    pub fn ask(&self, key: &KeyTarget, salt: &Salt) -> Vec<ConsumerProbe> {
+        let users = self.consumers.iter().filter(|consumer| consumer.uses(&key.name));
+        users.filter(|consumer| consumer.verify == Verify::Completion).filter_map(|consumer| self.ask_one(consumer, key, salt)).collect()
+    }
+
+    fn ask_one(&self, consumer: &ConsumerConfig, key: &KeyTarget, salt: &Salt) -> Option<ConsumerProbe> {
+        let found = self.lookup.lock().unwrap_or_else(PoisonError::into_inner).find(&consumer.matches).ok()?;
+        let (process, environ) = found.into_iter().find_map(|process| {
+            let environ = process.environ().ok()?;
+            let holds = environ.get(key.variable.as_bytes()).is_some_and(|value| salt.fingerprint(value) == key.fingerprint);
+            holds.then_some((process, environ))
+        })?;
+        let (verdict, detail) = through(consumer, &process, &environ, &key.variable);
+        Some(ConsumerProbe { consumer: consumer.name.clone(), verdict, detail })
+    }
 }
 
 fn through(consumer: &ConsumerConfig, process: &Held, environ: &Environ, variable: &str) -> (ProbeVerdict, String) {

@@ -1,6 +1,6 @@
 //! Carries out what the core wants.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::clock;
 use crate::config::{ConsumerConfig, KeyConfig};
 use crate::core::{ConsumerName, Effect, Event, Fingerprint, HistoryEntry, KeyName, ProbeManner, Record, Topic};
 use crate::desktop::open_page;
-use crate::worker::job::{ApplyOrder, ConsumerQuery, FileQuery, KeyTarget, KeyVariable, ProbeOrder};
+use crate::worker::job::{ApplyOrder, FileQuery, KeyTarget, KeyVariable, ProbeOrder};
 
 impl Daemon {
     pub(super) fn step(&mut self, event: Event) {
@@ -69,11 +69,10 @@ impl Daemon {
             }
         }
         if !inspect.is_empty() {
-            let queries = inspect.iter().filter_map(|name| self.consumer_query(name)).collect();
-            self.workers.inspect(queries);
+            self.inspect(&inspect);
         }
         if !probes.is_empty() {
-            self.workers.probe(self.probe_orders(probes));
+            self.workers.probe(self.provers(&probes), self.probe_orders(probes));
         }
         if !iam.is_empty() {
             self.workers.ask_iam(iam);
@@ -144,20 +143,18 @@ impl Daemon {
         self.workers.read(files);
     }
 
-    pub(super) fn consumer_query(&self, name: &ConsumerName) -> Option<ConsumerQuery> {
-        let config = self.config.consumers.iter().find(|consumer| consumer.name == *name)?.clone();
-        let consumer = self.machine.consumer(name)?;
-        let keys = self
-            .machine
-            .keys()
-            .filter(|key| consumer.uses(&key.spec.name))
-            .map(|key| KeyVariable {
-                name: key.spec.name.clone(),
-                variable: key.spec.variable.to_string(),
-                env_file: key.spec.env_file.to_path_buf(),
-            })
-            .collect();
-        Some(ConsumerQuery { config, keys })
+    fn inspect(&self, names: &[ConsumerName]) {
+        let wanted: HashSet<&ConsumerName> = names.iter().collect();
+        let consumers: Vec<ConsumerConfig> =
+            self.config.consumers.iter().filter(|consumer| wanted.contains(&consumer.name)).cloned().collect();
+        let used: HashSet<&KeyName> = consumers.iter().flat_map(|consumer| &consumer.keys).collect();
+        let all = consumers.iter().any(|consumer| consumer.keys.is_empty());
+        let keys = self.machine.keys().filter(|key| all || used.contains(&key.spec.name)).map(|key| KeyVariable {
+            name: key.spec.name.clone(),
+            variable: key.spec.variable.to_string(),
+            env_file: key.spec.env_file.to_path_buf(),
+        });
+        self.workers.inspect(keys.collect(), consumers);
     }
 
     pub(super) fn key_target(&self, key: &KeyName, fingerprint: Fingerprint) -> Option<KeyTarget> {
@@ -166,17 +163,26 @@ impl Daemon {
         Some(KeyTarget { name: key.clone(), variable, env_file, fingerprint })
     }
 
+    /// Consumers that use one of these keys, if any of them may be asked about.
+    fn provers(&self, probes: &[(KeyName, Fingerprint, ProbeManner)]) -> Vec<ConsumerConfig> {
+        let asked: HashSet<&KeyName> =
+            probes.iter().filter(|(_, _, manner)| *manner != ProbeManner::Fresh).map(|(name, _, _)| name).collect();
+        let is_asked = |consumer: &&ConsumerConfig| {
+            let by_name = consumer.keys.iter().any(|name| asked.contains(name));
+            by_name || consumer.keys.is_empty() && !asked.is_empty()
+        };
+        self.config.consumers.iter().filter(is_asked).cloned().collect()
+    }
+
     fn probe_orders(&self, probes: Vec<(KeyName, Fingerprint, ProbeManner)>) -> Vec<ProbeOrder> {
         let configs: HashMap<&KeyName, &KeyConfig> = self.config.keys.iter().map(|key| (&key.name, key)).collect();
         let order = |(name, fingerprint, manner)| {
             let config = configs.get(&name)?;
-            let uses = |consumer: &&ConsumerConfig| consumer.keys.is_empty() || consumer.keys.contains(&name);
             Some(ProbeOrder {
                 key: self.key_target(&name, fingerprint)?,
                 manner,
                 endpoint: config.endpoint.clone(),
                 region: self.region(config),
-                consumers: self.config.consumers.iter().filter(uses).cloned().collect(),
             })
         };
         probes.into_iter().filter_map(order).collect()

@@ -10,10 +10,11 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
+use crate::config::ConsumerConfig;
 use crate::core::{ApplyReport, ConsumerName, Event, Fingerprint, IamReport, KeyName, ProbeReport, ProbeVerdict, RenewalPlan, Trouble};
 use crate::desktop::NOT_FOR_CHILDREN;
 use crate::worker::job::{
-    Answer, ApplyOrder, ConsumerQuery, FileQuery, IamOrder, Job, MintOrder, ProbeOrder, RenewOrder, RetireOrder, SettleOrder,
+    Answer, ApplyOrder, FileQuery, IamOrder, Job, KeyVariable, MintOrder, ProbeOrder, RenewOrder, RetireOrder, SettleOrder,
 };
 
 /// A look takes milliseconds; one that takes this long hangs on a dead network file system.
@@ -71,11 +72,11 @@ impl Workers {
         });
     }
 
-    /// Has consumers looked at; each gives [`Event::Inspected`].
-    pub fn inspect(&self, consumers: Vec<ConsumerQuery>) {
+    /// Has consumers looked at, for those of the keys that each uses; each gives [`Event::Inspected`].
+    pub fn inspect(&self, keys: Vec<KeyVariable>, consumers: Vec<ConsumerConfig>) {
         let events = self.events.clone();
-        let mut open: BTreeSet<ConsumerName> = consumers.iter().map(|query| query.config.name.clone()).collect();
-        let job = Job::Inspect { state_dir: self.state_dir.clone(), consumers };
+        let mut open: BTreeSet<ConsumerName> = consumers.iter().map(|consumer| consumer.name.clone()).collect();
+        let job = Job::Inspect { state_dir: self.state_dir.clone(), keys, consumers };
         tokio::spawn(async move {
             let done = tokio::time::timeout(LOOK_LIMIT, async {
                 each_answer(&job, true, |answer| {
@@ -94,12 +95,12 @@ impl Workers {
         });
     }
 
-    /// Has keys asked after; each gives [`Event::Probed`].
-    pub fn probe(&self, probes: Vec<ProbeOrder>) {
+    /// Has keys asked after, and of these consumers those that hold them; each gives [`Event::Probed`].
+    pub fn probe(&self, consumers: Vec<ConsumerConfig>, probes: Vec<ProbeOrder>) {
         let events = self.events.clone();
         let mut open: BTreeMap<KeyName, Fingerprint> = probes.iter().map(|order| (order.key.name.clone(), order.key.fingerprint)).collect();
         let patience = PROBE_LIMIT * u32::try_from(probes.len()).unwrap_or(u32::MAX);
-        let job = Job::Probe { state_dir: self.state_dir.clone(), probes };
+        let job = Job::Probe { state_dir: self.state_dir.clone(), consumers, probes };
         tokio::spawn(async move {
             let done = tokio::time::timeout(patience, async {
                 each_answer(&job, true, |answer| {
@@ -288,6 +289,8 @@ async fn converse(job: &Job, leave: &mut UnboundedReceiver<()>, take: impl FnMut
 
 async fn give(child: &mut Child, job: &Job) -> io::Result<()> {
     let input = serde_json::to_vec(job)?;
+    // A job names no secret, but every key and file: what it is tells enough.
+    tracing::debug!(job = job.name(), bytes = input.len(), "a worker has started");
     match &mut child.stdin {
         Some(stdin) => stdin.write_all(&input).await,
         None => Err(io::ErrorKind::BrokenPipe.into()),

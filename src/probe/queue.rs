@@ -13,7 +13,7 @@ use super::endpoint::Endpoint;
 use super::finding::{Finding, Retry};
 use super::{form, patience, request, route};
 use crate::clock;
-use crate::consumers;
+use crate::consumers::{self, Provers};
 use crate::core::{ProbeManner, ProbeReport, ProbeVerdict};
 use crate::salt::Salt;
 use crate::secret::Secret;
@@ -26,10 +26,10 @@ const SIDE_BY_SIDE: usize = 4;
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Asks after keys; each gives one [`Answer::Probed`], as soon as it is clear. The error is of the salt.
-pub fn probe(state_dir: &Path, probes: Vec<ProbeOrder>, answer: &(dyn Fn(&Answer) + Sync)) -> io::Result<()> {
+pub fn probe(state_dir: &Path, provers: Provers, probes: Vec<ProbeOrder>, answer: &(dyn Fn(&Answer) + Sync)) -> io::Result<()> {
     let salt = Salt::load(state_dir)?;
     let home = std::env::home_dir().unwrap_or_else(|| PathBuf::from("/"));
-    let job = Job { salt, home, answer };
+    let job = Job { salt, home, provers, answer };
     let queues = job.queues(probes);
     let lanes = queues.len().min(SIDE_BY_SIDE);
     let queues = Mutex::new(queues);
@@ -50,6 +50,7 @@ pub fn probe(state_dir: &Path, probes: Vec<ProbeOrder>, answer: &(dyn Fn(&Answer
 struct Job<'a> {
     salt: Salt,
     home: PathBuf,
+    provers: Provers,
     answer: &'a (dyn Fn(&Answer) + Sync),
 }
 
@@ -149,8 +150,7 @@ impl Job<'_> {
             ProbeManner::Scheduled => !direct.verdict.is_good(),
             ProbeManner::Asked => true,
         };
-        let consumers = if asks { &order.consumers[..] } else { &[] };
-        let said = consumers.iter().filter_map(|consumer| consumers::probe(consumer, &order.key, &self.salt)).collect();
+        let said = if asks { self.provers.ask(&order.key, &self.salt) } else { Vec::new() };
         self.tell(order, combine(direct, said));
     }
 

@@ -27,8 +27,10 @@ pub enum Job {
     Inspect {
         /// Holds the salt.
         state_dir: PathBuf,
-        /// Which, and which variables to look for in each.
-        consumers: Vec<ConsumerQuery>,
+        /// The keys to look for. They are many and shared: which of them a consumer uses, its configuration says.
+        keys: Vec<KeyVariable>,
+        /// Which.
+        consumers: Vec<ConsumerConfig>,
     },
     /// Have one consumer take up the keys that are in the env files now.
     Apply(Box<ApplyOrder>),
@@ -36,6 +38,9 @@ pub enum Job {
     Probe {
         /// Holds the salt.
         state_dir: PathBuf,
+        /// Those to be asked for a completion, where the manner wants that: each about the keys that it uses by its
+        /// configuration and holds.
+        consumers: Vec<ConsumerConfig>,
         /// Which, and how.
         probes: Vec<ProbeOrder>,
     },
@@ -67,6 +72,24 @@ pub enum Job {
     },
 }
 
+impl Job {
+    /// What it is, in a word, for the log.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Read { .. } => "read",
+            Self::Inspect { .. } => "inspect",
+            Self::Apply(_) => "apply",
+            Self::Probe { .. } => "probe",
+            Self::AskIam { .. } => "ask-iam",
+            Self::Renew(_) => "renew",
+            Self::SettleRenewal(_) => "settle-renewal",
+            Self::Retire(_) => "retire",
+            Self::Mint(_) => "mint",
+            Self::AwaitApply { .. } => "await-apply",
+        }
+    }
+}
+
 /// One env file and the variables to look for in it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FileQuery {
@@ -74,15 +97,6 @@ pub struct FileQuery {
     pub path: PathBuf,
     /// Names of variables.
     pub variables: Vec<String>,
-}
-
-/// One consumer and the keys to look for in its environment.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ConsumerQuery {
-    /// The consumer.
-    pub config: ConsumerConfig,
-    /// Its keys and their variables.
-    pub keys: Vec<KeyVariable>,
 }
 
 /// A key and the variable that holds it.
@@ -107,8 +121,6 @@ pub struct ProbeOrder {
     pub endpoint: Option<String>,
     /// The AWS region it is for.
     pub region: String,
-    /// Consumers to be asked for a completion, where the manner wants that and they hold the key.
-    pub consumers: Vec<ConsumerConfig>,
 }
 
 /// An order to have a consumer take up keys.

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use serde::Deserialize;
 
 use super::job::{Answer, Job};
-use crate::consumers;
+use crate::consumers::{self, Provers};
 use crate::probe;
 use crate::renewal;
 use crate::salt::Salt;
@@ -46,19 +46,8 @@ fn work() -> io::Result<()> {
             }
             Ok(())
         }
-        Job::Inspect { state_dir, consumers } => {
-            let salt = Salt::load(&state_dir)?;
-            let mut result = Ok(());
-            for query in consumers {
-                // One that can't be looked at has no answer, which isn't the same as having no process.
-                match consumers::inspect(&query, &salt) {
-                    Ok(report) => answer(&Answer::Consumer { name: query.config.name, report }),
-                    Err(why) => result = Err(io::Error::other(format!("{}: {why}", query.config.name))),
-                }
-            }
-            result
-        }
-        Job::Probe { state_dir, probes } => probe::probe(&state_dir, probes, &answer),
+        Job::Inspect { state_dir, keys, consumers } => consumers::inspect(&state_dir, &keys, consumers, &answer),
+        Job::Probe { state_dir, consumers, probes } => probe::probe(&state_dir, Provers::new(consumers), probes, &answer),
         Job::AskIam { state_dir, orders } => renewal::ask_iam(&state_dir, orders, &answer),
         Job::Renew(order) => renewal::renew(&order, &mut io::stdin().lock(), &answer),
         Job::SettleRenewal(order) => renewal::settle(&order, &answer),

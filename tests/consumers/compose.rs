@@ -245,7 +245,7 @@ fn a_process_in_a_container_of_compose_is_found_by_itself() {
     outer.args(inner.get_args()).current_dir(compose.rig.path("")).env("FAKE_BEHAVIOUR", compose.rig.path("behaviour"));
     outer.env(VARIABLE, OLD).env("LITELLM_MASTER_KEY", "sk-master");
     let mut child = compose.rig.start_by(&mut outer);
-    let found = credd::consumers::find::contained(&compose.rig.config.matches).unwrap();
+    let found = credd::consumers::lookup::Lookup::new([&compose.rig.config.matches[..]]).contained(&compose.rig.config.matches).unwrap();
     let [process] = &found[..] else { panic!("{} found", found.len()) };
     let mut described = container;
     described["id"] = json!(id);

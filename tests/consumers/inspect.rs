@@ -3,7 +3,9 @@
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
-use credd::core::{KeyName, Outcome, RunBy};
+use credd::config::ConsumerConfig;
+use credd::core::{ConsumerName, KeyName, Outcome, RunBy};
+use credd::worker::job::{Answer, Job, KeyVariable};
 
 use crate::rig::{OLD, Rig, held};
 
@@ -32,6 +34,36 @@ fn a_process_without_the_variable_has_no_key() {
     command.env_remove(crate::rig::VARIABLE);
     let _child = rig.start_by(&mut command);
     assert_eq!(rig.inspect().processes[0].keys[&KeyName::from("bedrock")], None);
+}
+
+#[test]
+fn each_consumer_is_told_of_for_the_keys_that_it_uses() {
+    let rig = Rig::new();
+    let _child = rig.start();
+    let Job::Inspect { state_dir, mut keys, consumers } = rig.look(rig.path("state")) else { panic!("another job") };
+    keys.push(KeyVariable { name: KeyName::from("master"), variable: "LITELLM_MASTER_KEY".to_owned(), env_file: rig.path("env") });
+    let of = |name: &str, keys: &[&str]| {
+        let keys = keys.iter().map(|name| KeyName::from(*name)).collect();
+        ConsumerConfig { name: ConsumerName::from(name), keys, ..consumers[0].clone() }
+    };
+    let consumers = vec![of("all", &[]), of("one", &["master"]), of("none", &["gone"])];
+    let answers = rig.work(&Job::Inspect { state_dir, keys, consumers });
+    let told: Vec<(String, Vec<String>)> = answers
+        .into_iter()
+        .map(|answer| match answer {
+            Answer::Consumer { name, report } => {
+                let [process] = &report.processes[..] else { panic!("{report:?}") };
+                assert!(process.keys.values().all(Option::is_some), "{process:?}");
+                (name.to_string(), process.keys.keys().map(ToString::to_string).collect())
+            }
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let words = |all: &[&str]| all.iter().map(|word| (*word).to_owned()).collect();
+    assert_eq!(
+        told,
+        [("all".to_owned(), words(&["bedrock", "master"])), ("one".to_owned(), words(&["master"])), ("none".to_owned(), vec![])]
+    );
 }
 
 #[test]

@@ -55,8 +55,7 @@ impl Machine {
     }
 
     pub fn inspect(&self) -> Vec<ProcessReport> {
-        let query = self.rig.query();
-        let job = Job::Inspect { state_dir: "/home/tester/t/state".into(), consumers: vec![query] };
+        let job = self.rig.look("/home/tester/t/state".into());
         match self.work(&job).pop() {
             Some(Answer::Consumer { report, .. }) => report.processes,
             other => panic!("{other:?}"),

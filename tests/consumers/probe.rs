@@ -3,7 +3,7 @@
 use std::fs;
 
 use credd::config::Verify;
-use credd::core::{ProbeManner, ProbeReport, ProbeVerdict};
+use credd::core::{KeyName, ProbeManner, ProbeReport, ProbeVerdict};
 use credd::worker::job::{Answer, Job, ProbeOrder};
 
 use crate::rig::{NEW, OLD, Rig, VARIABLE};
@@ -18,8 +18,8 @@ fn ask(rig: &Rig, manner: ProbeManner, endpoint: String) -> ProbeReport {
     rig.write_key(OLD);
     let mut key = rig.order().keys.remove(0);
     key.fingerprint = rig.salt.fingerprint(OLD.as_bytes());
-    let order = ProbeOrder { key, manner, endpoint: Some(endpoint), region: "us-east-1".to_owned(), consumers: vec![rig.config.clone()] };
-    let answers = rig.work(&Job::Probe { state_dir: rig.path("state"), probes: vec![order] });
+    let order = ProbeOrder { key, manner, endpoint: Some(endpoint), region: "us-east-1".to_owned() };
+    let answers = rig.work(&Job::Probe { state_dir: rig.path("state"), consumers: vec![rig.config.clone()], probes: vec![order] });
     assert!(!serde_json::to_string(&answers).unwrap().contains("secret"), "{answers:?}");
     match <[_; 1]>::try_from(answers).unwrap() {
         [Answer::Probed { report: Some(report), .. }] => report,
@@ -101,6 +101,10 @@ fn consumers_are_asked_only_where_that_helps() {
     rig.config.verify = Verify::Readiness;
     assert!(!asked(&rig, Asked, bedrock.url()), "no completions are wanted");
     rig.config.verify = Verify::Completion;
+    rig.config.keys = vec![KeyName::from("another")];
+    assert!(!asked(&rig, Asked, bedrock.url()), "it doesn't use this key");
+    rig.config.keys = vec![KeyName::from("bedrock")];
+    assert!(asked(&rig, Asked, bedrock.url()));
     drop(child);
 
     let other = Rig::new();

@@ -14,7 +14,7 @@ use credd::consumers::find::find;
 use credd::consumers::sys::{Held, descendants};
 use credd::core::{ApplyReport, ConsumerName, ConsumerReport, KeyName};
 use credd::salt::Salt;
-use credd::worker::job::{Answer, ApplyOrder, ConsumerQuery, Job, KeyTarget, KeyVariable};
+use credd::worker::job::{Answer, ApplyOrder, Job, KeyTarget, KeyVariable};
 use tempfile::TempDir;
 
 pub const VARIABLE: &str = "AWS_BEARER_TOKEN_BEDROCK";
@@ -192,14 +192,13 @@ impl Rig {
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    pub fn query(&self) -> ConsumerQuery {
+    pub fn look(&self, state_dir: PathBuf) -> Job {
         let keys = vec![KeyVariable { name: KeyName::from("bedrock"), variable: VARIABLE.to_owned(), env_file: self.path("env") }];
-        ConsumerQuery { config: self.config.clone(), keys }
+        Job::Inspect { state_dir, keys, consumers: vec![self.config.clone()] }
     }
 
     pub fn inspect(&self) -> ConsumerReport {
-        let query = self.query();
-        let job = Job::Inspect { state_dir: self.path("state"), consumers: vec![query] };
+        let job = self.look(self.path("state"));
         match self.work(&job).pop() {
             Some(Answer::Consumer { report, .. }) => report,
             other => panic!("{other:?}"),

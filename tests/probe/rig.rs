@@ -62,13 +62,12 @@ impl Rig {
             manner,
             endpoint: endpoint.map(str::to_owned),
             region: "us-east-1".to_owned(),
-            consumers: Vec::new(),
         }
     }
 
     /// What a worker tells of these orders, in the order of its answers.
     pub fn work(&self, probes: Vec<ProbeOrder>) -> Vec<(String, Option<ProbeReport>)> {
-        let job = serde_json::to_vec(&Job::Probe { state_dir: self.path("state"), probes }).unwrap();
+        let job = serde_json::to_vec(&Job::Probe { state_dir: self.path("state"), consumers: Vec::new(), probes }).unwrap();
         let mut worker = Command::new(env!("CARGO_BIN_EXE_credd"))
             .arg("worker")
             .env_clear()

@@ -10,19 +10,19 @@ mod restart;
 mod service;
 
 use super::environment::Environ;
-use super::find::contained;
+use super::inspect::Query;
+use super::lookup::Lookup;
 use super::sys;
 use crate::core::{ProcessReport, RunBy};
 use crate::salt::Salt;
-use crate::worker::job::ConsumerQuery;
 use docker::{Container, Docker, Refusal};
 
 pub(super) use restart::restart;
 pub(super) use service::Service;
 
 /// Looks at the containers of a configured service. The error says why that can't be done.
-pub(super) fn inspect(query: &ConsumerQuery, salt: &Salt) -> Result<Vec<ProcessReport>, String> {
-    let service = Service::configured(&query.config).ok_or("compose_file isn't set")?;
+pub(super) fn inspect(query: &Query<'_>, salt: &Salt) -> Result<Vec<ProcessReport>, String> {
+    let service = Service::configured(query.config).ok_or("compose_file isn't set")?;
     let environ = Environ::own();
     let containers = match Docker::find(&environ).and_then(|docker| service.containers(&docker, &environ)) {
         // Nobody needs be told again and again: without the engine there are none.
@@ -33,20 +33,20 @@ pub(super) fn inspect(query: &ConsumerQuery, salt: &Salt) -> Result<Vec<ProcessR
 }
 
 /// Looks at a consumer's processes that run in containers of compose's; nothing of others.
-pub(super) fn inspect_contained(query: &ConsumerQuery, salt: &Salt) -> Vec<ProcessReport> {
-    let found = containers_of(&query.config.matches);
+pub(super) fn inspect_contained(query: &Query<'_>, lookup: &mut Lookup, salt: &Salt) -> Vec<ProcessReport> {
+    let found = containers_of(lookup, &query.config.matches);
     found.iter().map(|(container, service)| report(container, service, query, salt)).collect()
 }
 
 /// The services whose containers run a consumer's processes, each once.
 pub(super) fn services_of(words: &[String]) -> Vec<Service> {
-    let mut services: Vec<Service> = containers_of(words).into_iter().map(|(_, service)| service).collect();
+    let mut services: Vec<Service> = containers_of(&mut Lookup::new([words]), words).into_iter().map(|(_, service)| service).collect();
     services.dedup();
     services
 }
 
-fn containers_of(words: &[String]) -> Vec<(Container, Service)> {
-    let mut ids: Vec<String> = contained(words).unwrap_or_default().iter().filter_map(sys::container_of).collect();
+fn containers_of(lookup: &mut Lookup, words: &[String]) -> Vec<(Container, Service)> {
+    let mut ids: Vec<String> = lookup.contained(words).unwrap_or_default().iter().filter_map(sys::container_of).collect();
     ids.sort();
     ids.dedup();
     if ids.is_empty() {
@@ -59,10 +59,11 @@ fn containers_of(words: &[String]) -> Vec<(Container, Service)> {
     described.filter_map(|container| Service::of(&container).map(|service| (container, service))).collect()
 }
 
-fn report(container: &Container, service: &Service, query: &ConsumerQuery, salt: &Salt) -> ProcessReport {
+fn report(container: &Container, service: &Service, query: &Query<'_>, salt: &Salt) -> ProcessReport {
     let environ = container.environ();
     let process = container.process();
-    let fingerprint = |variable: &str| environ.get(variable.as_bytes()).map(|value| salt.fingerprint(value));
+    let held = environ.by_name();
+    let fingerprint = |variable: &str| held.get(variable.as_bytes()).map(|value| salt.fingerprint(value));
     ProcessReport {
         pid: process.as_ref().map_or(0, sys::Held::pid),
         start_ticks: process.as_ref().map_or_else(|| container.state.started_at.as_second().unsigned_abs(), sys::Held::start_ticks),

@@ -125,6 +125,22 @@ impl Held {
     }
 }
 
+/// Shows the process id and the arguments of every process that has any, of whichever user.
+pub fn each_command_line(see: &mut dyn FnMut(i32, &[&[u8]])) -> io::Result<()> {
+    let mut system = System::new().map_err(|error| io::Error::other(error.to_string()))?;
+    let kind = ProcessRefreshKind::nothing().with_cmd(UpdateKind::Always).without_tasks();
+    system.refresh_processes_specifics(ProcessesToUpdate::All, true, kind);
+    for (pid, process) in system.processes() {
+        let argv: Vec<&[u8]> = process.cmd().iter().map(|argument| argument.as_bytes()).collect();
+        if let Ok(pid) = i32::try_from(pid.as_u32())
+            && !argv.is_empty()
+        {
+            see(pid, &argv);
+        }
+    }
+    Ok(())
+}
+
 /// There are no containers whose processes could be seen.
 pub fn is_native(_process: &Held) -> bool {
     true

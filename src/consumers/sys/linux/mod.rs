@@ -1,6 +1,7 @@
 //! Linux: `/proc`, pidfds, and the user's systemd.
 
 mod bus;
+mod command_lines;
 mod held;
 mod procfs;
 mod run_by;
@@ -12,6 +13,7 @@ mod trace;
 mod traits;
 
 pub use bus::{Bus, Unit};
+pub use command_lines::each_command_line;
 pub use held::{Held, descendants, is_native, is_stopped, leads_session, resident};
 pub use run_by::{container_of, is_in_unit, run_by};
 pub use share::Shared;
