@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::config::{Config, ConsumerConfig, KindChoice, Restart};
+use crate::config::{Config, ConsumerConfig, KeyConfig, KindChoice, Restart};
 use crate::core::consumer::{Consumer, ConsumerState, Phase};
 use crate::core::key::{Found, Key, KeyState};
 use crate::core::{Calendar, FileBody, Fingerprint, Iam, KnownKey, Machine, RunBy, Settings, Stage, Trouble};
@@ -23,23 +24,18 @@ pub fn settings(config: &Config) -> Settings {
     use crate::core::{Channel, ConsumerSpec, KeySpec};
     let desktop = config.alerts.desktop.then_some(Channel::Desktop);
     let command = (!config.alerts.command.is_empty()).then_some(Channel::Command);
-    // Keys of one file share its path: thousands of them are common in large configurations.
-    let mut paths: BTreeMap<&Path, std::sync::Arc<Path>> = BTreeMap::new();
-    let keys = config
-        .keys
-        .iter()
-        .map(|key| KeySpec {
-            name: key.name.clone(),
-            variable: key.variable.as_str().into(),
-            env_file: paths.entry(&key.env_file).or_insert_with(|| key.env_file.as_path().into()).clone(),
-            lifetime: key.lifetime,
-            probed: key.probe.is_some(),
-            endpoint: key.endpoint.as_deref().map(Into::into),
-            region: key.region.as_str().into(),
-            iam: key.iam,
-            minted: key.kind == KindChoice::ShortTerm,
-        })
-        .collect();
+    let spec = |key: &KeyConfig| KeySpec {
+        name: key.name.clone(),
+        variable: key.variable.clone(),
+        env_file: key.env_file.clone(),
+        lifetime: key.lifetime,
+        probed: key.probe.is_some(),
+        endpoint: key.endpoint.clone(),
+        region: key.region.clone(),
+        iam: key.iam,
+        minted: key.kind == KindChoice::ShortTerm,
+    };
+    let keys = config.keys.iter().map(|key| Arc::new(spec(key))).collect();
     let consumers = config
         .consumers
         .iter()
@@ -129,13 +125,13 @@ pub fn key_status(machine: &Machine, key: &Key, now: Timestamp, calendar: &dyn C
             })
             .unwrap_or_default(),
         probe: key.probe().map(|probe| ProbeStatus { verdict: probe.verdict, at: probe.at, detail: probe.detail.clone() }),
-        region: anatomy.and_then(|anatomy| anatomy.region.clone()),
-        account: anatomy.and_then(|anatomy| anatomy.account.clone()),
-        user: anatomy.and_then(|anatomy| anatomy.user.clone()),
+        region: anatomy.and_then(|anatomy| anatomy.region.as_deref()).map(Into::into),
+        account: anatomy.and_then(|anatomy| anatomy.account.as_deref()).map(Into::into),
+        user: anatomy.and_then(|anatomy| anatomy.user.as_deref()).map(Into::into),
         iam: (key.spec.iam != Iam::Off).then(|| IamStatus {
-            credential: known.and_then(|known| known.credential.clone()),
+            credential: known.and_then(|known| known.credential.as_deref().cloned()),
             at: key.iam.asked_at,
-            trouble: key.iam.trouble.clone(),
+            trouble: key.iam.trouble.as_deref().cloned(),
         }),
         renewal: renewal_in_words(key),
         former: key.former(now).into_iter().map(|known| former_key(machine, key, known)).collect(),
@@ -164,9 +160,9 @@ fn renewal_problems(key: &Key) -> Vec<Problem> {
         problem(code, Severity::Warning, message, trouble.fix.clone())
     };
     let obstacle = key.mint_obstacle();
-    let minting = obstacle.as_ref().or(key.minting.trouble.as_ref()).filter(|_| key.spec.minted);
-    let renewal = key.renewing.trouble.as_ref();
-    let retiring = key.renewing.retire_trouble.as_ref();
+    let minting = obstacle.as_ref().or(key.minting.trouble.as_deref()).filter(|_| key.spec.minted);
+    let renewal = key.renewing.trouble.as_deref();
+    let retiring = key.renewing.retire_trouble.as_deref();
     let all = [
         minting.map(|trouble| told("mint-failed", "no short-term key could be minted", trouble)),
         renewal.map(|trouble| told("renewal-failed", "the next key could not be made", trouble)),
@@ -196,8 +192,8 @@ fn former_key(machine: &Machine, key: &Key, known: &KnownKey) -> FormerKey {
         fingerprint: print,
         replaced_at: known.replaced_at.unwrap_or(known.last_seen),
         expires_at: known.expires_at(key.spec.lifetime),
-        user: known.anatomy.user.clone(),
-        account: known.anatomy.account.clone(),
+        user: known.anatomy.user.as_deref().map(Into::into),
+        account: known.anatomy.account.as_deref().map(Into::into),
         credential_id: retiring.map(|retiring| retiring.id.clone()).or_else(|| known.credential.as_ref().map(|found| found.id.clone())),
         consumers: machine.consumers().filter(runs).map(|consumer| consumer.spec.name.to_string()).collect(),
         env_files: machine

@@ -145,12 +145,12 @@ impl Key {
 
     /// The latest answer about the value that counts.
     pub fn probe(&self) -> Option<&Probe> {
-        self.record.known_now()?.probe.as_ref()
+        self.record.known_now()?.probe.as_deref()
     }
 
     /// What its issuer said when it rejected the value that counts, unless it has accepted it since.
     pub fn rejection(&self) -> Option<&Rejection> {
-        self.record.known_now()?.rejection.as_ref().filter(|_| self.is_askable())
+        self.record.known_now()?.rejection.as_deref().filter(|_| self.is_askable())
     }
 
     /// Whether enough is known to roll it out, or not to. Of a key that is rejected, enough is: its
@@ -222,11 +222,11 @@ impl Key {
     pub fn judge(&mut self, report: &ProbeReport, now: Timestamp) -> Turn {
         let Some(known) = self.record.known_now_mut() else { return Turn { is_news: false, accepted_again: false, popup: None } };
         let is_news = known.probe.as_ref().is_none_or(|before| before.verdict != report.verdict);
-        known.probe = Some(Probe { verdict: report.verdict, at: now, detail: report.detail.clone() });
+        known.probe = Some(Box::new(Probe { verdict: report.verdict, at: now, detail: report.detail.clone() }));
         self.probing.wanted = None;
         if report.verdict == ProbeVerdict::Rejected {
             let told = known.rejection.as_ref().is_some_and(|before| before.told);
-            known.rejection = Some(Rejection { detail: report.detail.clone(), told });
+            known.rejection = Some(Box::new(Rejection { detail: report.detail.clone(), told }));
         }
         let accepted_again = report.verdict.is_good() && known.rejection.take().is_some();
         let popup = if accepted_again { self.withdraw_rejection() } else { None };

@@ -1,12 +1,13 @@
 //! Carries out what the core wants.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::renewals::owned;
 use super::run::Daemon;
 use crate::clock;
-use crate::config::{ConsumerConfig, KeyConfig};
+use crate::config::KeyConfig;
 use crate::core::{ConsumerName, Effect, Event, Fingerprint, HistoryEntry, KeyName, ProbeManner, Record, Topic};
 use crate::desktop::open_page;
 use crate::worker::job::{ApplyOrder, ConsumerQuery, FileQuery, KeyTarget, KeyVariable, ProbeOrder};
@@ -85,9 +86,9 @@ impl Daemon {
     pub(super) fn save(&mut self, records: &[Record]) {
         let machine = &self.machine;
         let saved = if self.unsaved_since.is_some() {
-            self.journal.save(&machine.ledger().records().collect::<Vec<_>>(), || machine.ledger())
+            self.journal.save_all(machine.records())
         } else {
-            self.journal.save(records, || machine.ledger())
+            self.journal.save(records, || machine.records())
         };
         match saved {
             Ok(()) => {
@@ -145,19 +146,14 @@ impl Daemon {
     }
 
     pub(super) fn consumer_query(&self, name: &ConsumerName) -> Option<ConsumerQuery> {
-        let config = self.config.consumers.iter().find(|consumer| consumer.name == *name)?.clone();
+        let config = self.config.consumer(name)?.clone();
         let consumer = self.machine.consumer(name)?;
-        let keys = self
-            .machine
-            .keys()
-            .filter(|key| consumer.uses(&key.spec.name))
-            .map(|key| KeyVariable {
-                name: key.spec.name.clone(),
-                variable: key.spec.variable.to_string(),
-                env_file: key.spec.env_file.to_path_buf(),
-            })
-            .collect();
-        Some(ConsumerQuery { config, keys })
+        let keys = self.machine.keys_of(consumer).map(|key| KeyVariable {
+            name: key.spec.name.clone(),
+            variable: key.spec.variable.to_string(),
+            env_file: key.spec.env_file.to_path_buf(),
+        });
+        Some(ConsumerQuery { config, keys: keys.collect() })
     }
 
     pub(super) fn key_target(&self, key: &KeyName, fingerprint: Fingerprint) -> Option<KeyTarget> {
@@ -167,16 +163,15 @@ impl Daemon {
     }
 
     fn probe_orders(&self, probes: Vec<(KeyName, Fingerprint, ProbeManner)>) -> Vec<ProbeOrder> {
-        let configs: HashMap<&KeyName, &KeyConfig> = self.config.keys.iter().map(|key| (&key.name, key)).collect();
         let order = |(name, fingerprint, manner)| {
-            let config = configs.get(&name)?;
-            let uses = |consumer: &&ConsumerConfig| consumer.keys.is_empty() || consumer.keys.contains(&name);
+            let config = self.config.key(&name)?;
+            let consumers = self.machine.users_of_key(&name).filter_map(|user| self.config.consumer(user));
             Some(ProbeOrder {
                 key: self.key_target(&name, fingerprint)?,
                 manner,
-                endpoint: config.endpoint.clone(),
+                endpoint: owned(config.endpoint.as_ref()),
                 region: self.region(config),
-                consumers: self.config.consumers.iter().filter(uses).cloned().collect(),
+                consumers: consumers.cloned().collect(),
             })
         };
         probes.into_iter().filter_map(order).collect()
@@ -184,12 +179,12 @@ impl Daemon {
 
     /// Where a key is for: it may say so itself.
     fn region(&self, config: &KeyConfig) -> String {
-        let own = self.machine.key(&config.name).and_then(|key| key.record.known_now()?.anatomy.region.clone());
-        own.unwrap_or_else(|| config.region.clone())
+        let own = self.machine.key(&config.name).and_then(|key| key.record.known_now()?.anatomy.region.as_deref());
+        own.unwrap_or(&config.region).to_owned()
     }
 
     pub(super) fn apply(&mut self, name: &ConsumerName, targets: &BTreeMap<KeyName, Fingerprint>) {
-        let Some(consumer) = self.config.consumers.iter().find(|consumer| consumer.name == *name) else { return };
+        let Some(consumer) = self.config.consumer(name) else { return };
         let keys = targets.iter().filter_map(|(key, fingerprint)| self.key_target(key, *fingerprint)).collect();
         self.workers.apply(ApplyOrder {
             state_dir: self.options.paths.state_dir.clone(),
@@ -202,7 +197,7 @@ impl Daemon {
 
     pub(super) fn open_page(&mut self, topic: &Topic) {
         let Topic::Key(name) = topic else { return };
-        let Some(key) = self.config.keys.iter().find(|key| key.name == *name) else { return };
+        let Some(key) = self.config.key(name) else { return };
         let region = self.region(key);
         let from_service = self.from_service;
         tokio::task::spawn_local(async move {

@@ -14,7 +14,7 @@ impl Key {
         let tag = self.news_tag();
         let id = self.record.news.take().map_or_else(|| popup_id(&tag), |news| news.popup.id);
         let alert = AlertSent::new(now, reason, channels);
-        self.record.news = Some(News { detail, fix, alert, popup: PopupRecord { id, tag } });
+        self.record.news = Some(Box::new(News { detail, fix, alert, popup: PopupRecord { id, tag } }));
         self.news_delivery.start_over();
     }
 

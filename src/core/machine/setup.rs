@@ -32,17 +32,17 @@ impl Machine {
                     };
                     left.extend(await_renewal(&mut old).into_iter().map(|ticket| (ticket, Reply::Denied(moved.clone()))));
                     let waiting = old.probing.take_waiting();
-                    let mut key = Key::new(spec.clone(), old.record);
+                    let mut key = Box::new(Key::new(spec.clone(), old.record));
                     for ticket in waiting {
                         key.await_probe(ticket);
                     }
                     key
                 }
-                None => Key::new(spec.clone(), self.dormant.keys.remove(&spec.name).unwrap_or_default()),
+                None => Box::new(Key::new(spec.clone(), self.dormant.keys.remove(&spec.name).unwrap_or_default())),
             };
             self.keys.insert(spec.name.clone(), key);
             let file = self.files.entry(spec.env_file.clone()).or_insert_with(|| {
-                let mut file = files.remove(&spec.env_file).unwrap_or_else(|| FileTrack::new(spec.env_file.clone()));
+                let mut file = files.remove(&spec.env_file).unwrap_or_else(|| Box::new(FileTrack::new(spec.env_file.clone())));
                 file.keys.clear();
                 file
             });
