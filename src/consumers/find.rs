@@ -15,7 +15,7 @@
 //! parent's arguments and go with it.
 
 use std::collections::{HashMap, HashSet};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
@@ -27,60 +27,80 @@ use super::sys::{self, Held};
 /// A process that ends meanwhile is left out, and so is one of another PID namespace (a container's):
 /// its program and files aren't this system's. The error is of looking at processes at all.
 pub fn find(words: &[String]) -> Result<Vec<Held>, sysinfo::Error> {
-    let mut held = all(words)?;
-    held.retain(sys::is_native);
-    Ok(held)
+    Ok(Table::read()?.find(words))
 }
 
 /// Matching processes of this user in other PID namespaces: those of containers, seen from outside.
 pub fn contained(words: &[String]) -> Result<Vec<Held>, sysinfo::Error> {
-    let mut held = all(words)?;
-    held.retain(|process| !sys::is_native(process));
-    Ok(held)
+    Ok(Table::read()?.contained(words))
 }
 
-fn all(words: &[String]) -> Result<Vec<Held>, sysinfo::Error> {
-    let candidates = candidates(words)?;
-    let mut held: Vec<Held> = candidates
-        .into_iter()
-        .filter_map(|pid| Held::open(pid).ok())
-        // Looked up by a number that may have changed hands since: ask the one that is held.
-        .filter(|process| process.argv().is_ok_and(|argv| matches(words, &argv)))
-        .collect();
-    held.sort_by_key(|process| (process.start_ticks(), process.pid()));
-    Ok(held)
+/// All processes, read once for however many consumers are looked for.
+pub struct Table {
+    parents: HashMap<Pid, Option<Pid>>,
+    /// The user's own, with their arguments.
+    own: Vec<(Pid, Vec<OsString>)>,
 }
 
-/// Pids of matching processes of this user without a matching ancestor.
-fn candidates(words: &[String]) -> Result<Vec<i32>, sysinfo::Error> {
-    let mut system = System::new()?;
-    // Command lines and owners alone: 7 to 14 ms among 105 processes, where the default, which lists
-    // threads too, takes 29 to 59. The system is dropped on return: it caches descriptors.
-    system.refresh_processes_specifics(
-        ProcessesToUpdate::All,
-        true,
-        ProcessRefreshKind::nothing().with_cmd(UpdateKind::Always).with_user(UpdateKind::Always).without_tasks(),
-    );
-    let own = rustix::process::getuid().as_raw();
-    let parents: HashMap<Pid, Option<Pid>> = system.processes().iter().map(|(pid, process)| (*pid, process.parent())).collect();
-    let matching: HashSet<Pid> = system
-        .processes()
-        .iter()
-        .filter(|(_, process)| process.thread_kind().is_none())
-        .filter(|(_, process)| process.user_id().is_some_and(|uid| **uid == own))
-        .filter(|(_, process)| {
-            let argv: Vec<&[u8]> = process.cmd().iter().map(|arg| arg.as_bytes()).collect();
-            matches(words, &argv)
-        })
-        .map(|(pid, _)| *pid)
-        .collect();
-    let has_matching_ancestor = |pid: Pid| {
-        // Bounded, since the table isn't one instant's and could show a circle.
-        std::iter::successors(parents.get(&pid).copied().flatten(), |parent| parents.get(parent).copied().flatten())
-            .take(parents.len())
-            .any(|ancestor| matching.contains(&ancestor))
-    };
-    Ok(matching.iter().filter(|pid| !has_matching_ancestor(**pid)).filter_map(|pid| i32::try_from(pid.as_u32()).ok()).collect())
+impl Table {
+    /// Reads it. The error is of looking at processes at all.
+    pub fn read() -> Result<Self, sysinfo::Error> {
+        let mut system = System::new()?;
+        // Command lines and owners alone: 7 to 14 ms among 105 processes, where the default, which lists
+        // threads too, takes 29 to 59. The system is dropped on return: it caches descriptors.
+        system.refresh_processes_specifics(
+            ProcessesToUpdate::All,
+            true,
+            ProcessRefreshKind::nothing().with_cmd(UpdateKind::Always).with_user(UpdateKind::Always).without_tasks(),
+        );
+        let uid = rustix::process::getuid().as_raw();
+        let parents = system.processes().iter().map(|(pid, process)| (*pid, process.parent())).collect();
+        let own = system
+            .processes()
+            .iter()
+            .filter(|(_, process)| process.thread_kind().is_none() && process.user_id().is_some_and(|owner| **owner == uid))
+            .map(|(pid, process)| (*pid, process.cmd().to_vec()))
+            .collect();
+        Ok(Self { parents, own })
+    }
+
+    /// As [`find`].
+    pub fn find(&self, words: &[String]) -> Vec<Held> {
+        let mut held = self.all(words);
+        held.retain(sys::is_native);
+        held
+    }
+
+    /// As [`contained`].
+    pub fn contained(&self, words: &[String]) -> Vec<Held> {
+        let mut held = self.all(words);
+        held.retain(|process| !sys::is_native(process));
+        held
+    }
+
+    fn all(&self, words: &[String]) -> Vec<Held> {
+        let mut held: Vec<Held> = self
+            .candidates(words)
+            .into_iter()
+            .filter_map(|pid| Held::open(pid).ok())
+            // Looked up by a number that may have changed hands since: ask the one that is held.
+            .filter(|process| process.argv().is_ok_and(|argv| matches(words, &argv)))
+            .collect();
+        held.sort_by_key(|process| (process.start_ticks(), process.pid()));
+        held
+    }
+
+    /// Pids of matching processes of this user without a matching ancestor.
+    fn candidates(&self, words: &[String]) -> Vec<i32> {
+        let is_meant = |argv: &[OsString]| matches(words, &argv.iter().map(|arg| arg.as_bytes()).collect::<Vec<_>>());
+        let matching: HashSet<Pid> = self.own.iter().filter(|(_, argv)| is_meant(argv)).map(|(pid, _)| *pid).collect();
+        let parent_of = |pid: &Pid| self.parents.get(pid).copied().flatten();
+        let has_matching_ancestor = |pid: &Pid| {
+            // Bounded, since the table isn't one instant's and could show a circle.
+            std::iter::successors(parent_of(pid), parent_of).take(self.parents.len()).any(|ancestor| matching.contains(&ancestor))
+        };
+        matching.iter().filter(|pid| !has_matching_ancestor(pid)).filter_map(|pid| i32::try_from(pid.as_u32()).ok()).collect()
+    }
 }
 
 /// Whether an argument vector is what `match` describes (see the module's head).

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::compose;
 use super::environment::{self, Environ};
-use super::find::find;
+use super::find::Table;
 use super::litellm::{LiteLlm, config_path};
 use super::sys::{self, Held};
 use crate::config::Restart;
@@ -16,16 +16,15 @@ use crate::secret::Secret;
 use crate::worker::job::ConsumerQuery;
 
 /// Looks at a consumer's processes. One whose environment can't be read (it ended meanwhile, or hides it)
-/// is left out: nothing could be told of it, or done. The error says why processes, or containers, can't be
-/// looked at at all.
-pub fn inspect(query: &ConsumerQuery, salt: &Salt) -> Result<ConsumerReport, String> {
+/// is left out: nothing could be told of it, or done. The error says why containers can't be looked at at all.
+pub fn inspect(query: &ConsumerQuery, table: &Table, salt: &Salt) -> Result<ConsumerReport, String> {
     if query.config.restart == Restart::Compose {
         return Ok(ConsumerReport { processes: compose::inspect(query, salt)? });
     }
-    let held = find(&query.config.matches).map_err(|error| error.to_string())?;
+    let held = table.find(&query.config.matches);
     let mut processes: Vec<ProcessReport> = held.iter().filter_map(|process| report(process, query, salt)).collect();
     if processes.is_empty() && query.config.restart == Restart::Auto {
-        processes = compose::inspect_contained(query, salt);
+        processes = compose::inspect_contained(query, table, salt);
     }
     Ok(ConsumerReport { processes })
 }

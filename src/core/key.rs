@@ -4,7 +4,6 @@ mod alerts;
 mod iam;
 mod minting;
 mod news;
-mod rare;
 mod renewing;
 
 use std::sync::Arc;
@@ -15,10 +14,10 @@ use super::alarm::{AlertSent, Channel, Delivery, PopupRecord};
 use super::event::KeySpec;
 use super::policy::{Life, Reason, Threshold};
 use super::probe::Probing;
+use super::rare::Rare;
 use super::record::{Issued, IssuedSource, KeyRecord, KnownKey};
 pub use iam::AskingIam;
 pub use minting::Minting;
-pub use rare::Rare;
 pub use renewing::Renewing;
 
 use super::{ConsumerName, FileBody, Finding, Fingerprint, PresentKey};
@@ -67,12 +66,12 @@ pub struct Key {
     /// What its file says.
     pub found: Found,
     /// How the sending of its latest alert goes.
-    pub delivery: Delivery,
+    pub delivery: Rare<Delivery>,
     /// When the file was changed to hold the value that counts instead of another, if that was found
     /// out in this run.
     pub replaced_at: Option<Timestamp>,
     /// How asking after it goes.
-    pub probing: Probing,
+    pub probing: Rare<Probing>,
     /// Reminders are counted from then, since the latest alert is dated in the future: the clock was
     /// ahead when it was sent.
     remind_from: Option<Timestamp>,
@@ -83,7 +82,7 @@ pub struct Key {
     /// How minting goes.
     pub minting: Rare<Minting>,
     /// How the telling of its news goes.
-    pub news_delivery: Delivery,
+    pub news_delivery: Rare<Delivery>,
 }
 
 /// Who uses a key's value, and who another one.
@@ -110,14 +109,14 @@ impl Key {
             spec,
             record,
             found: Found::Unknown,
-            delivery: Delivery::default(),
+            delivery: Rare::default(),
             replaced_at: None,
-            probing: Probing::default(),
+            probing: Rare::default(),
             remind_from: None,
             iam: Rare::default(),
             renewing: Rare::default(),
             minting: Rare::default(),
-            news_delivery: Delivery::default(),
+            news_delivery: Rare::default(),
         }
     }
 
@@ -184,8 +183,12 @@ impl Key {
             minting.told_to_sign_in = false;
         }
         self.renewal_starts_over();
-        self.delivery.forget();
-        self.probing.start_over();
+        if let Some(delivery) = self.delivery.if_set() {
+            delivery.forget();
+        }
+        if let Some(probing) = self.probing.if_set() {
+            probing.start_over();
+        }
         self.remind_from = None;
         // What values say of themselves is mostly the same: nothing, or one account and user.
         let alike = self.record.known.iter().find(|known| known.anatomy == key.anatomy);

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::event::{Calendar, Ticket};
 use super::key::Key;
+use super::rare::Unset;
 use super::{Fingerprint, KeyKind, PopupRecord, ProbeManner, ProbeReport, ProbeVerdict, Reason};
 
 /// The variable that AWS's own clients read: whatever it holds is sent to Bedrock anyway.
@@ -74,6 +75,10 @@ struct UnderWay {
     until: Timestamp,
     limit: SignedDuration,
     waiting: Vec<Ticket>,
+}
+
+impl Unset for Probing {
+    const UNSET: &'static Self = &Self { under_way: Vec::new(), wanted: None, not_before: None, waiting: Vec::new() };
 }
 
 impl Probing {
@@ -179,7 +184,10 @@ impl Key {
 
     /// Users who wait for an answer that there can't be.
     pub fn take_unanswerable(&mut self) -> Vec<Ticket> {
-        if self.is_answerable() { Vec::new() } else { std::mem::take(&mut self.probing.waiting) }
+        if self.is_answerable() {
+            return Vec::new();
+        }
+        self.probing.if_set().map(|probing| std::mem::take(&mut probing.waiting)).unwrap_or_default()
     }
 
     /// When it is to be asked after, and how; a time in the past means now.
@@ -256,7 +264,9 @@ impl Key {
 
     /// The clock was set back. A verdict from what is now the future says nothing of when to ask next.
     pub fn probe_clock_went_back(&mut self, now: Timestamp) {
-        self.probing.clock_went_back(now);
+        if let Some(probing) = self.probing.if_set() {
+            probing.clock_went_back(now);
+        }
         if self.probe().is_some_and(|probe| probe.at > now) {
             self.probing.wanted.get_or_insert(ProbeManner::Scheduled);
         }

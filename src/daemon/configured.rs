@@ -6,6 +6,7 @@ use crate::config::{Config, ConsumerConfig, KeyConfig};
 use crate::core::{ConsumerName, KeyName};
 
 /// A configuration that doesn't change any more.
+#[derive(Debug)]
 pub struct Configured {
     config: Config,
     /// Places in `config.keys`, by name.

@@ -48,10 +48,11 @@ fn work() -> io::Result<()> {
         }
         Job::Inspect { state_dir, consumers } => {
             let salt = Salt::load(&state_dir)?;
+            let table = consumers::find::Table::read().map_err(io::Error::other)?;
             let mut result = Ok(());
             for query in consumers {
                 // One that can't be looked at has no answer, which isn't the same as having no process.
-                match consumers::inspect(&query, &salt) {
+                match consumers::inspect(&query, &table, &salt) {
                     Ok(report) => answer(&Answer::Consumer { name: query.config.name, report }),
                     Err(why) => result = Err(io::Error::other(format!("{}: {why}", query.config.name))),
                 }

@@ -10,7 +10,7 @@ mod restart;
 mod service;
 
 use super::environment::Environ;
-use super::find::contained;
+use super::find::{Table, contained};
 use super::sys;
 use crate::core::{ProcessReport, RunBy};
 use crate::salt::Salt;
@@ -33,20 +33,20 @@ pub(super) fn inspect(query: &ConsumerQuery, salt: &Salt) -> Result<Vec<ProcessR
 }
 
 /// Looks at a consumer's processes that run in containers of compose's; nothing of others.
-pub(super) fn inspect_contained(query: &ConsumerQuery, salt: &Salt) -> Vec<ProcessReport> {
-    let found = containers_of(&query.config.matches);
+pub(super) fn inspect_contained(query: &ConsumerQuery, table: &Table, salt: &Salt) -> Vec<ProcessReport> {
+    let found = containers_of(&table.contained(&query.config.matches));
     found.iter().map(|(container, service)| report(container, service, query, salt)).collect()
 }
 
 /// The services whose containers run a consumer's processes, each once.
 pub(super) fn services_of(words: &[String]) -> Vec<Service> {
-    let mut services: Vec<Service> = containers_of(words).into_iter().map(|(_, service)| service).collect();
+    let mut services: Vec<Service> = containers_of(&contained(words).unwrap_or_default()).into_iter().map(|(_, service)| service).collect();
     services.dedup();
     services
 }
 
-fn containers_of(words: &[String]) -> Vec<(Container, Service)> {
-    let mut ids: Vec<String> = contained(words).unwrap_or_default().iter().filter_map(sys::container_of).collect();
+fn containers_of(processes: &[sys::Held]) -> Vec<(Container, Service)> {
+    let mut ids: Vec<String> = processes.iter().filter_map(sys::container_of).collect();
     ids.sort();
     ids.dedup();
     if ids.is_empty() {

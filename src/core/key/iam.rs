@@ -3,8 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::Key;
-use super::rare::Unset;
 use crate::core::event::Iam;
+use crate::core::rare::Unset;
 use crate::core::record::{Issued, IssuedSource};
 use crate::core::renewal::{Credential, IamReport, Trouble};
 use crate::core::{Fingerprint, KeyKind, PopupRecord};

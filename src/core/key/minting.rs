@@ -2,10 +2,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::rare::Unset;
 use super::{Found, Key};
 use crate::core::event::Ticket;
 use crate::core::policy::Reason;
+use crate::core::rare::Unset;
 use crate::core::record::KnownKey;
 use crate::core::renewal::{MintReport, Minted, Trouble};
 use crate::core::{Fingerprint, KeyKind};

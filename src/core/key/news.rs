@@ -27,7 +27,9 @@ impl Key {
 
     /// The news to be sent now, and the channels to send it by. They are taken to be under way.
     pub fn take_news(&mut self, now: Timestamp) -> Vec<(Channel, Notice)> {
-        self.news_delivery.wake(now);
+        if let Some(delivery) = self.news_delivery.if_set() {
+            delivery.wake(now);
+        }
         let Some(news) = &self.record.news else { return Vec::new() };
         let notice = Notice {
             topic: Topic::News(self.spec.name.clone()),

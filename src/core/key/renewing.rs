@@ -3,8 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::Key;
-use super::rare::Unset;
 use crate::core::event::{Iam, Ticket};
+use crate::core::rare::Unset;
 use crate::core::record::KnownKey;
 use crate::core::renewal::{Renewal, Retiring, Stage, Trouble};
 use crate::core::{Fingerprint, KeyKind};
@@ -112,8 +112,10 @@ impl Key {
 
     /// Nothing is in the way any more.
     pub fn renewal_unhindered(&mut self) {
-        self.renewing.trouble = None;
-        self.renewing.not_before = None;
+        if let Some(renewing) = self.renewing.if_set() {
+            renewing.trouble = None;
+            renewing.not_before = None;
+        }
     }
 
     /// A credential that was replaced is to be retired.

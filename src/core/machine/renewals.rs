@@ -371,8 +371,8 @@ impl Machine {
 
     /// Keys whose renewal, or retiring, was begun by an earlier daemon.
     pub(super) fn find_renewals(&mut self) {
-        let waits = |key: &&Box<Key>| key.record.renewal.is_some() || !key.record.retiring.is_empty();
-        self.followed = self.keys.values().filter(waits).map(|key| key.spec.name.clone()).collect();
+        let waits = |key: &&Key| key.record.renewal.is_some() || !key.record.retiring.is_empty();
+        self.followed = self.keys().filter(waits).map(|key| key.spec.name.clone()).collect();
     }
 }
 
