@@ -191,13 +191,14 @@ impl Key {
         }
         self.remind_from = None;
         // What values say of themselves is mostly the same: nothing, or one account and user.
-        let alike = self.record.known.iter().find(|known| known.anatomy == key.anatomy);
-        let anatomy = alike.map_or_else(|| key.anatomy.clone(), |known| known.anatomy.clone());
+        for known in self.record.known.iter_mut().filter(|known| known.anatomy == key.anatomy) {
+            known.anatomy = key.anatomy.clone();
+        }
         let known = self.record.known_now_mut();
         let new = known.is_none();
         if let Some(known) = known {
             known.last_seen = now;
-            known.anatomy = anatomy;
+            known.anatomy = key.anatomy.clone();
             known.issued = known.issued.better(issued);
             // Much may have happened to it meanwhile.
             known.probe = None;
@@ -211,7 +212,7 @@ impl Key {
                 first_seen: now,
                 last_seen: now,
                 issued,
-                anatomy,
+                anatomy: key.anatomy.clone(),
                 alerts: Vec::new(),
                 probe: None,
                 rejection: None,
