@@ -91,6 +91,9 @@ pub struct KeyStatus {
     /// Keys that it replaced and that may still be accepted by their issuer, latest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub former: Vec<FormerKey>,
+    /// In the answer to a [`VerifyRequest`] alone: what each consumer said that was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consumers: Option<Vec<ConsumerProbe>>,
 }
 
 /// What IAM says of a key.
@@ -345,28 +348,11 @@ pub struct RenewalEnd {
     pub hint: Option<String>,
 }
 
-/// `POST /v1/keys/{name}/verify`: an empty object.
+/// `POST /v1/keys/{name}/verify`: an empty object. The answer is the key's new state, with
+/// [`KeyStatus::consumers`].
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VerifyRequest {}
-
-/// The answer to a [`VerifyRequest`]: the key's new state and [`Asked`] in one object.
-#[derive(Clone, Debug, Serialize)]
-pub struct VerifyAnswer {
-    /// The key.
-    #[serde(flatten)]
-    pub key: KeyStatus,
-    /// Who was asked.
-    #[serde(flatten)]
-    pub asked: Asked,
-}
-
-/// Who was asked about a key besides its issuer.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Asked {
-    /// What each consumer said that was asked.
-    pub consumers: Vec<ConsumerProbe>,
-}
 
 /// What to say to somebody who asked for a name that there isn't.
 pub fn those_there_are<'n>(names: impl Iterator<Item = &'n str>) -> String {

@@ -1,19 +1,24 @@
 //! What is known, as the document that `status` shows: the same with a daemon and without.
 
-use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::config::{Config, ConsumerConfig, KindChoice, Restart};
+use crate::config::{Config, ConsumerConfig, KeyConfig, KindChoice, Restart};
 use crate::core::consumer::{Consumer, ConsumerState, Phase};
 use crate::core::key::{Found, Key, KeyState};
-use crate::core::{Calendar, FileBody, Fingerprint, Iam, KnownKey, Machine, RunBy, Settings, Stage, Trouble};
+
+use crate::core::{Calendar, FileBody, FileTrack, Fingerprint, Iam, KeyName, KnownKey, Machine, RunBy, Settings, Stage, Trouble};
 use crate::paths::{shell_word, tilde};
 use crate::protocol::{
     AlertStatus, ApplyStatus, ConsumerStatus, DaemonStatus, FormerKey, IamStatus, KeyStanding, KeyStatus, ProbeStatus, Problem, Severity,
     Status,
 };
+
+mod stream;
+
+pub use stream::Stream;
 
 /// Version of the status document.
 const SCHEMA: u32 = 1;
@@ -23,23 +28,18 @@ pub fn settings(config: &Config) -> Settings {
     use crate::core::{Channel, ConsumerSpec, KeySpec};
     let desktop = config.alerts.desktop.then_some(Channel::Desktop);
     let command = (!config.alerts.command.is_empty()).then_some(Channel::Command);
-    // Keys of one file share its path: thousands of them are common in large configurations.
-    let mut paths: BTreeMap<&Path, std::sync::Arc<Path>> = BTreeMap::new();
-    let keys = config
-        .keys
-        .iter()
-        .map(|key| KeySpec {
-            name: key.name.clone(),
-            variable: key.variable.as_str().into(),
-            env_file: paths.entry(&key.env_file).or_insert_with(|| key.env_file.as_path().into()).clone(),
-            lifetime: key.lifetime,
-            probed: key.probe.is_some(),
-            endpoint: key.endpoint.as_deref().map(Into::into),
-            region: key.region.as_str().into(),
-            iam: key.iam,
-            minted: key.kind == KindChoice::ShortTerm,
-        })
-        .collect();
+    let spec = |key: &KeyConfig| KeySpec {
+        name: key.name.clone(),
+        variable: key.variable.clone(),
+        env_file: key.env_file.clone(),
+        lifetime: key.lifetime,
+        probed: key.probe.is_some(),
+        endpoint: key.endpoint.clone(),
+        region: key.region.clone(),
+        iam: key.iam,
+        minted: key.kind == KindChoice::ShortTerm,
+    };
+    let keys = config.keys.iter().map(|key| Arc::new(spec(key))).collect();
     let consumers = config
         .consumers
         .iter()
@@ -68,37 +68,73 @@ pub struct Viewpoint<'a> {
     pub problems: Vec<Problem>,
 }
 
-/// The status document.
+/// The status document, whole.
 pub fn status(machine: &Machine, at: Viewpoint) -> Status {
-    let keys: Vec<KeyStatus> =
-        at.config.keys.iter().filter_map(|spec| machine.key(&spec.name)).map(|key| key_status(machine, key, at.now, at.calendar)).collect();
-    let consumers: Vec<ConsumerStatus> = at
-        .config
-        .consumers
-        .iter()
-        .filter_map(|spec| Some((spec, machine.consumer(&spec.name)?)))
-        .map(|(spec, consumer)| consumer_status(machine, consumer, spec))
-        .collect();
-    let mut problems = at.problems;
-    problems.extend(clock_problem(machine, at.now));
-    problems.extend(file_problems(machine, at.home));
-    let deliveries = machine.keys().map(|key| &key.delivery).chain(machine.consumers().map(|consumer| &consumer.delivery));
-    problems.extend(deliveries.filter_map(|delivery| delivery.desktop_failure.as_deref()).map(notification_problem).take(1));
-    problems.extend(machine.keys().filter_map(|key| rejected_key_problem(key, at.home)));
-    problems.extend(machine.keys().flat_map(renewal_problems));
-    problems.extend(machine.keys().flat_map(|key| region_problems(machine, key)));
-    problems.extend(shared_key_problems(machine, at.home));
-    problems.extend(consumers.iter().filter_map(|consumer| {
-        let lacks_rejected =
-            machine.consumer(&consumer.name.as_str().into()).is_some_and(|consumer| machine.lacks_what_is_rejected(consumer));
-        consumer_problem(consumer, lacks_rejected)
-    }));
+    let holders = Holders::of(machine);
+    let keys = at.config.keys.iter().filter_map(|spec| machine.key(&spec.name));
+    let keys = keys.map(|key| key_status_among(machine, key, at.now, at.calendar, &holders)).collect();
+    let consumers = at.config.consumers.iter().filter_map(|spec| Some(consumer_status(machine, machine.consumer(&spec.name)?, spec)));
+    let consumers = consumers.collect();
+    let mut problems: Vec<Problem> = (0..subjects(at.config)).flat_map(|n| problems_at(machine, &at, &holders, n)).collect();
     problems.sort_by_key(|problem| std::cmp::Reverse(problem.severity));
     Status { schema: SCHEMA, live: at.daemon.is_some(), daemon: at.daemon, keys, consumers, problems }
 }
 
+/// What may have problems: all in general, each key, each consumer.
+fn subjects(config: &Config) -> usize {
+    1 + config.keys.len() + config.consumers.len()
+}
+
+/// The problems of one of [`subjects`].
+fn problems_at(machine: &Machine, at: &Viewpoint, holders: &Holders, n: usize) -> Vec<Problem> {
+    let Some(n) = n.checked_sub(1) else {
+        let deliveries = machine.keys().map(|key| &*key.delivery).chain(machine.consumers().map(|consumer| &consumer.delivery));
+        let unsent = deliveries.filter_map(|delivery| delivery.desktop_failure.as_deref()).map(notification_problem).take(1);
+        return at.problems.iter().cloned().chain(clock_problem(machine, at.now)).chain(unsent).collect();
+    };
+    if let Some(spec) = at.config.keys.get(n) {
+        let Some(key) = machine.key(&spec.name) else { return Vec::new() };
+        // A file's are told with its first key.
+        let file = machine.file(&key.spec.env_file).filter(|file| file.keys.first() == Some(&spec.name));
+        let mut problems = file.map(|file| file_problems(file, at.home)).unwrap_or_default();
+        problems.extend(rejected_key_problem(key, at.home));
+        problems.extend(renewal_problems(key));
+        problems.extend(region_problems(machine, key));
+        problems.extend(shared_key_problem(machine, key, holders, at.home));
+        return problems;
+    }
+    let spec = at.config.consumers.get(n - at.config.keys.len());
+    let found = spec.and_then(|spec| Some((spec, machine.consumer(&spec.name)?)));
+    let problem = found
+        .and_then(|(spec, consumer)| consumer_problem(&consumer_status(machine, consumer, spec), machine.lacks_what_is_rejected(consumer)));
+    problem.into_iter().collect()
+}
+
+/// Which keys hold which value.
+#[derive(Debug)]
+struct Holders(Box<[(Fingerprint, KeyName)]>);
+
+impl Holders {
+    fn of(machine: &Machine) -> Self {
+        let mut all: Box<[_]> = machine.keys().filter_map(|key| Some((key.present()?.fingerprint, key.spec.name.clone()))).collect();
+        all.sort_unstable();
+        Self(all)
+    }
+
+    /// By name.
+    fn holding<'m>(&self, machine: &'m Machine, print: Fingerprint) -> impl Iterator<Item = &'m Key> {
+        let first = self.0.partition_point(|(held, _)| *held < print);
+        let same = self.0[first..].iter().take_while(move |(held, _)| *held == print);
+        same.filter_map(|(_, name)| machine.key(name))
+    }
+}
+
 /// One key's part of the document.
 pub fn key_status(machine: &Machine, key: &Key, now: Timestamp, calendar: &dyn Calendar) -> KeyStatus {
+    key_status_among(machine, key, now, calendar, &Holders::of(machine))
+}
+
+fn key_status_among(machine: &Machine, key: &Key, now: Timestamp, calendar: &dyn Calendar, holders: &Holders) -> KeyStatus {
     let days = &machine.settings().days;
     let known = key.record.known_now();
     let life = key.life();
@@ -129,16 +165,17 @@ pub fn key_status(machine: &Machine, key: &Key, now: Timestamp, calendar: &dyn C
             })
             .unwrap_or_default(),
         probe: key.probe().map(|probe| ProbeStatus { verdict: probe.verdict, at: probe.at, detail: probe.detail.clone() }),
-        region: anatomy.and_then(|anatomy| anatomy.region.clone()),
-        account: anatomy.and_then(|anatomy| anatomy.account.clone()),
-        user: anatomy.and_then(|anatomy| anatomy.user.clone()),
+        region: anatomy.and_then(|anatomy| anatomy.region.as_deref()).map(Into::into),
+        account: anatomy.and_then(|anatomy| anatomy.account.as_deref()).map(Into::into),
+        user: anatomy.and_then(|anatomy| anatomy.user.as_deref()).map(Into::into),
         iam: (key.spec.iam != Iam::Off).then(|| IamStatus {
-            credential: known.and_then(|known| known.credential.clone()),
+            credential: known.and_then(|known| known.credential.as_deref().cloned()),
             at: key.iam.asked_at,
-            trouble: key.iam.trouble.clone(),
+            trouble: key.iam.trouble.as_deref().cloned(),
         }),
         renewal: renewal_in_words(key),
-        former: key.former(now).into_iter().map(|known| former_key(machine, key, known)).collect(),
+        consumers: None,
+        former: key.former(now).into_iter().map(|known| former_key(machine, key, known, holders)).collect(),
     }
 }
 
@@ -164,9 +201,9 @@ fn renewal_problems(key: &Key) -> Vec<Problem> {
         problem(code, Severity::Warning, message, trouble.fix.clone())
     };
     let obstacle = key.mint_obstacle();
-    let minting = obstacle.as_ref().or(key.minting.trouble.as_ref()).filter(|_| key.spec.minted);
-    let renewal = key.renewing.trouble.as_ref();
-    let retiring = key.renewing.retire_trouble.as_ref();
+    let minting = obstacle.as_ref().or(key.minting.trouble.as_deref()).filter(|_| key.spec.minted);
+    let renewal = key.renewing.trouble.as_deref();
+    let retiring = key.renewing.retire_trouble.as_deref();
     let all = [
         minting.map(|trouble| told("mint-failed", "no short-term key could be minted", trouble)),
         renewal.map(|trouble| told("renewal-failed", "the next key could not be made", trouble)),
@@ -186,25 +223,21 @@ fn renewal_in_words(key: &Key) -> Option<String> {
     (key.renewing.under_way || key.minting.is_under_way()).then(|| "making the next key".to_owned())
 }
 
-fn former_key(machine: &Machine, key: &Key, known: &KnownKey) -> FormerKey {
+fn former_key(machine: &Machine, key: &Key, known: &KnownKey, holders: &Holders) -> FormerKey {
     let print = known.fingerprint;
     let runs =
         |consumer: &&Consumer| consumer.processes.iter().flatten().any(|process| process.keys.values().any(|held| *held == Some(print)));
-    let holds = |other: &&Key| other.present().is_some_and(|present| present.fingerprint == print);
+    let holders = holders.holding(machine, print);
     let retiring = key.record.retiring.iter().find(|retiring| retiring.fingerprint == print);
     FormerKey {
         fingerprint: print,
         replaced_at: known.replaced_at.unwrap_or(known.last_seen),
         expires_at: known.expires_at(key.spec.lifetime),
-        user: known.anatomy.user.clone(),
-        account: known.anatomy.account.clone(),
+        user: known.anatomy.user.as_deref().map(Into::into),
+        account: known.anatomy.account.as_deref().map(Into::into),
         credential_id: retiring.map(|retiring| retiring.id.clone()).or_else(|| known.credential.as_ref().map(|found| found.id.clone())),
         consumers: machine.consumers().filter(runs).map(|consumer| consumer.spec.name.to_string()).collect(),
-        env_files: machine
-            .keys()
-            .filter(holds)
-            .map(|other| format!("{}: {}", other.spec.env_file.display(), other.spec.variable))
-            .collect(),
+        env_files: holders.map(|other| format!("{}: {}", other.spec.env_file.display(), other.spec.variable)).collect(),
         delete_at: retiring.and_then(|retiring| retiring.delete_at),
     }
 }
@@ -283,76 +316,74 @@ fn clock_problem(machine: &Machine, now: Timestamp) -> Option<Problem> {
     Some(problem("clock-went-back", Severity::Warning, message, "timedatectl status".into()))
 }
 
-fn file_problems(machine: &Machine, home: &Path) -> Vec<Problem> {
+fn file_problems(file: &FileTrack, home: &Path) -> Vec<Problem> {
     let mut problems = Vec::new();
-    for file in machine.files() {
-        let path = tilde(&file.path, home);
-        if file.believed == Some(FileBody::Missing) {
-            let message = format!("{path} doesn't exist yet; credd waits for it");
-            let fix = format!("put the key into {path}: export NAME='…'");
-            problems.push(problem("env-file-missing", Severity::Info, message, fix));
-        }
-        let Some(contents) = file.contents() else { continue };
-        if contents.mode & 0o077 != 0 {
-            let message = format!("{path} can be read by others (mode {:04o})", contents.mode & 0o7777);
-            problems.push(problem("env-file-mode", Severity::Warning, message, format!("chmod 600 {}", shell_word(&file.path, home))));
-        }
-        if contents.static_aws_keys {
-            let message = format!("{path} also sets static AWS keys: they outlive the bearer key and can do more");
+    let path = tilde(&file.path, home);
+    if file.believed == Some(FileBody::Missing) {
+        let message = format!("{path} doesn't exist yet; credd waits for it");
+        let fix = format!("put the key into {path}: export NAME='…'");
+        problems.push(problem("env-file-missing", Severity::Info, message, fix));
+    }
+    let Some(contents) = file.contents() else { return problems };
+    if contents.mode & 0o077 != 0 {
+        let message = format!("{path} can be read by others (mode {:04o})", contents.mode & 0o7777);
+        problems.push(problem("env-file-mode", Severity::Warning, message, format!("chmod 600 {}", shell_word(&file.path, home))));
+    }
+    if contents.static_aws_keys {
+        let message = format!("{path} also sets static AWS keys: they outlive the bearer key and can do more");
+        problems.push(problem(
+            "static-aws-keys",
+            Severity::Warning,
+            message,
+            format!("remove AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY from {path}"),
+        ));
+    }
+    for report in &contents.variables {
+        let variable = &report.variable;
+        if !report.duplicates.is_empty() {
+            let lines: Vec<_> = report.duplicates.iter().map(usize::to_string).collect();
+            let message = format!("{path} assigns {variable} on lines {}: the last one counts", lines.join(", "));
             problems.push(problem(
-                "static-aws-keys",
+                "duplicate-assignment",
                 Severity::Warning,
                 message,
-                format!("remove AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY from {path}"),
+                format!("remove the earlier assignments from {path}"),
             ));
         }
-        for report in &contents.variables {
-            let variable = &report.variable;
-            if !report.duplicates.is_empty() {
-                let lines: Vec<_> = report.duplicates.iter().map(usize::to_string).collect();
-                let message = format!("{path} assigns {variable} on lines {}: the last one counts", lines.join(", "));
+        match &report.finding {
+            crate::core::Finding::Empty { line } => {
+                let message = format!("{path}:{line} assigns {variable} the empty value, with which AWS clients still try to log in");
                 problems.push(problem(
-                    "duplicate-assignment",
-                    Severity::Warning,
+                    "empty-assignment",
+                    Severity::Error,
                     message,
-                    format!("remove the earlier assignments from {path}"),
+                    format!("give it a key, or remove line {line} of {path}"),
                 ));
             }
-            match &report.finding {
-                crate::core::Finding::Empty { line } => {
-                    let message = format!("{path}:{line} assigns {variable} the empty value, with which AWS clients still try to log in");
+            crate::core::Finding::Present(key) => {
+                if key.control_character {
+                    let message = format!(
+                        "{path}:{} has a control character in {variable} (a Windows line ending?): no issuer accepts that",
+                        key.line
+                    );
                     problems.push(problem(
-                        "empty-assignment",
+                        "control-character",
                         Severity::Error,
                         message,
-                        format!("give it a key, or remove line {line} of {path}"),
+                        format!("sed -i 's/\\r$//' {}", shell_word(&file.path, home)),
                     ));
                 }
-                crate::core::Finding::Present(key) => {
-                    if key.control_character {
-                        let message = format!(
-                            "{path}:{} has a control character in {variable} (a Windows line ending?): no issuer accepts that",
-                            key.line
-                        );
-                        problems.push(problem(
-                            "control-character",
-                            Severity::Error,
-                            message,
-                            format!("sed -i 's/\\r$//' {}", shell_word(&file.path, home)),
-                        ));
-                    }
-                    if !key.exported && contents.exports_others {
-                        let message = format!("{path}:{} sets {variable} without export, so programs don't get it", key.line);
-                        problems.push(problem(
-                            "not-exported",
-                            Severity::Warning,
-                            message,
-                            format!("write \"export {variable}=…\" on line {} of {path}", key.line),
-                        ));
-                    }
+                if !key.exported && contents.exports_others {
+                    let message = format!("{path}:{} sets {variable} without export, so programs don't get it", key.line);
+                    problems.push(problem(
+                        "not-exported",
+                        Severity::Warning,
+                        message,
+                        format!("write \"export {variable}=…\" on line {} of {path}", key.line),
+                    ));
                 }
-                _ => {}
             }
+            _ => {}
         }
     }
     problems
@@ -370,22 +401,15 @@ fn rejected_key_problem(key: &Key, home: &Path) -> Option<Problem> {
     Some(problem("rejected-key", Severity::Error, message, format!("credd renew {}", key.spec.name)))
 }
 
-fn shared_key_problems(machine: &Machine, home: &Path) -> Vec<Problem> {
-    let mut holders: BTreeMap<Fingerprint, Vec<&Key>> = BTreeMap::new();
-    for key in machine.keys() {
-        if let Some(present) = key.present() {
-            holders.entry(present.fingerprint).or_default().push(key);
-        }
+/// Told with the first of the keys that share a value.
+fn shared_key_problem(machine: &Machine, key: &Key, holders: &Holders, home: &Path) -> Option<Problem> {
+    let keys: Vec<&Key> = holders.holding(machine, key.present()?.fingerprint).collect();
+    if keys.len() < 2 || keys[0].spec.name != key.spec.name {
+        return None;
     }
-    holders
-        .into_values()
-        .filter(|keys| keys.len() > 1)
-        .map(|keys| {
-            let places: Vec<_> = keys.iter().map(|key| format!("{} ({})", key.spec.name, tilde(&key.spec.env_file, home))).collect();
-            let message = format!("the same key is used as {}", places.join(" and "));
-            problem("shared-key", Severity::Warning, message, "make a key of its own for each, so that one can be revoked alone".into())
-        })
-        .collect()
+    let places: Vec<_> = keys.iter().map(|key| format!("{} ({})", key.spec.name, tilde(&key.spec.env_file, home))).collect();
+    let message = format!("the same key is used as {}", places.join(" and "));
+    Some(problem("shared-key", Severity::Warning, message, "make a key of its own for each, so that one can be revoked alone".into()))
 }
 
 fn consumer_problem(consumer: &ConsumerStatus, lacks_rejected: bool) -> Option<Problem> {

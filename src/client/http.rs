@@ -1,74 +1,92 @@
 //! The client's side of the socket: one request, one answer, no runtime.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize as _, Serialize};
 
 use super::Failure;
+use super::body::{Body, Head};
+use super::noted::Noted;
 use crate::paths::too_long_for_a_socket;
 use crate::protocol::ErrorBody;
 
 /// The daemon answers from memory; only what goes out into the world takes its time.
 pub const LIMIT: Duration = Duration::from_secs(15);
 
+/// An answer's body, as it comes.
+pub type Document<'a> = serde_json::Deserializer<serde_json::de::IoRead<&'a mut dyn Read>>;
+
+/// Bytes of an answer that are held.
+const BUFFER: usize = 16 * 1024;
+
 /// Asks for a document.
 pub fn get<T: DeserializeOwned>(socket: &Path, path: &str) -> Result<T, Failure> {
-    call(socket, "GET", path, &[], Some(LIMIT))?.read()
+    call(socket, "GET", path, &[], Some(LIMIT))
 }
 
 /// Sends a document and takes the answer, within `limit` or when it is known.
 pub fn post<T: DeserializeOwned>(socket: &Path, path: &str, body: &impl Serialize, limit: Option<Duration>) -> Result<T, Failure> {
-    post_for(socket, path, body, limit)?.read()
-}
-
-/// The same for an answer that is read as more than one type: `#[serde(flatten)]` builds in a second JSON reader.
-pub fn post_for<'a>(socket: &'a Path, path: &str, body: &impl Serialize, limit: Option<Duration>) -> Result<Document<'a>, Failure> {
     let body = serde_json::to_vec(body).map_err(|error| Failure::failed(error.to_string()))?;
     call(socket, "POST", path, &body, limit)
 }
 
-/// An answer's JSON.
-pub struct Document<'a> {
-    socket: &'a Path,
-    answer: Vec<u8>,
-    head: usize,
+/// Asks for a document and hands it on as it comes. What `take` makes of a document that breaks off, or is
+/// none, is an error of serde's, and told as a strange answer.
+pub fn stream<T>(socket: &Path, path: &str, take: impl FnOnce(&mut Document<'_>) -> serde_json::Result<T>) -> Result<T, Failure> {
+    exchange(socket, "GET", path, &[], Some(LIMIT), take)
 }
 
-impl Document<'_> {
-    /// As a document of this type; what it doesn't know of is left out.
-    pub fn read<T: DeserializeOwned>(&self) -> Result<T, Failure> {
-        serde_json::from_slice(&self.answer[self.head..]).map_err(|_| strange(self.socket))
-    }
+fn call<T: DeserializeOwned>(socket: &Path, method: &str, path: &str, body: &[u8], limit: Option<Duration>) -> Result<T, Failure> {
+    exchange(socket, method, path, body, limit, |document| T::deserialize(document))
 }
 
-fn strange(socket: &Path) -> Failure {
-    Failure { code: 3, message: format!("what answers at {} is not credd", socket.display()), hint: None }
-}
-
-fn call<'a>(socket: &'a Path, method: &str, path: &str, body: &[u8], limit: Option<Duration>) -> Result<Document<'a>, Failure> {
-    let answer = exchange(socket, method, path, body, limit).map_err(|error| unreachable(socket, &error))?;
-    if answer.is_empty() {
+fn exchange<T>(
+    socket: &Path,
+    method: &str,
+    path: &str,
+    body: &[u8],
+    limit: Option<Duration>,
+    take: impl FnOnce(&mut Document<'_>) -> serde_json::Result<T>,
+) -> Result<T, Failure> {
+    let stream = send(socket, method, path, body, limit).map_err(|error| unreachable(socket, &error))?;
+    let strange = || Failure { code: 3, message: format!("what answers at {} is not credd", socket.display()), hint: None };
+    let not_read = |error: &io::Error| if error.kind() == io::ErrorKind::InvalidData { strange() } else { unreachable(socket, error) };
+    let ended = || {
         let message = format!("the daemon at {} ended before it answered", socket.display());
-        return Err(Failure { code: 3, message, hint: Some("see what became of it with: credd status".into()) });
+        Failure { code: 3, message, hint: Some("see what became of it with: credd status".into()) }
+    };
+    let mut answer = BufReader::with_capacity(BUFFER, stream);
+    let Some(head) = Head::read(&mut answer).map_err(|error| not_read(&error))? else { return Err(ended()) };
+    let mut body = Noted::new(Body::new(answer, &head));
+    // serde_json reads byte by byte.
+    let mut source = BufReader::with_capacity(BUFFER, &mut body);
+    let mut document = serde_json::Deserializer::from_reader(&mut source as &mut dyn Read);
+    let found = if head.code == 200 {
+        take(&mut document).and_then(|found| document.end().map(|()| Ok(found)))
+    } else {
+        ErrorBody::deserialize(&mut document).map(|body| Err(body.error))
+    };
+    drop(source);
+    match found {
+        Ok(Ok(found)) => Ok(found),
+        Ok(Err(error)) => {
+            let code = if error.code.starts_with("unknown-") || error.code == "bad-request" { 2 } else { 1 };
+            Err(Failure { code, message: error.message, hint: Some(error.hint) })
+        }
+        Err(_) => Err(match body.into_fault() {
+            Some(fault) if fault.kind() == io::ErrorKind::UnexpectedEof => ended(),
+            Some(fault) => not_read(&fault),
+            None => strange(),
+        }),
     }
-    let mut headers = [httparse::EMPTY_HEADER; 16];
-    let mut head = httparse::Response::new(&mut headers);
-    let Ok(httparse::Status::Complete(length)) = head.parse(&answer) else { return Err(strange(socket)) };
-    let is_ok = head.code == Some(200);
-    let document = Document { socket, head: length, answer };
-    if is_ok {
-        return Ok(document);
-    }
-    let error = document.read::<ErrorBody>()?.error;
-    let code = if error.code.starts_with("unknown-") || error.code == "bad-request" { 2 } else { 1 };
-    Err(Failure { code, message: error.message, hint: Some(error.hint) })
 }
 
-fn exchange(socket: &Path, method: &str, path: &str, body: &[u8], limit: Option<Duration>) -> io::Result<Vec<u8>> {
+/// Sends a request.
+fn send(socket: &Path, method: &str, path: &str, body: &[u8], limit: Option<Duration>) -> io::Result<UnixStream> {
     let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(limit)?;
     stream.set_write_timeout(Some(LIMIT))?;
@@ -76,10 +94,7 @@ fn exchange(socket: &Path, method: &str, path: &str, body: &[u8], limit: Option<
         format!("{method} {path} HTTP/1.1\r\nHost: credd\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes();
     request.extend_from_slice(body);
     stream.write_all(&request)?;
-    // Room for the usual answer, lest it is read in ever larger pieces.
-    let mut answer = Vec::with_capacity(16 * 1024);
-    stream.read_to_end(&mut answer)?;
-    Ok(answer)
+    Ok(stream)
 }
 
 /// Nobody answers: exit code 3.

@@ -1,6 +1,7 @@
 //! The other commands: each a short function; what they show is made of the protocol's documents.
 
 pub mod apply;
+mod body;
 pub mod check;
 pub mod config;
 pub mod doctor;
@@ -8,6 +9,7 @@ pub mod generate;
 pub mod history;
 mod http;
 pub mod issued;
+mod noted;
 mod offline;
 pub mod renew;
 pub mod service;

@@ -1,10 +1,12 @@
 //! `credd status`.
 
-use std::io::Write as _;
+use std::collections::BTreeMap;
+use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
 use jiff::Zoned;
 
+use super::noted::Noted;
 use super::terminal::{Terminal, clean};
 use super::{Failure, http, offline, words};
 use crate::clock;
@@ -17,6 +19,9 @@ use crate::protocol::{ConsumerState, ConsumerStatus, FormerKey, KeyStanding, Key
 pub struct StatusArgs {
     /// Show this key or consumer alone
     name: Option<String>,
+    /// Show all of many keys, consumers and problems, not the worst alone
+    #[arg(long)]
+    all: bool,
     /// Print the whole status as JSON
     #[arg(long, conflicts_with = "short")]
     json: bool,
@@ -27,6 +32,9 @@ pub struct StatusArgs {
 
 /// Shows the status; without a daemon the last saved one.
 pub fn run(paths: &Paths, args: &StatusArgs) -> Result<u8, Failure> {
+    if args.json && args.name.is_none() && lay_out(paths)? {
+        return Ok(0);
+    }
     let mut current = current(paths)?;
     if let Some(name) = &args.name {
         select(&mut current, name, &paths.home)?;
@@ -40,13 +48,29 @@ pub fn run(paths: &Paths, args: &StatusArgs) -> Result<u8, Failure> {
     } else if args.short {
         short(&status)
     } else {
-        full(&status, offline.as_ref(), paths, terminal, &words::local(clock::now()))
+        full(&status, offline.as_ref(), paths, terminal, &words::local(clock::now()), args.all)
     };
     if !terminal.unicode && !args.json {
         text = ascii(&text);
     }
     std::io::stdout().lock().write_all(text.as_bytes())?;
     Ok(0)
+}
+
+/// Prints the daemon's document as it comes, laid out for people. Returns whether a daemon answers.
+fn lay_out(paths: &Paths) -> Result<bool, Failure> {
+    let mut out = Noted::new(BufWriter::new(std::io::stdout().lock()));
+    let mut begun = false;
+    let done = http::stream(&paths.socket, "/v1/status", |document| {
+        begun = true;
+        serde_transcode::transcode(document, &mut serde_json::Serializer::pretty(&mut out))?;
+        out.write_all(b"\n").and_then(|()| out.flush()).map_err(serde_json::Error::io)
+    });
+    match (out.into_fault(), done) {
+        (Some(fault), _) => Err(fault.into()),
+        (None, Err(failure)) if failure.code == 3 && !begun => Ok(false),
+        (None, done) => done.map(|()| true),
+    }
 }
 
 /// The status from the daemon, else the last saved one.
@@ -118,6 +142,19 @@ fn urgency(key: &KeyStatus) -> f64 {
     }
 }
 
+/// Lower is worse.
+fn standing_rank(state: KeyStanding) -> u8 {
+    match state {
+        KeyStanding::Expired => 0,
+        KeyStanding::Rejected => 1,
+        KeyStanding::Missing => 2,
+        KeyStanding::Unreadable => 3,
+        KeyStanding::Dynamic => 4,
+        KeyStanding::Due => 5,
+        KeyStanding::Ok => 6,
+    }
+}
+
 fn standing_word(state: KeyStanding) -> &'static str {
     match state {
         KeyStanding::Ok => "ok",
@@ -140,6 +177,15 @@ const BOLD: &str = "1";
 const BAR: usize = 30;
 /// Cells of a standing.
 const STANDING: usize = 10;
+/// So many keys are shown all, and so many consumers: about a screenful.
+const SOME_KEYS: usize = 12;
+const SOME_CONSUMERS: usize = 20;
+/// Of more, so many are shown: those in trouble, up to the second number, else the next to be.
+const FEWEST: usize = 3;
+const MOST: usize = 10;
+/// So many problems of one kind are shown all; of more, the first few.
+const SOME_ALIKE: usize = 5;
+
 /// Below this width there is no room for a column of names.
 const NARROW: usize = 60;
 
@@ -154,7 +200,7 @@ struct Page {
     indent: usize,
 }
 
-fn full(status: &Status, offline: Option<&Failure>, paths: &Paths, terminal: Terminal, now: &Zoned) -> String {
+fn full(status: &Status, offline: Option<&Failure>, paths: &Paths, terminal: Terminal, now: &Zoned, all: bool) -> String {
     let names = status.keys.iter().map(|key| &key.name).chain(status.consumers.iter().map(|consumer| &consumer.name));
     let longest = names.map(|name| name.chars().count()).max().unwrap_or(0);
     let column = (longest + 2).clamp(12, 26);
@@ -175,21 +221,25 @@ fn full(status: &Status, offline: Option<&Failure>, paths: &Paths, terminal: Ter
     }
     let mut keys: Vec<&KeyStatus> = status.keys.iter().collect();
     keys.sort_by(|a, b| urgency(a).total_cmp(&urgency(b)));
-    for key in keys {
+    let in_trouble = keys.iter().filter(|key| key.state != KeyStanding::Ok).count();
+    let shown = if all || keys.len() <= SOME_KEYS { keys.len() } else { in_trouble.clamp(FEWEST, MOST) };
+    for key in &keys[..shown] {
         page.key(key, paths);
         page.line("");
     }
+    page.more_keys(&keys[shown..]);
     let mut consumers: Vec<&ConsumerStatus> = status.consumers.iter().collect();
     consumers.sort_by_key(|consumer| trouble(consumer.state));
-    for consumer in consumers {
+    let in_trouble = consumers.iter().filter(|consumer| trouble(consumer.state) < trouble(ConsumerState::Current)).count();
+    let shown = if all || consumers.len() <= SOME_CONSUMERS { consumers.len() } else { in_trouble.clamp(FEWEST, MOST) };
+    for consumer in &consumers[..shown] {
         page.consumer(consumer);
     }
+    page.more_consumers(&consumers[shown..]);
     if !status.consumers.is_empty() {
         page.line("");
     }
-    for problem in &status.problems {
-        page.problem(problem);
-    }
+    page.problems(&status.problems, all);
     // Between paragraphs, not after the last.
     let end = page.text.trim_end().len();
     page.text.truncate(end);
@@ -207,6 +257,26 @@ fn trouble(state: ConsumerState) -> u8 {
         ConsumerState::Current => 4,
         ConsumerState::Absent => 5,
     }
+}
+
+fn state_word(state: ConsumerState) -> &'static str {
+    match state {
+        ConsumerState::Failed => "failed",
+        ConsumerState::Stale => "stale",
+        ConsumerState::Pending => "pending",
+        ConsumerState::Applying => "applying",
+        ConsumerState::Current => "current",
+        ConsumerState::Absent => "absent",
+    }
+}
+
+/// How many there are of each, as words, in the order of their ranks.
+fn counted(all: impl Iterator<Item = (u8, &'static str)>) -> String {
+    let mut counts: BTreeMap<(u8, &str), usize> = BTreeMap::new();
+    for one in all {
+        *counts.entry(one).or_default() += 1;
+    }
+    counts.iter().map(|((_, word), count)| format!("{} {word}", words::thousands(*count))).collect::<Vec<_>>().join(", ")
 }
 
 impl Page {
@@ -309,13 +379,12 @@ impl Page {
     }
 
     fn consumer(&mut self, consumer: &ConsumerStatus) {
-        let (word, colour) = match consumer.state {
-            ConsumerState::Current => ("current", GREEN),
-            ConsumerState::Stale => ("stale", YELLOW),
-            ConsumerState::Applying => ("applying", YELLOW),
-            ConsumerState::Pending => ("pending", YELLOW),
-            ConsumerState::Failed => ("failed", RED),
-            ConsumerState::Absent => ("absent", DIM),
+        let word = state_word(consumer.state);
+        let colour = match consumer.state {
+            ConsumerState::Current => GREEN,
+            ConsumerState::Stale | ConsumerState::Applying | ConsumerState::Pending => YELLOW,
+            ConsumerState::Failed => RED,
+            ConsumerState::Absent => DIM,
         };
         let what = match consumer.state {
             ConsumerState::Absent if consumer.detail.is_none() => "no such process runs".to_owned(),
@@ -342,6 +411,56 @@ impl Page {
                 Outcome::Superseded => format!("left as it was {ago}{why}"),
             };
             self.facts(&[how]);
+        }
+    }
+
+    /// What keys come to that aren't shown, the first of which is the next to be due.
+    fn more_keys(&mut self, keys: &[&KeyStatus]) {
+        if keys.is_empty() {
+            return;
+        }
+        let due = keys.iter().find(|key| key.state == KeyStanding::Ok).and_then(|key| key.next_alert_at);
+        let due = due.map(|at| format!("the next first alert is {}", words::moment_short(at, &self.now)));
+        let counts = counted(keys.iter().map(|key| (standing_rank(key.state), standing_word(key.state))));
+        self.sum_up("key", keys.len(), &counts, due);
+        self.line("");
+    }
+
+    fn more_consumers(&mut self, consumers: &[&ConsumerStatus]) {
+        if !consumers.is_empty() {
+            let counts = counted(consumers.iter().map(|consumer| (trouble(consumer.state), state_word(consumer.state))));
+            self.sum_up("consumer", consumers.len(), &counts, None);
+        }
+    }
+
+    fn sum_up(&mut self, what: &str, count: usize, counts: &str, then: Option<String>) {
+        let plural = if count == 1 { "" } else { "s" };
+        let text = format!("{} more {what}{plural}: {counts}", words::thousands(count));
+        let text = [Some(text), then].into_iter().flatten().collect::<Vec<_>>().join("; ");
+        for part in fold(&text, self.terminal.width) {
+            self.line(&part);
+        }
+        self.step("credd status NAME shows one, credd status --all shows all", 0);
+    }
+
+    /// Problems, the worst first; many of one kind are summed up.
+    fn problems(&mut self, problems: &[Problem], all: bool) {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for problem in problems {
+            *counts.entry(&problem.code).or_default() += 1;
+        }
+        let mut shown: BTreeMap<&str, usize> = BTreeMap::new();
+        for problem in problems {
+            let (alike, shown) = (counts.get(&*problem.code).copied().unwrap_or_default(), shown.entry(&problem.code).or_default());
+            *shown += 1;
+            if all || alike <= SOME_ALIKE || *shown <= FEWEST {
+                self.problem(problem);
+            }
+            if !all && alike > SOME_ALIKE && *shown == FEWEST {
+                let rest = words::thousands(alike - FEWEST);
+                self.facts(&[format!("and {rest} more like it ({})", clean(&problem.code))]);
+                self.step("credd status --all", self.indent);
+            }
         }
     }
 

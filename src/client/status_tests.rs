@@ -49,7 +49,7 @@ fn page(keys: &[Value], consumers: &[Value], problems: &Value, width: usize) -> 
     let paths = Paths { home: "/home/u".into(), config: "/c".into(), config_named: false, state_dir: "/s".into(), socket: "/k".into() };
     let terminal = Terminal { colour: false, unicode: false, width };
     let now = "2026-11-22T15:00:00[UTC]".parse().unwrap();
-    let text = full(&status, None, &paths, terminal, &now);
+    let text = full(&status, None, &paths, terminal, &now, false);
     for line in text.lines() {
         assert!(line.is_ascii() && !line.ends_with(' '), "{line:?}");
     }
@@ -173,4 +173,75 @@ bedrock     ok        doesn't expire
 fn one_line_for_a_bar() {
     let document = json!({"schema": 1, "live": true, "daemon": null, "keys": [fine(), due()], "consumers": [], "problems": []});
     assert_eq!(short(&serde_json::from_value(document).unwrap()), "bedrock 4d\n");
+}
+
+fn many(width: usize) -> String {
+    let mut keys: Vec<Value> = (0..1_300)
+        .map(|n| {
+            let mut key = fine();
+            key["name"] = json!(format!("k{n}"));
+            key
+        })
+        .collect();
+    keys[700] = due();
+    let consumers: Vec<Value> =
+        (0..50).map(|n| litellm(if n == 7 { "stale" } else { "current" }, &json!({"name": format!("c{n}")}))).collect();
+    let mut problems = vec![json!({"code": "stale-consumer", "severity": "warning", "message": "c7 is stale", "fix": "credd apply c7"})];
+    for n in 0..9 {
+        problems.push(json!({
+            "code": "env-file-mode", "severity": "warning", "message": format!("/e/{n} can be read by others"), "fix": format!("chmod 600 /e/{n}")
+        }));
+    }
+    page(&keys, &consumers, &json!(problems), width)
+}
+
+#[test]
+fn of_many_the_worst_are_shown_and_the_rest_summed_up() {
+    assert_eq!(
+        many(80),
+        "
+bedrock     due       ==========================----  4 days left
+            AWS_BEARER_TOKEN_BEDROCK in ~/.backlog-toolkit-env
+            expires Thu 26 Nov 15:00, next reminder tomorrow 10:00
+            issued 27 October or earlier (the file's date)
+            > credd renew bedrock
+
+k0          ok        ===-------------------------|-  80 days left
+            OPENAI_API_KEY in /etc/keys
+            expires 10 February 2027, first alert 5 February 2027
+            issued 12 November (as you said)
+
+k1          ok        ===-------------------------|-  80 days left
+            OPENAI_API_KEY in /etc/keys
+            expires 10 February 2027, first alert 5 February 2027
+            issued 12 November (as you said)
+
+1,297 more keys: 1,297 ok; the next first alert is 5 February 2027
+> credd status NAME shows one, credd status --all shows all
+
+c7          stale     process 4711
+c0          current   process 4711
+c1          current   process 4711
+47 more consumers: 47 current
+> credd status NAME shows one, credd status --all shows all
+
+warning     c7 is stale (stale-consumer)
+            > credd apply c7
+warning     /e/0 can be read by others (env-file-mode)
+            > chmod 600 /e/0
+warning     /e/1 can be read by others (env-file-mode)
+            > chmod 600 /e/1
+warning     /e/2 can be read by others (env-file-mode)
+            > chmod 600 /e/2
+            and 6 more like it (env-file-mode)
+            > credd status --all
+"
+    );
+}
+
+#[test]
+fn many_in_forty_columns() {
+    let text = many(40);
+    assert!(text.lines().all(|line| line.len() <= 40), "{text}");
+    assert!(text.contains("\n1,297 more keys: 1,297 ok; the next\n"), "{text}");
 }

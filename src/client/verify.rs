@@ -7,7 +7,7 @@ use super::terminal::clean;
 use super::{Failure, http};
 use crate::core::ProbeVerdict;
 use crate::paths::Paths;
-use crate::protocol::{Asked, KeyStanding, KeyStatus, Status, VerifyAnswer, VerifyRequest};
+use crate::protocol::{KeyStanding, KeyStatus, Status, VerifyRequest};
 
 /// A key that has just been put into its file is tried for a minute first; then consumers take their time.
 const LIMIT: Duration = Duration::from_mins(5);
@@ -49,15 +49,15 @@ pub fn run(paths: &Paths, args: &VerifyArgs) -> Result<u8, Failure> {
         writeln!(out)?;
     }
     for answer in &answers {
-        let probe = answer.key.probe.as_ref();
+        let probe = answer.probe.as_ref();
         let verdict = probe.map_or(ProbeVerdict::Unknown, |probe| probe.verdict);
         code |= u8::from(!verdict.is_good());
         if args.json {
             continue;
         }
         let detail = probe.map(|probe| clean(&probe.detail)).unwrap_or_default();
-        writeln!(out, "{}: {}: {detail}", clean(&answer.key.name), in_words(verdict))?;
-        for consumer in &answer.asked.consumers {
+        writeln!(out, "{}: {}: {detail}", clean(&answer.name), in_words(verdict))?;
+        for consumer in answer.consumers.iter().flatten() {
             let name = clean(consumer.consumer.as_str());
             writeln!(out, "  through {name}: {}: {}", in_words(consumer.verdict), clean(&consumer.detail))?;
         }
@@ -65,10 +65,8 @@ pub fn run(paths: &Paths, args: &VerifyArgs) -> Result<u8, Failure> {
     Ok(code)
 }
 
-fn ask(paths: &Paths, name: &str) -> Result<VerifyAnswer, Failure> {
-    let path = super::path(&["v1", "keys", name, "verify"])?;
-    let document = http::post_for(&paths.socket, &path, &VerifyRequest {}, Some(LIMIT))?;
-    Ok(VerifyAnswer { key: document.read::<KeyStatus>()?, asked: document.read::<Asked>()? })
+fn ask(paths: &Paths, name: &str) -> Result<KeyStatus, Failure> {
+    http::post(&paths.socket, &super::path(&["v1", "keys", name, "verify"])?, &VerifyRequest {}, Some(LIMIT))
 }
 
 /// A key that is there, and that nobody is to be asked about, is nothing to worry about.

@@ -101,6 +101,19 @@ pub fn parse_length(text: &str) -> Result<SignedDuration, Failure> {
     parse_duration(text).map_err(Failure::usage)
 }
 
+/// A count with its thousands set apart.
+pub fn thousands(count: usize) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,6 +6,7 @@ use std::io::{self, Read as _};
 use std::ops::Range;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -30,7 +31,7 @@ pub struct Surroundings {
 impl Config {
     /// The configuration of somebody who has no file.
     pub fn defaults(surroundings: &Surroundings) -> Self {
-        let mut reader = Reader { path: Path::new(""), text: "", surroundings };
+        let mut reader = Reader { path: Path::new(""), text: "", surroundings, texts: Shared::default(), paths: Shared::default() };
         // The defaults are valid whatever the home directory is: a unit test holds that.
         reader.config(Raw::default()).unwrap_or_else(|_| Self {
             alerts: Alerts { days: Vec::new(), remind: String::new(), desktop: false, command: Vec::new() },
@@ -55,7 +56,7 @@ impl Config {
 
     /// Reads the text of a configuration; `path` is for messages.
     pub fn parse(path: &Path, text: &str, surroundings: &Surroundings) -> Result<Self, ConfigError> {
-        let mut reader = Reader { path, text, surroundings };
+        let mut reader = Reader { path, text, surroundings, texts: Shared::default(), paths: Shared::default() };
         let raw: Raw = toml::from_str(text).map_err(|error| reader.error(error.span(), one_line(error.message())))?;
         reader.config(raw)
     }
@@ -155,6 +156,33 @@ struct Reader<'a> {
     path: &'a Path,
     text: &'a str,
     surroundings: &'a Surroundings,
+    /// What was read before, to be shared by keys that say the same.
+    texts: Shared<str>,
+    paths: Shared<Path>,
+}
+
+/// One copy of each of many values.
+#[derive(Debug)]
+struct Shared<T: ?Sized>(BTreeSet<Arc<T>>);
+
+impl<T: ?Sized + Ord> Default for Shared<T> {
+    fn default() -> Self {
+        Self(BTreeSet::new())
+    }
+}
+
+impl<T: ?Sized + Ord> Shared<T> {
+    fn get(&mut self, value: &T) -> Arc<T>
+    where
+        Arc<T>: for<'t> From<&'t T>,
+    {
+        if let Some(known) = self.0.get(value) {
+            return known.clone();
+        }
+        let new = Arc::from(value);
+        self.0.insert(Arc::clone(&new));
+        new
+    }
 }
 
 type Result<T, E = ConfigError> = std::result::Result<T, E>;
@@ -165,7 +193,7 @@ impl Reader<'_> {
         let metrics =
             Metrics { textfile: raw.metrics.textfile.filter(|path| !path.get_ref().is_empty()).map(|path| self.file(&path)).transpose()? };
         let keys = match raw.keys {
-            None => vec![self.default_key()],
+            None => vec![(self.default_key(), 0..0)],
             Some(keys) => keys.into_iter().map(|key| self.key(key)).collect::<Result<Vec<_>>>()?,
         };
         let known: BTreeSet<_> = keys.iter().map(|key| key.0.name.clone()).collect();
@@ -178,7 +206,10 @@ impl Reader<'_> {
             }
         };
         self.unique("key", keys.iter().map(|(key, span)| (key.name.as_str(), span)))?;
-        Ok(Config { alerts, metrics, keys: keys.into_iter().map(|(key, _)| key).collect(), consumers })
+        // Collecting would keep the room that the places in the text took.
+        let mut exact = Vec::with_capacity(keys.len());
+        exact.extend(keys.into_iter().map(|(key, _)| key));
+        Ok(Config { alerts, metrics, keys: exact, consumers })
     }
 
     fn alerts(&self, raw: RawAlerts) -> Result<Alerts> {
@@ -199,30 +230,29 @@ impl Reader<'_> {
         Ok(Alerts { days, remind, desktop: raw.desktop.unwrap_or(true), command })
     }
 
-    fn default_key(&self) -> (KeyConfig, Range<usize>) {
-        let key = KeyConfig {
+    fn default_key(&mut self) -> KeyConfig {
+        KeyConfig {
             name: "bedrock".into(),
             kind: KindChoice::Auto,
-            variable: DEFAULT_VARIABLE.into(),
-            env_file: self.surroundings.home.join(DEFAULT_ENV_FILE),
+            variable: self.texts.get(DEFAULT_VARIABLE),
+            env_file: self.paths.get(&self.surroundings.home.join(DEFAULT_ENV_FILE)),
             lifetime: Some(DEFAULT_LIFETIME),
-            region: "us-east-1".into(),
-            probe: Some("0 0 */6 * * *".into()),
+            region: self.texts.get("us-east-1"),
+            probe: Some(self.texts.get("0 0 */6 * * *")),
             endpoint: None,
             iam: Iam::Off,
             aws_profile: None,
-        };
-        (key, 0..0)
+        }
     }
 
-    fn key(&self, raw: Spanned<RawKey>) -> Result<(KeyConfig, Range<usize>)> {
+    fn key(&mut self, raw: Spanned<RawKey>) -> Result<(KeyConfig, Range<usize>)> {
         let table = raw.span();
         let raw = raw.into_inner();
-        let (default, _) = self.default_key();
+        let default = self.default_key();
         let name = self.name(raw.name, default.name.as_str(), &table)?;
         let variable = match raw.variable {
             None => default.variable,
-            Some(variable) if is_variable(variable.get_ref()) => variable.into_inner(),
+            Some(variable) if is_variable(variable.get_ref()) => self.texts.get(variable.get_ref()),
             Some(variable) => {
                 return Err(self.error(Some(variable.span()), "a variable's name is letters, digits and _, not starting with a digit"));
             }
@@ -234,22 +264,36 @@ impl Reader<'_> {
         };
         let region = match raw.region {
             None => default.region,
-            Some(region) if is_region(region.get_ref()) => region.into_inner(),
+            Some(region) if is_region(region.get_ref()) => self.texts.get(region.get_ref()),
             Some(region) => return Err(self.error(Some(region.span()), "an AWS region looks like \"us-east-1\"")),
         };
         let probe = match raw.probe {
             Some(text) if text.get_ref() == "off" => None,
-            other => Some(self.cron(other, "0 0 */6 * * *")?),
+            None => default.probe,
+            other => {
+                let expression = self.cron(other, "")?;
+                Some(self.texts.get(&expression))
+            }
         };
         let kind = raw.kind.unwrap_or(default.kind);
         let iam = raw.iam.as_ref().map_or(default.iam, |iam| *iam.get_ref());
-        let aws_profile = raw.aws_profile.filter(|profile| !profile.is_empty());
+        let aws_profile = raw.aws_profile.filter(|profile| !profile.is_empty()).map(|profile| self.texts.get(&profile));
         if kind == KindChoice::ShortTerm && aws_profile.is_none() {
             return Err(self.error(Some(table), "kind = \"short-term\" needs aws_profile, the AWS CLI profile to mint keys from"));
         }
-        let env_file = raw.env_file.map_or(Ok(default.env_file), |path| self.file(&path))?;
+        let env_file = match raw.env_file {
+            None => default.env_file,
+            Some(path) => {
+                let path = self.file(&path)?;
+                self.paths.get(&path)
+            }
+        };
         let endpoint = raw.endpoint.filter(|url| !url.get_ref().is_empty()).map(|url| self.url(&url)).transpose()?;
-        Ok((KeyConfig { name: KeyName(name.0), kind, variable, env_file, lifetime, region, probe, endpoint, iam, aws_profile }, name.1))
+        let endpoint = endpoint.map(|url| self.texts.get(&url));
+        Ok((
+            KeyConfig { name: KeyName(name.0.into()), kind, variable, env_file, lifetime, region, probe, endpoint, iam, aws_profile },
+            name.1,
+        ))
     }
 
     fn consumer(&self, raw: Spanned<RawConsumer>, known: &BTreeSet<KeyName>) -> Result<(ConsumerConfig, Range<usize>)> {
@@ -301,7 +345,7 @@ impl Reader<'_> {
             }
         };
         let consumer = ConsumerConfig {
-            name: ConsumerName(name.0),
+            name: ConsumerName(name.0.into()),
             keys,
             restart,
             handover: raw.handover.unwrap_or(default.handover),

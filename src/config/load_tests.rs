@@ -17,7 +17,7 @@ fn without_a_file_the_bedrock_key_and_litellm_are_looked_after() {
     let config = Config::defaults(&surroundings());
     assert_eq!(config, parse("").unwrap());
     assert_eq!(config.keys.len(), 1);
-    assert_eq!(config.keys[0].env_file, Path::new("/home/u/.backlog-toolkit-env"));
+    assert_eq!(*config.keys[0].env_file, *Path::new("/home/u/.backlog-toolkit-env"));
     assert_eq!(config.keys[0].lifetime, Some(SignedDuration::from_hours(720)));
     assert_eq!(config.consumers[0].matches, ["litellm", "--config"]);
     assert_eq!(config.alerts.days, [25]);
@@ -30,7 +30,7 @@ fn keys_and_consumers_replace_the_defaults_each_on_its_own() {
     )
     .unwrap();
     assert_eq!(config.keys.len(), 2);
-    assert_eq!(config.keys[0].env_file, Path::new("/home/u/a.env"));
+    assert_eq!(*config.keys[0].env_file, *Path::new("/home/u/a.env"));
     assert_eq!(config.keys[0].lifetime, None);
     assert_eq!(config.keys[1].probe, None);
     assert_eq!(config.consumers[0].name.as_str(), "litellm");

@@ -7,7 +7,8 @@ mod error;
 mod load;
 mod show;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -62,7 +63,7 @@ pub struct Metrics {
     pub textfile: Option<PathBuf>,
 }
 
-/// One of `[[keys]]`.
+/// One of `[[keys]]`. Of thousands, many say the same: texts are shared among them, and with the core.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KeyConfig {
     /// Unique.
@@ -70,21 +71,21 @@ pub struct KeyConfig {
     /// `kind`.
     pub kind: KindChoice,
     /// The environment variable that holds it.
-    pub variable: String,
+    pub variable: Arc<str>,
     /// Absolute path of the file that assigns it.
-    pub env_file: PathBuf,
+    pub env_file: Arc<Path>,
     /// From issue to expiry; `None` for keys that don't expire.
     pub lifetime: Option<SignedDuration>,
     /// AWS region.
-    pub region: String,
+    pub region: Arc<str>,
     /// Cron; `None` for never.
-    pub probe: Option<String>,
+    pub probe: Option<Arc<str>>,
     /// Base URL of the probe; `None` for AWS's own.
-    pub endpoint: Option<String>,
+    pub endpoint: Option<Arc<str>>,
     /// What to ask IAM for.
     pub iam: Iam,
     /// The AWS CLI profile for `iam` and short-term keys.
-    pub aws_profile: Option<String>,
+    pub aws_profile: Option<Arc<str>>,
 }
 
 /// Whether credd mints the key itself.

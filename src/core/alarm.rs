@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::policy::Reason;
+use super::rare::Unset;
 
 /// A way to reach the user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -91,6 +92,10 @@ fn longest_retry(channel: Channel) -> SignedDuration {
         Channel::Desktop => SignedDuration::from_secs(60),
         Channel::Command => SignedDuration::from_hours(1),
     }
+}
+
+impl Unset for Delivery {
+    const UNSET: &'static Self = &Self { channels: BTreeMap::new(), desktop_failure: None };
 }
 
 impl Sending {

@@ -21,7 +21,7 @@ pub struct Settings {
     /// Ways to reach the user.
     pub channels: Vec<Channel>,
     /// The keys.
-    pub keys: Vec<KeySpec>,
+    pub keys: Vec<Arc<KeySpec>>,
     /// Their consumers.
     pub consumers: Vec<ConsumerSpec>,
 }
@@ -32,7 +32,7 @@ pub struct KeySpec {
     /// Unique.
     pub name: KeyName,
     /// The variable that holds it.
-    pub variable: Box<str>,
+    pub variable: Arc<str>,
     /// The file that assigns it.
     pub env_file: Arc<std::path::Path>,
     /// From issue to expiry; `None` for keys that don't expire.
@@ -40,9 +40,9 @@ pub struct KeySpec {
     /// Its issuer may be asked whether it accepts it.
     pub probed: bool,
     /// Who is to be asked, where the user has named somebody.
-    pub endpoint: Option<Box<str>>,
+    pub endpoint: Option<Arc<str>>,
     /// Where to ask.
-    pub region: Box<str>,
+    pub region: Arc<str>,
     /// What IAM is asked for.
     pub iam: Iam,
     /// It is minted here, from a profile's credentials.
@@ -227,7 +227,7 @@ pub enum Facts {
     /// About a key's end.
     Expiry {
         /// The key's variable.
-        variable: Box<str>,
+        variable: Arc<str>,
         /// The file that assigns it.
         env_file: Arc<std::path::Path>,
         /// When it ends.
@@ -238,7 +238,7 @@ pub enum Facts {
     /// About a key that its issuer rejects.
     Rejected {
         /// The key's variable.
-        variable: Box<str>,
+        variable: Arc<str>,
         /// The file that assigns it.
         env_file: Arc<std::path::Path>,
         /// What the issuer says.

@@ -258,7 +258,7 @@ fn suspicion(body: &FileBody, expected: &[&str]) -> Option<Suspicion> {
         FileBody::Busy | FileBody::Unreadable(_) => return None,
     };
     let lost = |variable: &&str| {
-        !contents.variables.iter().any(|report| report.variable == **variable && matches!(report.finding, Finding::Present(_)))
+        !contents.variables.iter().any(|report| *report.variable == **variable && matches!(report.finding, Finding::Present(_)))
     };
     if contents.unfinished {
         Some(Suspicion::Unfinished)

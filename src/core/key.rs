@@ -6,18 +6,21 @@ mod minting;
 mod news;
 mod renewing;
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::alarm::{AlertSent, Channel, Delivery, PopupRecord};
 use super::event::KeySpec;
 use super::policy::{Life, Reason, Threshold};
 use super::probe::Probing;
+use super::rare::Rare;
 use super::record::{Issued, IssuedSource, KeyRecord, KnownKey};
 pub use iam::AskingIam;
 pub use minting::Minting;
 pub use renewing::Renewing;
 
-use super::{ConsumerName, FileBody, Finding, Fingerprint, PresentKey, VariableReport};
+use super::{ConsumerName, FileBody, Finding, Fingerprint, PresentKey};
 
 /// What the env file says of the key's variable, when last believed.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,7 +28,7 @@ pub enum Found {
     /// The file was not looked at yet in this run.
     Unknown,
     /// A value.
-    Value(VariableReport),
+    Value(Arc<PresentKey>),
     /// No such assignment, an empty one, or no file; why, in words for people.
     Missing(String),
     /// Only running the file could tell; why, and where.
@@ -57,29 +60,29 @@ pub enum KeyState {
 #[derive(Debug)]
 pub struct Key {
     /// What the configuration says of it.
-    pub spec: KeySpec,
+    pub spec: Arc<KeySpec>,
     /// What is saved of it.
     pub record: KeyRecord,
     /// What its file says.
     pub found: Found,
     /// How the sending of its latest alert goes.
-    pub delivery: Delivery,
+    pub delivery: Rare<Delivery>,
     /// When the file was changed to hold the value that counts instead of another, if that was found
     /// out in this run.
     pub replaced_at: Option<Timestamp>,
     /// How asking after it goes.
-    pub probing: Probing,
+    pub probing: Rare<Probing>,
     /// Reminders are counted from then, since the latest alert is dated in the future: the clock was
     /// ahead when it was sent.
     remind_from: Option<Timestamp>,
     /// How asking IAM about it goes.
-    pub iam: AskingIam,
+    pub iam: Rare<AskingIam>,
     /// How making the next one goes.
-    pub renewing: Renewing,
+    pub renewing: Rare<Renewing>,
     /// How minting goes.
-    pub minting: Minting,
+    pub minting: Rare<Minting>,
     /// How the telling of its news goes.
-    pub news_delivery: Delivery,
+    pub news_delivery: Rare<Delivery>,
 }
 
 /// Who uses a key's value, and who another one.
@@ -101,19 +104,19 @@ pub struct Arrival {
 
 impl Key {
     /// A key with what was saved of it.
-    pub fn new(spec: KeySpec, record: KeyRecord) -> Self {
+    pub fn new(spec: Arc<KeySpec>, record: KeyRecord) -> Self {
         Self {
             spec,
             record,
             found: Found::Unknown,
-            delivery: Delivery::default(),
+            delivery: Rare::default(),
             replaced_at: None,
-            probing: Probing::default(),
+            probing: Rare::default(),
             remind_from: None,
-            iam: AskingIam::default(),
-            renewing: Renewing::default(),
-            minting: Minting::default(),
-            news_delivery: Delivery::default(),
+            iam: Rare::default(),
+            renewing: Rare::default(),
+            minting: Rare::default(),
+            news_delivery: Rare::default(),
         }
     }
 
@@ -128,27 +131,30 @@ impl Key {
     }
 
     /// Takes in what a believed look at its file found. Returns the value that is there, if any.
-    pub fn look(&mut self, body: &FileBody) -> Option<PresentKey> {
+    pub fn look(&mut self, body: &FileBody) -> Option<Arc<PresentKey>> {
         let report = match body {
-            FileBody::Read(contents) => contents.variables.iter().find(|report| report.variable == *self.spec.variable),
+            FileBody::Read(contents) => contents.variables.iter().find(|report| *report.variable == *self.spec.variable),
             _ => None,
         };
-        self.found = match (body, report.map(|report| (report, &report.finding))) {
+        self.found = match (body, report.map(|report| &report.finding)) {
             (FileBody::Missing, _) => Found::Missing(format!("{} doesn't exist", self.spec.env_file.display())),
             (FileBody::Unreadable(why), _) => Found::Unreadable(why.clone()),
-            (_, Some((report, Finding::Present(_)))) => Found::Value(report.clone()),
-            (_, Some((_, Finding::Empty { line }))) => Found::Missing(format!("line {line} assigns the empty value")),
-            (_, Some((_, Finding::Dynamic { reason, line }))) => Found::Dynamic(format!("line {line}: {reason}")),
-            (_, Some((_, Finding::Unset { hint: Some(hint) }))) => Found::Missing(hint.clone()),
+            (_, Some(Finding::Present(key))) => Found::Value(key.clone()),
+            (_, Some(Finding::Empty { line })) => Found::Missing(format!("line {line} assigns the empty value")),
+            (_, Some(Finding::Dynamic { reason, line })) => Found::Dynamic(format!("line {line}: {reason}")),
+            (_, Some(Finding::Unset { hint: Some(hint) })) => Found::Missing(hint.clone()),
             (_, _) => Found::Missing(format!("{} doesn't set {}", self.spec.env_file.display(), self.spec.variable)),
         };
-        self.present().cloned()
+        match &self.found {
+            Found::Value(key) => Some(key.clone()),
+            _ => None,
+        }
     }
 
     /// The value that is in the file now.
     pub fn present(&self) -> Option<&PresentKey> {
         match &self.found {
-            Found::Value(VariableReport { finding: Finding::Present(key), .. }) => Some(key),
+            Found::Value(key) => Some(key),
             _ => None,
         }
     }
@@ -169,13 +175,25 @@ impl Key {
         }
         self.record.current = Some(key.fingerprint);
         self.record.snoozed_until = None;
-        self.iam.start_over();
-        self.minting.trouble = None;
-        self.minting.told_to_sign_in = false;
+        if let Some(iam) = self.iam.if_set() {
+            iam.start_over();
+        }
+        if let Some(minting) = self.minting.if_set() {
+            minting.trouble = None;
+            minting.told_to_sign_in = false;
+        }
         self.renewal_starts_over();
-        self.delivery.forget();
-        self.probing.start_over();
+        if let Some(delivery) = self.delivery.if_set() {
+            delivery.forget();
+        }
+        if let Some(probing) = self.probing.if_set() {
+            probing.start_over();
+        }
         self.remind_from = None;
+        // What values say of themselves is mostly the same: nothing, or one account and user.
+        for known in self.record.known.iter_mut().filter(|known| known.anatomy == key.anatomy) {
+            known.anatomy = key.anatomy.clone();
+        }
         let known = self.record.known_now_mut();
         let new = known.is_none();
         if let Some(known) = known {
@@ -187,6 +205,8 @@ impl Key {
             known.replaced_at = None;
             known.is_seen_to = false;
         } else {
+            // Most keys have one value for long: no room is made for more.
+            self.record.known.reserve_exact(1);
             self.record.known.push(KnownKey {
                 fingerprint: key.fingerprint,
                 first_seen: now,

@@ -45,8 +45,9 @@ enum Subject {
 /// are found by name.
 pub struct Machine {
     settings: Settings,
-    files: BTreeMap<Arc<std::path::Path>, FileTrack>,
-    keys: BTreeMap<KeyName, Key>,
+    /// In boxes, as keys are: half of a tree's places are empty.
+    files: BTreeMap<Arc<std::path::Path>, Box<FileTrack>>,
+    keys: BTreeMap<KeyName, Box<Key>>,
     consumers: BTreeMap<ConsumerName, Consumer>,
     /// Which consumers use a key, besides those that use all.
     users: HashMap<KeyName, Vec<ConsumerName>>,
@@ -203,12 +204,12 @@ impl Machine {
 
     /// The keys, by name.
     pub fn keys(&self) -> impl ExactSizeIterator<Item = &Key> {
-        self.keys.values()
+        self.keys.values().map(Box::as_ref)
     }
 
     /// One key.
     pub fn key(&self, name: &KeyName) -> Option<&Key> {
-        self.keys.get(name)
+        self.keys.get(name).map(Box::as_ref)
     }
 
     /// The consumers, by name.
@@ -223,12 +224,12 @@ impl Machine {
 
     /// The env files.
     pub fn files(&self) -> impl ExactSizeIterator<Item = &FileTrack> {
-        self.files.values()
+        self.files.values().map(Box::as_ref)
     }
 
     /// The env file of a key.
     pub fn file(&self, path: &std::path::Path) -> Option<&FileTrack> {
-        self.files.get(path)
+        self.files.get(path).map(Box::as_ref)
     }
 
     /// The latest time seen, if the clock shows less now.
@@ -257,9 +258,9 @@ impl Machine {
     }
 
     /// The keys that a consumer uses, in the order of the configuration.
-    fn keys_of<'a>(&'a self, consumer: &'a Consumer) -> impl Iterator<Item = &'a Key> {
+    pub fn keys_of<'a>(&'a self, consumer: &'a Consumer) -> impl Iterator<Item = &'a Key> {
         let all = consumer.spec.keys.is_empty().then(|| self.settings.keys.iter().map(|spec| &spec.name));
-        all.into_iter().flatten().chain(&consumer.spec.keys).filter_map(|name| self.keys.get(name))
+        all.into_iter().flatten().chain(&consumer.spec.keys).filter_map(|name| self.key(name))
     }
 
     fn watch_clock(&mut self, step: &mut Step) {
@@ -324,7 +325,7 @@ impl Machine {
     fn settle_deadlines(&mut self, step: &Step) {
         for subject in std::mem::take(&mut self.dirty) {
             let deadline = match &subject {
-                Subject::File(path) => self.files.get(path).and_then(FileTrack::deadline),
+                Subject::File(path) => self.file(path).and_then(FileTrack::deadline),
                 Subject::Key(name) => self.keys.get(name).and_then(|key| {
                     let alert = key.deadline(&self.settings.days, step.calendar, step.now);
                     let alert = match key.alerts_held_until(step.now) {
@@ -379,13 +380,11 @@ impl Machine {
         effects
     }
 
-    /// The whole state, for writing it anew.
-    pub fn ledger(&self) -> Ledger {
-        let mut ledger = self.dormant.clone();
-        ledger.keys.extend(self.keys.iter().map(|(name, key)| (name.clone(), key.record.clone())));
-        ledger.consumers.extend(self.consumers.iter().map(|(name, consumer)| (name.clone(), consumer.record.clone())));
-        ledger.clock = Some(self.latest_time);
-        ledger
+    /// The whole state, for writing it anew, made one entry at a time.
+    pub fn records(&self) -> impl Iterator<Item = Record> {
+        let keys = self.keys.iter().map(|(name, key)| Record::Key(name.clone(), key.record.clone()));
+        let consumers = self.consumers.iter().map(|(name, consumer)| Record::Consumer(name.clone(), consumer.record.clone()));
+        self.dormant.records().chain(keys).chain(consumers).chain([Record::Clock(self.latest_time)])
     }
 }
 

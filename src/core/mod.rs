@@ -13,6 +13,7 @@ mod machine;
 mod names;
 mod policy;
 mod probe;
+mod rare;
 mod record;
 mod renewal;
 mod sight;

@@ -1,15 +1,18 @@
 //! Identifiers as types, so that a key's name is never passed for a consumer's.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 macro_rules! name {
     ($(#[$doc:meta])* $type:ident) => {
         $(#[$doc])*
+        ///
+        /// Copies share their text: a name stands in many tables.
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
-        pub struct $type(pub Box<str>);
+        pub struct $type(pub Arc<str>);
 
         impl $type {
             /// The name as the user wrote it.

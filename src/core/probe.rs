@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::event::{Calendar, Ticket};
 use super::key::Key;
+use super::rare::Unset;
 use super::{Fingerprint, KeyKind, PopupRecord, ProbeManner, ProbeReport, ProbeVerdict, Reason};
 
 /// The variable that AWS's own clients read: whatever it holds is sent to Bedrock anyway.
@@ -76,6 +77,10 @@ struct UnderWay {
     waiting: Vec<Ticket>,
 }
 
+impl Unset for Probing {
+    const UNSET: &'static Self = &Self { under_way: Vec::new(), wanted: None, not_before: None, waiting: Vec::new() };
+}
+
 impl Probing {
     fn asks_about(&self, print: Fingerprint) -> bool {
         self.under_way.iter().any(|under_way| under_way.print == print)
@@ -145,12 +150,12 @@ impl Key {
 
     /// The latest answer about the value that counts.
     pub fn probe(&self) -> Option<&Probe> {
-        self.record.known_now()?.probe.as_ref()
+        self.record.known_now()?.probe.as_deref()
     }
 
     /// What its issuer said when it rejected the value that counts, unless it has accepted it since.
     pub fn rejection(&self) -> Option<&Rejection> {
-        self.record.known_now()?.rejection.as_ref().filter(|_| self.is_askable())
+        self.record.known_now()?.rejection.as_deref().filter(|_| self.is_askable())
     }
 
     /// Whether enough is known to roll it out, or not to. Of a key that is rejected, enough is: its
@@ -179,7 +184,10 @@ impl Key {
 
     /// Users who wait for an answer that there can't be.
     pub fn take_unanswerable(&mut self) -> Vec<Ticket> {
-        if self.is_answerable() { Vec::new() } else { std::mem::take(&mut self.probing.waiting) }
+        if self.is_answerable() {
+            return Vec::new();
+        }
+        self.probing.if_set().map(|probing| std::mem::take(&mut probing.waiting)).unwrap_or_default()
     }
 
     /// When it is to be asked after, and how; a time in the past means now.
@@ -222,11 +230,11 @@ impl Key {
     pub fn judge(&mut self, report: &ProbeReport, now: Timestamp) -> Turn {
         let Some(known) = self.record.known_now_mut() else { return Turn { is_news: false, accepted_again: false, popup: None } };
         let is_news = known.probe.as_ref().is_none_or(|before| before.verdict != report.verdict);
-        known.probe = Some(Probe { verdict: report.verdict, at: now, detail: report.detail.clone() });
+        known.probe = Some(Box::new(Probe { verdict: report.verdict, at: now, detail: report.detail.clone() }));
         self.probing.wanted = None;
         if report.verdict == ProbeVerdict::Rejected {
             let told = known.rejection.as_ref().is_some_and(|before| before.told);
-            known.rejection = Some(Rejection { detail: report.detail.clone(), told });
+            known.rejection = Some(Box::new(Rejection { detail: report.detail.clone(), told }));
         }
         let accepted_again = report.verdict.is_good() && known.rejection.take().is_some();
         let popup = if accepted_again { self.withdraw_rejection() } else { None };
@@ -256,7 +264,9 @@ impl Key {
 
     /// The clock was set back. A verdict from what is now the future says nothing of when to ask next.
     pub fn probe_clock_went_back(&mut self, now: Timestamp) {
-        self.probing.clock_went_back(now);
+        if let Some(probing) = self.probing.if_set() {
+            probing.clock_went_back(now);
+        }
         if self.probe().is_some_and(|probe| probe.at > now) {
             self.probing.wanted.get_or_insert(ProbeManner::Scheduled);
         }

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -64,19 +65,19 @@ pub struct KnownKey {
     /// Its issue date.
     pub issued: Issued,
     /// What it says of itself.
-    pub anatomy: Anatomy,
+    pub anatomy: Arc<Anatomy>,
     /// Alerts about it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alerts: Vec<AlertSent>,
     /// The latest answer to whether it works, since it was last put in place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub probe: Option<Probe>,
+    pub probe: Option<Box<Probe>>,
     /// Set from the moment it is rejected until it is accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rejection: Option<Rejection>,
+    pub rejection: Option<Box<Rejection>>,
     /// What IAM says of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub credential: Option<Credential>,
+    pub credential: Option<Box<Credential>>,
     /// When the credentials end that it is signed with, and so the key, whatever it says itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_ends_at: Option<Timestamp>,
@@ -122,16 +123,16 @@ pub struct KeyRecord {
     pub known: Vec<KnownKey>,
     /// The renewal that is under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub renewal: Option<Renewal>,
+    pub renewal: Option<Box<Renewal>>,
     /// Credentials that were replaced.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub retiring: Vec<Retiring>,
     /// The short-term key that was minted last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub minted: Option<Minted>,
+    pub minted: Option<Box<Minted>>,
     /// What the user is told besides alerts about its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub news: Option<News>,
+    pub news: Option<Box<News>>,
 }
 
 /// Something to tell the user once: what was done, or is left to do.
@@ -268,7 +269,11 @@ impl Ledger {
     /// Takes an entry in.
     pub fn absorb(&mut self, record: Record) {
         match record {
-            Record::Key(name, record) => drop(self.keys.insert(name, record)),
+            Record::Key(name, mut record) => {
+                // Reading made room for more.
+                record.known.shrink_to_fit();
+                self.keys.insert(name, record);
+            }
             Record::Consumer(name, record) => drop(self.consumers.insert(name, record)),
             Record::Clock(time) => self.clock = Some(time),
         }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -52,18 +53,18 @@ pub struct FileContents {
     /// Static AWS credentials stand beside the bearer key.
     pub static_aws_keys: bool,
     /// One for each variable asked after, in the order asked.
-    pub variables: Vec<VariableReport>,
+    pub variables: Box<[VariableReport]>,
 }
 
 /// What an env file says of one variable.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct VariableReport {
     /// The variable's name.
-    pub variable: String,
+    pub variable: Box<str>,
     /// What sourcing the file would give it.
     pub finding: Finding,
     /// Lines of all its assignments, where there is more than one; the last counts.
-    pub duplicates: Vec<usize>,
+    pub duplicates: Box<[usize]>,
     /// Its value ends where the file ends, without a quote or a newline: perhaps half written.
     pub cut_short: bool,
 }
@@ -73,7 +74,7 @@ pub struct VariableReport {
 #[serde(rename_all = "kebab-case")]
 pub enum Finding {
     /// It has this value.
-    Present(PresentKey),
+    Present(Arc<PresentKey>),
     /// It is assigned the empty value, which still selects bearer authentication in AWS's SDKs.
     Empty {
         /// Line of the assignment, from 1.
@@ -105,7 +106,7 @@ pub struct PresentKey {
     /// It holds a control character (a carriage return of a DOS file, say): no issuer accepts that.
     pub control_character: bool,
     /// What the key says of itself.
-    pub anatomy: Anatomy,
+    pub anatomy: Arc<Anatomy>,
 }
 
 /// What can be read off a key without asking anybody.
@@ -121,13 +122,13 @@ pub struct Anatomy {
     pub expires_at: Option<Timestamp>,
     /// The region it is signed for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub region: Option<String>,
+    pub region: Option<Box<str>>,
     /// The AWS account (12 digits) it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub account: Option<String>,
+    pub account: Option<Box<str>>,
     /// The IAM user (with AWS's suffix, if any) it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user: Option<String>,
+    pub user: Option<Box<str>>,
 }
 
 /// Sorts of keys that credd tells apart by their form.

@@ -1,12 +1,14 @@
 //! Carries out what the core wants.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use super::renewals::owned;
 use super::run::Daemon;
 use crate::clock;
 use crate::config::{ConsumerConfig, KeyConfig};
+use crate::core::key::Key;
 use crate::core::{ConsumerName, Effect, Event, Fingerprint, HistoryEntry, KeyName, ProbeManner, Record, Topic};
 use crate::desktop::open_page;
 use crate::worker::job::{ApplyOrder, FileQuery, KeyTarget, KeyVariable, ProbeOrder};
@@ -84,9 +86,9 @@ impl Daemon {
     pub(super) fn save(&mut self, records: &[Record]) {
         let machine = &self.machine;
         let saved = if self.unsaved_since.is_some() {
-            self.journal.save(&machine.ledger().records().collect::<Vec<_>>(), || machine.ledger())
+            self.journal.save_all(machine.records())
         } else {
-            self.journal.save(records, || machine.ledger())
+            self.journal.save(records, || machine.records())
         };
         match saved {
             Ok(()) => {
@@ -144,17 +146,19 @@ impl Daemon {
     }
 
     fn inspect(&self, names: &[ConsumerName]) {
-        let wanted: HashSet<&ConsumerName> = names.iter().collect();
-        let consumers: Vec<ConsumerConfig> =
-            self.config.consumers.iter().filter(|consumer| wanted.contains(&consumer.name)).cloned().collect();
-        let used: HashSet<&KeyName> = consumers.iter().flat_map(|consumer| &consumer.keys).collect();
-        let all = consumers.iter().any(|consumer| consumer.keys.is_empty());
-        let keys = self.machine.keys().filter(|key| all || used.contains(&key.spec.name)).map(|key| KeyVariable {
+        let consumers: Vec<ConsumerConfig> = names.iter().filter_map(|name| self.config.consumer(name)).cloned().collect();
+        let variable = |key: &Key| KeyVariable {
             name: key.spec.name.clone(),
             variable: key.spec.variable.to_string(),
             env_file: key.spec.env_file.to_path_buf(),
-        });
-        self.workers.inspect(keys.collect(), consumers);
+        };
+        let keys = if consumers.iter().any(|consumer| consumer.keys.is_empty()) {
+            self.machine.keys().map(variable).collect()
+        } else {
+            let used: HashSet<&KeyName> = consumers.iter().flat_map(|consumer| &consumer.keys).collect();
+            used.into_iter().filter_map(|name| self.machine.key(name)).map(variable).collect()
+        };
+        self.workers.inspect(keys, consumers);
     }
 
     pub(super) fn key_target(&self, key: &KeyName, fingerprint: Fingerprint) -> Option<KeyTarget> {
@@ -165,23 +169,18 @@ impl Daemon {
 
     /// Consumers that use one of these keys, if any of them may be asked about.
     fn provers(&self, probes: &[(KeyName, Fingerprint, ProbeManner)]) -> Vec<ConsumerConfig> {
-        let asked: HashSet<&KeyName> =
-            probes.iter().filter(|(_, _, manner)| *manner != ProbeManner::Fresh).map(|(name, _, _)| name).collect();
-        let is_asked = |consumer: &&ConsumerConfig| {
-            let by_name = consumer.keys.iter().any(|name| asked.contains(name));
-            by_name || consumer.keys.is_empty() && !asked.is_empty()
-        };
-        self.config.consumers.iter().filter(is_asked).cloned().collect()
+        let asked = probes.iter().filter(|(_, _, manner)| *manner != ProbeManner::Fresh).map(|(name, _, _)| name);
+        let users: HashSet<&ConsumerName> = asked.flat_map(|name| self.machine.users_of_key(name)).collect();
+        users.into_iter().filter_map(|name| self.config.consumer(name)).cloned().collect()
     }
 
     fn probe_orders(&self, probes: Vec<(KeyName, Fingerprint, ProbeManner)>) -> Vec<ProbeOrder> {
-        let configs: HashMap<&KeyName, &KeyConfig> = self.config.keys.iter().map(|key| (&key.name, key)).collect();
         let order = |(name, fingerprint, manner)| {
-            let config = configs.get(&name)?;
+            let config = self.config.key(&name)?;
             Some(ProbeOrder {
                 key: self.key_target(&name, fingerprint)?,
                 manner,
-                endpoint: config.endpoint.clone(),
+                endpoint: owned(config.endpoint.as_ref()),
                 region: self.region(config),
             })
         };
@@ -190,12 +189,12 @@ impl Daemon {
 
     /// Where a key is for: it may say so itself.
     fn region(&self, config: &KeyConfig) -> String {
-        let own = self.machine.key(&config.name).and_then(|key| key.record.known_now()?.anatomy.region.clone());
-        own.unwrap_or_else(|| config.region.clone())
+        let own = self.machine.key(&config.name).and_then(|key| key.record.known_now()?.anatomy.region.as_deref());
+        own.unwrap_or(&config.region).to_owned()
     }
 
     pub(super) fn apply(&mut self, name: &ConsumerName, targets: &BTreeMap<KeyName, Fingerprint>) {
-        let Some(consumer) = self.config.consumers.iter().find(|consumer| consumer.name == *name) else { return };
+        let Some(consumer) = self.config.consumer(name) else { return };
         let keys = targets.iter().filter_map(|(key, fingerprint)| self.key_target(key, *fingerprint)).collect();
         self.workers.apply(ApplyOrder {
             state_dir: self.options.paths.state_dir.clone(),
@@ -208,7 +207,7 @@ impl Daemon {
 
     pub(super) fn open_page(&mut self, topic: &Topic) {
         let Topic::Key(name) = topic else { return };
-        let Some(key) = self.config.keys.iter().find(|key| key.name == *name) else { return };
+        let Some(key) = self.config.key(name) else { return };
         let region = self.region(key);
         let from_service = self.from_service;
         tokio::task::spawn_local(async move {

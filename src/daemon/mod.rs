@@ -1,6 +1,8 @@
 //! `credd run`: the loop around the core. It owns the [`crate::core::Machine`]; everything else sends
 //! it events and carries out its effects.
 
+mod answer;
+mod configured;
 mod effects;
 mod notices;
 mod pids;

@@ -1,12 +1,15 @@
 //! Takes up an edited configuration, or keeps the one before.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc::UnboundedSender;
 use uuid::Uuid;
 
+use super::configured::Configured;
 use super::run::Daemon;
 use super::schedule::Schedule;
 use crate::clock;
@@ -65,7 +68,7 @@ impl Daemon {
             }
         };
         let mended = self.config_error.take().is_some();
-        if config == self.config {
+        if config == **self.config {
             if mended {
                 self.tell("config-read", "the configuration is right again".into());
             } else {
@@ -76,14 +79,17 @@ impl Daemon {
         let now = clock::now();
         self.calendar = calendar(&config)?;
         hold_jobs(&mut self.jobs, &mut self.schedule, &config, now, self.workers.events()).await?;
-        let mut files: Vec<PathBuf> = config.keys.iter().map(|key| key.env_file.clone()).collect();
-        files.push(paths.config.clone());
-        self.watcher.set_paths(files);
-        self.config = config;
+        self.watcher.set_paths(watched(&config, &paths.config));
+        self.config = Rc::new(Configured::new(config));
         self.tell("config-read", format!("the configuration was read anew ({why})"));
         self.step(Event::Reconfigured(settings(&self.config)));
         Ok(())
     }
+}
+
+/// The files of `config`, and its own.
+pub(super) fn watched(config: &Config, own: &Path) -> Vec<Arc<Path>> {
+    config.keys.iter().map(|key| key.env_file.clone()).chain([own.into()]).collect()
 }
 
 /// The cron expressions as the core asks them.

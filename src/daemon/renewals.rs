@@ -1,5 +1,7 @@
 //! Orders to workers about keys that AWS makes.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use tokio::sync::mpsc::unbounded_channel;
 
@@ -13,7 +15,7 @@ const DAY: i64 = 24 * 3600;
 
 impl Daemon {
     fn key_config(&self, name: &KeyName) -> Option<&KeyConfig> {
-        self.config.keys.iter().find(|key| key.name == *name)
+        self.config.key(name)
     }
 
     fn key_variable(&self, name: &KeyName) -> Option<KeyVariable> {
@@ -27,7 +29,7 @@ impl Daemon {
     }
 
     pub(super) fn iam_order(&self, name: &KeyName, print: Fingerprint) -> Option<IamOrder> {
-        Some(IamOrder { key: self.key_target(name, print)?, profile: self.key_config(name)?.aws_profile.clone() })
+        Some(IamOrder { key: self.key_target(name, print)?, profile: owned(self.key_config(name)?.aws_profile.as_ref()) })
     }
 
     pub(super) fn make_next(&mut self, name: &KeyName, print: Fingerprint) {
@@ -36,10 +38,10 @@ impl Daemon {
         let order = RenewOrder {
             state_dir: self.options.paths.state_dir.clone(),
             key,
-            profile: config.aws_profile.clone(),
+            profile: owned(config.aws_profile.as_ref()),
             days,
-            endpoint: config.endpoint.clone(),
-            region: config.region.clone(),
+            endpoint: owned(config.endpoint.as_ref()),
+            region: config.region.to_string(),
             tracked: self.tracked(),
         };
         let (leave, leaves) = unbounded_channel();
@@ -56,7 +58,7 @@ impl Daemon {
         self.workers.settle(SettleOrder {
             state_dir: self.options.paths.state_dir.clone(),
             key,
-            profile: config.aws_profile.clone(),
+            profile: owned(config.aws_profile.as_ref()),
             user: renewal.user,
             known: renewal.known,
             begun_at: renewal.begun_at,
@@ -71,7 +73,7 @@ impl Daemon {
         let Retiring { id, user, fingerprint, .. } = retiring;
         let order = RetireOrder {
             state_dir: self.options.paths.state_dir.clone(),
-            profile: config.aws_profile.clone(),
+            profile: owned(config.aws_profile.as_ref()),
             id,
             user,
             fingerprint,
@@ -83,14 +85,19 @@ impl Daemon {
 
     pub(super) fn mint(&self, name: &KeyName, old: Option<Fingerprint>, ends_at: Option<Timestamp>) {
         let (Some(config), Some(key)) = (self.key_config(name), self.key_variable(name)) else { return };
-        let Some(profile) = config.aws_profile.clone() else { return };
+        let Some(profile) = owned(config.aws_profile.as_ref()) else { return };
         self.workers.mint(MintOrder {
             state_dir: self.options.paths.state_dir.clone(),
             key,
             old,
             ends_at,
             profile,
-            region: config.region.clone(),
+            region: config.region.to_string(),
         });
     }
+}
+
+/// As a job has it.
+pub(super) fn owned(text: Option<&Arc<str>>) -> Option<String> {
+    text.map(ToString::to_string)
 }

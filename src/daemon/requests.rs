@@ -1,13 +1,11 @@
 //! Answers clients.
 
 use super::run::{Daemon, Then, Waiter};
-use super::server::{Answer, Ask, Call};
+use super::server::{Answer, Ask, Call, Streamed};
 use crate::clock;
 use crate::core::{Calendar as _, Denial, Event, KeyName, Reply, Request, Ticket};
-use crate::protocol::{
-    ApplyAnswer, Asked, DaemonStatus, Problem, RenewAnswer, RenewalEnd, Severity, SnoozeUntil, Status, VerifyAnswer, those_there_are,
-};
-use crate::view::{self, Viewpoint, problem};
+use crate::protocol::{ApplyAnswer, DaemonStatus, Problem, RenewAnswer, RenewalEnd, Severity, SnoozeUntil, those_there_are};
+use crate::view::{self, Stream, Viewpoint, problem};
 
 impl Daemon {
     pub(super) fn call(&mut self, call: Call) {
@@ -21,6 +19,10 @@ impl Daemon {
                     }
                 };
                 let _ = call.answer.send(answer);
+                return;
+            }
+            Ask::More(streamed) => {
+                let _ = call.answer.send(self.piece(*streamed));
                 return;
             }
             Ask::Status => (Request::Refresh, Then::Status),
@@ -62,8 +64,9 @@ impl Daemon {
             }
             (Reply::Verified(report), Then::Verify(name)) => match self.machine.key(&name) {
                 Some(key) => {
-                    let key = view::key_status(&self.machine, key, clock::now(), &self.calendar);
-                    Answer::ok(&VerifyAnswer { key, asked: Asked { consumers: report.consumers } })
+                    let mut key = view::key_status(&self.machine, key, clock::now(), &self.calendar);
+                    key.consumers = Some(report.consumers);
+                    Answer::ok(&key)
                 }
                 None => key_is_gone(),
             },
@@ -71,7 +74,7 @@ impl Daemon {
                 Some(key) => Answer::ok(&view::key_status(&self.machine, key, clock::now(), &self.calendar)),
                 None => key_is_gone(),
             },
-            (_, Then::Status | Then::Apply(_)) => Answer::ok(&self.status()),
+            (_, Then::Status | Then::Apply(_)) => self.piece(Streamed { config: self.config.clone(), stream: Stream::new(&self.machine) }),
         };
         // Whoever asked may have gone.
         let _ = waiter.answer.send(answer);
@@ -87,20 +90,21 @@ impl Daemon {
         Answer::error(404, &format!("unknown-{what}"), &format!("no {what} is named {name:?}"), &those_there_are(known))
     }
 
-    pub(super) fn status(&self) -> Status {
-        let now = clock::now();
+    /// The next piece of a status document.
+    fn piece(&self, mut streamed: Streamed) -> Answer {
         let daemon = DaemonStatus { version: env!("CARGO_PKG_VERSION").into(), pid: std::process::id(), started_at: self.started_at };
-        view::status(
-            &self.machine,
-            Viewpoint {
-                now,
-                calendar: &self.calendar,
-                config: &self.config,
-                home: &self.options.paths.home,
-                daemon: Some(daemon),
-                problems: self.problems(),
-            },
-        )
+        let at = Viewpoint {
+            now: clock::now(),
+            calendar: &self.calendar,
+            config: &streamed.config,
+            home: &self.options.paths.home,
+            daemon: Some(daemon),
+            problems: self.problems(),
+        };
+        match streamed.stream.write(&self.machine, &at) {
+            Ok(piece) => Answer::piece(piece, Some(streamed).filter(|streamed| !streamed.stream.is_done())),
+            Err(error) => Answer::internal(&error),
+        }
     }
 
     /// Problems that the core doesn't know of.

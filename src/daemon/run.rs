@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::future::pending;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -14,9 +15,10 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use super::configured::Configured;
 use super::notices::{self, Happened, Notices};
 use super::pids::ProcessWatch;
-use super::reload::{Settling, calendar, hold_jobs};
+use super::reload::{Settling, calendar, hold_jobs, watched};
 use super::rest::Rest;
 use super::schedule::Schedule;
 use super::server::{self, Answer, Call};
@@ -54,6 +56,10 @@ pub enum StartError {
 
 /// From one try to write the state to the next, while it can't be written.
 const SAVE_RETRY: SignedDuration = SignedDuration::from_secs(5);
+
+/// Events that are dealt with at once: what they want saved and told is held in memory until they are all
+/// dealt with.
+const MOST_EVENTS: usize = 64;
 
 /// Runs until SIGTERM or SIGINT.
 pub fn run(options: Options) -> Result<(), StartError> {
@@ -97,7 +103,7 @@ pub(super) enum Then {
 pub(super) struct Daemon {
     pub(super) options: Options,
     pub(super) surroundings: Surroundings,
-    pub(super) config: Config,
+    pub(super) config: Rc<Configured>,
     pub(super) config_error: Option<String>,
     pub(super) config_settling: Option<Settling>,
     pub(super) machine: Machine,
@@ -149,8 +155,6 @@ impl Daemon {
         tokio::task::spawn_local(server::serve(listener, calls_in));
         let (events, inbox) = mpsc::unbounded_channel();
         let (desktop_in, desktop_events) = mpsc::unbounded_channel();
-        let mut files: Vec<PathBuf> = config.keys.iter().map(|key| key.env_file.clone()).collect();
-        files.push(paths.config.clone());
         let mut schedule = Schedule::new().await?;
         let mut jobs = BTreeMap::new();
         hold_jobs(&mut jobs, &mut schedule, &config, now, &events).await?;
@@ -161,7 +165,7 @@ impl Daemon {
             schedule,
             jobs,
             timer: WallTimer::new().context("no timer can be made")?,
-            watcher: Watcher::new(files),
+            watcher: Watcher::new(watched(&config, &paths.config)),
             workers: Workers::new(&paths.state_dir, events.clone()),
             renewals: HashMap::new(),
             processes: ProcessWatch::new(events.clone()),
@@ -183,7 +187,7 @@ impl Daemon {
             socket_id,
             config_error: None,
             config_settling: None,
-            config,
+            config: Rc::new(Configured::new(config)),
             surroundings,
             _lock: lock,
             options,
@@ -254,9 +258,11 @@ impl Daemon {
             }
             Happening::Call(call) => self.call(call),
             Happening::Event(event) => {
-                // A start brings thousands of reports at once: one save for all that are there.
+                // A start brings thousands of reports at once: one save for many.
                 let mut events = VecDeque::from([event]);
-                while let Ok(event) = self.inbox.try_recv() {
+                while events.len() < MOST_EVENTS
+                    && let Ok(event) = self.inbox.try_recv()
+                {
                     events.push_back(event);
                 }
                 self.steps(events);

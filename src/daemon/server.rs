@@ -7,22 +7,20 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::de::DeserializeOwned;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Semaphore, oneshot};
 
+pub use super::answer::{Answer, Streamed};
 use crate::core::{ConsumerName, Fingerprint, KeyName};
 use crate::paths::too_long_for_a_socket;
-use crate::protocol::{
-    ApplyRequest, ErrorBody, ErrorDetail, IssuedRequest, RenewRequest, RenewedRequest, SnoozeRequest, SnoozeUntil, VerifyRequest,
-};
+use crate::protocol::{ApplyRequest, IssuedRequest, RenewRequest, RenewedRequest, SnoozeRequest, SnoozeUntil, VerifyRequest};
 
 /// Connections served at once; more wait in the kernel's queue.
 const MOST_CONNECTIONS: usize = 64;
@@ -39,6 +37,8 @@ const SLOWEST_REQUEST: Duration = Duration::from_secs(3);
 pub enum Ask {
     /// `GET /v1/status`.
     Status,
+    /// The next piece of that.
+    More(Box<Streamed>),
     /// `GET /v1/history?n=`.
     History(usize),
     /// `POST /v1/keys/{name}/issued`.
@@ -62,30 +62,6 @@ pub struct Call {
     pub ask: Ask,
     /// Takes the answer.
     pub answer: oneshot::Sender<Answer>,
-}
-
-/// An answer: a status and a JSON document.
-#[derive(Debug)]
-pub struct Answer {
-    status: StatusCode,
-    body: Vec<u8>,
-}
-
-impl Answer {
-    /// A document with status 200.
-    pub fn ok(document: &impl serde::Serialize) -> Self {
-        match serde_json::to_vec(document) {
-            Ok(body) => Self { status: StatusCode::OK, body },
-            Err(error) => Self::error(500, "internal", &error.to_string(), "report this"),
-        }
-    }
-
-    /// An error (contract, section 4).
-    pub fn error(status: u16, code: &str, message: &str, hint: &str) -> Self {
-        let error = ErrorDetail { code: code.into(), message: message.into(), hint: hint.into() };
-        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Self { status, body: serde_json::to_vec(&ErrorBody { error }).unwrap_or_default() }
-    }
 }
 
 /// Makes the socket, for this user alone. The caller holds the state directory's lock, so a socket
@@ -167,7 +143,7 @@ impl Drop for Place {
 async fn connection(stream: UnixStream, calls: UnboundedSender<Call>) {
     let service = service_fn(move |request| {
         let calls = calls.clone();
-        async move { Ok::<_, Infallible>(respond(answer(request, &calls).await)) }
+        async move { Ok::<_, Infallible>(answer(request, &calls).await.respond(&calls)) }
     });
     // A client's faults are its own: nothing to log.
     let _ = hyper::server::conn::http1::Builder::new()
@@ -176,13 +152,6 @@ async fn connection(stream: UnixStream, calls: UnboundedSender<Call>) {
         .max_buf_size(LONGEST_HEAD)
         .serve_connection(TokioIo::new(stream), service)
         .await;
-}
-
-fn respond(answer: Answer) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(answer.body)));
-    *response.status_mut() = answer.status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
 }
 
 async fn answer(request: Request<Incoming>, calls: &UnboundedSender<Call>) -> Answer {

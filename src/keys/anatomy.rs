@@ -41,8 +41,8 @@ fn long_term(value: &[u8]) -> Option<Anatomy> {
     let user_fits = !user.is_empty() && user.bytes().all(|byte| byte.is_ascii_graphic());
     let account_fits = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
     (user_fits && account_fits).then(|| Anatomy {
-        account: Some(account.to_owned()),
-        user: Some(user.to_owned()),
+        account: Some(account.into()),
+        user: Some(user.into()),
         ..plain(KeyKind::BedrockLongTerm)
     })
 }
@@ -73,7 +73,7 @@ fn short_term(value: &[u8]) -> Option<Anatomy> {
     Some(Anatomy {
         issued_at: Some(issued_at),
         expires_at: Some(expires_at),
-        region: Some(scope_region(one("X-Amz-Credential")?)?.to_owned()),
+        region: Some(scope_region(one("X-Amz-Credential")?)?.into()),
         ..plain(KeyKind::BedrockShortTerm)
     })
 }

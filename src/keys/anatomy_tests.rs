@@ -52,7 +52,7 @@ fn short_term_keys_tell_their_dates_and_region() {
     let expected = Anatomy {
         issued_at: at("2026-10-28T09:00:00Z"),
         expires_at: at("2026-10-28T21:00:00Z"),
-        region: Some("eu-central-1".to_owned()),
+        region: Some("eu-central-1".into()),
         ..plain(KeyKind::BedrockShortTerm)
     };
     assert_eq!(anatomy(&presigned(URL)), expected);

@@ -84,7 +84,7 @@ pub(super) fn identity(value: &Secret) -> Option<(String, String)> {
     match keys::anatomy(value.expose()) {
         Anatomy { kind: KeyKind::BedrockLongTerm, user: Some(user), account: Some(account), .. } => {
             let name = format!("{user}-at-{account}");
-            Some((user, name))
+            Some((user.into(), name))
         }
         _ => None,
     }

@@ -5,8 +5,8 @@
 //! line that was torn by a crash ends the file and is cut off; any other damage keeps the whole file
 //! aside, and everything that is still readable counts.
 
-use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -61,9 +61,9 @@ struct Scan {
 
 /// Reads the state without touching it: for commands that run without a daemon.
 pub fn read_ledger(state_dir: &Path) -> io::Result<(Ledger, Option<Damage>)> {
-    match fs::read(state_dir.join(FILE)) {
-        Ok(bytes) => {
-            let found = scan(&bytes);
+    match File::open(state_dir.join(FILE)) {
+        Ok(file) => {
+            let found = scan(BufReader::new(file))?;
             let damage = found.damage().map(|message| Damage { message, kept: None });
             Ok((found.ledger, damage))
         }
@@ -91,14 +91,12 @@ impl Journal {
         let mut file = match private_options().read(true).append(true).open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                journal.rewrite(&Ledger::default())?;
+                journal.save_all(std::iter::empty())?;
                 return Ok((journal, Ledger::default(), None));
             }
             Err(error) => return Err(error),
         };
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
-        let found = scan(&bytes);
+        let found = scan(BufReader::new(&file))?;
         let Some(message) = found.damage() else {
             if found.torn {
                 file.set_len(found.good)?;
@@ -112,19 +110,20 @@ impl Journal {
         let stamp = now.strftime("%Y%m%dT%H%M%SZ");
         let kept = state_dir.join(format!("{FILE}.{}-{stamp}", if found.newer { "newer" } else { "damaged" }));
         let mut copy = private_options().create_new(true).write(true).open(&kept)?;
-        copy.write_all(&bytes)?;
+        file.rewind()?;
+        io::copy(&mut file, &mut copy)?;
         copy.sync_all()?;
-        journal.rewrite(&found.ledger)?;
+        journal.save_all(found.ledger.records())?;
         Ok((journal, found.ledger, Some(Damage { message, kept: Some(kept) })))
     }
 
-    /// Makes `records` durable. `ledger` gives the whole state, should the journal be written anew.
+    /// Makes `records` durable. `all` gives the whole state, should the journal be written anew.
     ///
     /// After an error nothing of them is in the file; the next save writes all of the state.
-    pub fn save(&mut self, records: &[Record], ledger: impl FnOnce() -> Ledger) -> io::Result<()> {
-        let Some(file) = &mut self.file else { return self.rewrite(&ledger()) };
+    pub fn save<I: Iterator<Item = Record>>(&mut self, records: &[Record], all: impl FnOnce() -> I) -> io::Result<()> {
+        let Some(file) = &mut self.file else { return self.save_all(all()) };
         if self.length > self.compact_at {
-            return self.rewrite(&ledger());
+            return self.save_all(all());
         }
         let mut lines = Vec::new();
         for record in records {
@@ -142,16 +141,15 @@ impl Journal {
     }
 
     /// Writes the whole state to a new file and puts it in place of the old.
-    fn rewrite(&mut self, ledger: &Ledger) -> io::Result<()> {
+    pub fn save_all(&mut self, all: impl Iterator<Item = Record>) -> io::Result<()> {
         let path = self.dir.join(FILE);
-        let mut bytes = Vec::new();
-        line(&mut bytes, &Header { credd_state: VERSION })?;
-        for record in ledger.records() {
-            line(&mut bytes, &record)?;
+        let new = AtomicWriteFile::options().preserve_mode(false).mode(0o600).open(&path)?;
+        let mut out = BufWriter::new(new);
+        line(&mut out, &Header { credd_state: VERSION })?;
+        for record in all {
+            line(&mut out, &record)?;
         }
-        let mut new = AtomicWriteFile::options().preserve_mode(false).mode(0o600).open(&path)?;
-        new.write_all(&bytes)?;
-        new.commit()?;
+        out.into_inner().map_err(io::IntoInnerError::into_error)?.commit()?;
         File::open(&self.dir)?.sync_all()?;
         let mut file = private_options().append(true).open(&path)?;
         self.length = file.seek(SeekFrom::End(0))?;
@@ -161,25 +159,23 @@ impl Journal {
     }
 }
 
-fn line(out: &mut Vec<u8>, entry: &impl Serialize) -> io::Result<()> {
+fn line(out: &mut impl Write, entry: &impl Serialize) -> io::Result<()> {
     let json = serde_json::to_vec(entry)?;
     write!(out, "{:08x} ", crc32fast::hash(&json))?;
-    out.extend_from_slice(&json);
-    out.push(b'\n');
-    Ok(())
+    out.write_all(&json)?;
+    out.write_all(b"\n")
 }
 
-fn scan(bytes: &[u8]) -> Scan {
+fn scan(mut source: impl BufRead) -> io::Result<Scan> {
     let mut found = Scan { ledger: Ledger::default(), good: 0, torn: false, bad_lines: 0, newer: false };
-    let mut at = 0;
+    let mut line = Vec::new();
     let mut first = true;
-    while at < bytes.len() {
-        let rest = &bytes[at..];
-        let Some(end) = rest.iter().position(|byte| *byte == b'\n') else {
+    while source.read_until(b'\n', &mut line)? > 0 {
+        let Some(body) = line.strip_suffix(b"\n") else {
             found.torn = true;
             break;
         };
-        let body = checked(&rest[..end]);
+        let body = checked(body);
         let header = body.filter(|_| first).and_then(|body| serde_json::from_slice::<Header>(body).ok());
         match (header, body.and_then(|body| serde_json::from_slice::<Record>(body).ok())) {
             (Some(header), _) => found.newer = header.credd_state > VERSION,
@@ -194,14 +190,14 @@ fn scan(bytes: &[u8]) -> Scan {
             (None, None) => found.bad_lines += 1,
         }
         first = false;
-        at += end + 1;
-        found.good = u64::try_from(at).unwrap_or(u64::MAX);
+        found.good += u64::try_from(line.len()).unwrap_or_default();
+        line.clear();
     }
     // A torn header means that nothing was ever saved; an empty file wasn't written by us.
     if first {
         found.bad_lines += 1;
     }
-    found
+    Ok(found)
 }
 
 /// The JSON of a line whose checksum holds.
@@ -213,6 +209,7 @@ fn checked(line: &[u8]) -> Option<&[u8]> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
@@ -231,11 +228,11 @@ mod tests {
         assert_eq!(damage, None);
         for n in 0..records {
             ledger.absorb(key(n));
-            journal.save(&[key(n)], || unreachable!()).unwrap();
+            journal.save(&[key(n)], || -> std::iter::Empty<Record> { unreachable!() }).unwrap();
         }
         let consumer = Record::Consumer("litellm".into(), ConsumerRecord::default());
         ledger.absorb(consumer.clone());
-        journal.save(&[consumer, Record::Clock(now())], || unreachable!()).unwrap();
+        journal.save(&[consumer, Record::Clock(now())], || -> std::iter::Empty<Record> { unreachable!() }).unwrap();
         ledger.clock = Some(now());
         ledger
     }
@@ -262,7 +259,7 @@ mod tests {
             let (mut journal, ledger, damage) = Journal::open(cut.path(), now()).unwrap();
             assert_eq!(damage.is_some(), lines == 0, "at {length}");
             assert_eq!(ledger.keys.len(), lines.saturating_sub(1).min(7), "at {length}");
-            journal.save(&[key(3)], || ledger.clone()).unwrap();
+            journal.save(&[key(3)], || ledger.records()).unwrap();
             let (_, again, damage) = Journal::open(cut.path(), now()).unwrap();
             assert_eq!(damage, None, "at {length}");
             assert!(again.keys.contains_key(&"k3".into()));
@@ -317,7 +314,7 @@ mod tests {
                 let mut lines = Vec::new();
                 line(&mut lines, &record).unwrap();
                 if journal.length > journal.compact_at {
-                    journal.save(&[record], || ledger.clone()).unwrap();
+                    journal.save(&[record], || ledger.records()).unwrap();
                 } else {
                     journal.file.as_mut().unwrap().write_all(&lines).unwrap();
                     journal.length += lines.len() as u64;

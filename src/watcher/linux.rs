@@ -90,7 +90,7 @@ impl Source {
             covered &= owed.is_none_or(|owed| (watch.is_some() || left_out) && owed == step.directory);
             owed = match watch {
                 Some(watch) => {
-                    let name = Some(step.name.clone());
+                    let name = Some(step.name.as_os_str().into());
                     ties.push(Tie { watch, name });
                     None
                 }

@@ -22,6 +22,7 @@ pub mod table;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tokio::time::{Interval, MissedTickBehavior};
 
@@ -69,8 +70,9 @@ pub struct Watcher {
 }
 
 struct File {
-    configured: PathBuf,
-    absolute: PathBuf,
+    configured: Arc<Path>,
+    /// The same place, where that is absolute.
+    absolute: Arc<Path>,
     /// Of the route when it was last looked at.
     digest: u64,
 }
@@ -81,7 +83,7 @@ impl Watcher {
     ///
     /// # Panics
     /// Outside of a tokio runtime with I/O and time.
-    pub fn new(paths: Vec<PathBuf>) -> Self {
+    pub fn new(paths: impl IntoIterator<Item = impl Into<Arc<Path>>>) -> Self {
         let mut watcher = Self {
             files: Vec::new(),
             source: Source::open(),
@@ -98,21 +100,24 @@ impl Watcher {
     }
 
     /// Watches these files instead; those that are new are hinted at if they change from here on.
-    pub fn set_paths(&mut self, paths: Vec<PathBuf>) {
+    pub fn set_paths(&mut self, paths: impl IntoIterator<Item = impl Into<Arc<Path>>>) {
         let old = std::mem::take(&mut self.files);
         self.blind.clear();
         self.outdated = true;
         let hinted = std::mem::take(&mut self.hinted);
-        let mut known: HashMap<PathBuf, (u64, bool)> = HashMap::with_capacity(old.len());
+        let mut known: HashMap<Arc<Path>, (u64, bool)> = HashMap::with_capacity(old.len());
         for (number, file) in old.into_iter().enumerate() {
             known.insert(file.configured, (file.digest, hinted.contains(&number)));
         }
         let mut seen = BTreeSet::new();
-        for configured in paths {
+        for configured in paths.into_iter().map(Into::into) {
             if !seen.insert(configured.clone()) {
                 continue;
             }
-            let absolute = std::path::absolute(&configured).unwrap_or_else(|_| configured.clone());
+            let absolute = match std::path::absolute(&configured) {
+                Ok(absolute) if absolute != *configured => absolute.into(),
+                _ => configured.clone(),
+            };
             let (digest, hinted) = known.remove(&configured).unwrap_or_else(|| (look(&absolute).digest(), false));
             if hinted {
                 self.hinted.insert(self.files.len());
@@ -153,7 +158,7 @@ impl Watcher {
             return None;
         }
         let hinted = std::mem::take(&mut self.hinted);
-        let paths = hinted.into_iter().filter_map(|number| Some(self.files.get(number)?.configured.clone()));
+        let paths = hinted.into_iter().filter_map(|number| Some(self.files.get(number)?.configured.to_path_buf()));
         Some(Hint::Files(paths.collect()))
     }
 
@@ -267,7 +272,7 @@ impl Watcher {
             return;
         }
         let lost = self.source.as_ref().err().map(advice);
-        let blind = self.blind.iter().filter_map(|(&number, &blind)| Some((self.files.get(number)?.configured.as_path(), blind)));
+        let blind = self.blind.iter().filter_map(|(&number, &blind)| Some((&*self.files.get(number)?.configured, blind)));
         let plan = plan(lost.as_deref(), blind, self.files.is_empty());
         if plan.reason != self.plan.reason {
             self.notices.push_back(match &plan.reason {

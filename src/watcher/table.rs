@@ -1,7 +1,8 @@
 //! Which watch concerns which files: events in, files out.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::sync::Arc;
 
 /// The kernel's number for a watch.
 pub type Watch = i32;
@@ -25,7 +26,7 @@ pub struct Tie {
     /// The watch.
     pub watch: Watch,
     /// The name in the watched directory, or the watched file itself.
-    pub name: Option<OsString>,
+    pub name: Option<Arc<OsStr>>,
 }
 
 /// Files that something happened to.
@@ -49,7 +50,7 @@ pub struct Table {
 #[derive(Default)]
 struct Entry {
     files: HashSet<usize>,
-    names: HashMap<OsString, HashSet<usize>>,
+    names: HashMap<Arc<OsStr>, HashSet<usize>>,
 }
 
 impl Table {
@@ -69,7 +70,7 @@ impl Table {
             Event::Overflow => touched.all = true,
             Event::Name(watch, name) => {
                 let names = self.watches.get(watch).map(|entry| &entry.names);
-                if let Some(files) = names.and_then(|names| names.get(name)) {
+                if let Some(files) = names.and_then(|names| names.get(name.as_os_str())) {
                     touched.files.extend(files);
                 }
             }
@@ -92,19 +93,27 @@ impl Table {
     }
 
     /// Ties a file to these watches and no others; tells which watches nobody needs any more.
-    pub fn tie(&mut self, file: usize, ties: Vec<Tie>) -> Vec<Watch> {
+    pub fn tie(&mut self, file: usize, mut ties: Vec<Tie>) -> Vec<Watch> {
         let old = self.ties.remove(&file).unwrap_or_default();
         if old == ties {
             // The usual case, after an edit in place.
             self.ties.insert(file, old);
             return Vec::new();
         }
-        for tie in &ties {
+        for tie in &mut ties {
             let entry = self.watches.entry(tie.watch).or_default();
-            match &tie.name {
-                None => entry.files.insert(file),
-                Some(name) => entry.names.entry(name.clone()).or_default().insert(file),
-            };
+            match &mut tie.name {
+                None => {
+                    entry.files.insert(file);
+                }
+                Some(name) => {
+                    // Thousands of files lie below the same directories: one copy of each name.
+                    if let Some((known, _)) = entry.names.get_key_value(name) {
+                        *name = known.clone();
+                    }
+                    entry.names.entry(name.clone()).or_default().insert(file);
+                }
+            }
         }
         let new: HashSet<&Tie> = ties.iter().collect();
         let mut needless = Vec::new();
@@ -157,7 +166,7 @@ mod tests {
     use super::*;
 
     fn tie(watch: Watch, name: &str) -> Tie {
-        Tie { watch, name: (!name.is_empty()).then(|| name.into()) }
+        Tie { watch, name: (!name.is_empty()).then(|| OsStr::new(name).into()) }
     }
 
     fn touched(table: &mut Table, event: &Event) -> Vec<usize> {

@@ -1,5 +1,7 @@
 //! What the bytes of an env file say of the variables asked after.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
@@ -45,9 +47,9 @@ fn report(reading: &Reading, variable: &str, salt: &Salt) -> VariableReport {
         duplicates.clear();
     }
     VariableReport {
-        variable: variable.to_owned(),
+        variable: variable.into(),
         finding: finding(reading.variable(variable), salt),
-        duplicates,
+        duplicates: duplicates.into(),
         cut_short: reading.cut_short(variable),
     }
 }
@@ -57,13 +59,13 @@ fn finding(answer: Answer, salt: &Salt) -> Finding {
         Answer::Static { value, line, .. } if value.is_empty() => Finding::Empty { line },
         Answer::Static { value, exported, line, .. } => {
             let value = Zeroizing::new(value);
-            Finding::Present(PresentKey {
+            Finding::Present(Arc::new(PresentKey {
                 fingerprint: salt.fingerprint(&value),
                 exported,
                 line,
                 control_character: value.iter().any(u8::is_ascii_control),
-                anatomy: keys::anatomy(&value),
-            })
+                anatomy: keys::anatomy(&value).into(),
+            }))
         }
         Answer::Unset { hint } => Finding::Unset { hint },
         Answer::Inherited { depends_on, line } => {

@@ -101,7 +101,7 @@ fn a_key_is_reported_by_its_fingerprint() {
 fn what_else_stands_in_the_file_is_told() {
     let home = Home::new();
     let twice = home.contents("export KEY=a\nexport KEY=b\n", &["KEY"]);
-    assert_eq!(twice.variables[0].duplicates, [1, 2]);
+    assert_eq!(*twice.variables[0].duplicates, [1, 2]);
     assert_eq!(present(&twice, 0).fingerprint, home.salt.fingerprint(b"b"));
 
     let empty = home.contents("export KEY=\n", &["KEY"]);

@@ -115,7 +115,7 @@ fn paths_can_be_changed_and_named_in_any_way() {
         rig.sees(&mut watcher, &one, "third").await.unwrap();
         watcher.set_paths(vec![one.clone()]);
         assert_eq!(watcher.watches(), few);
-        watcher.set_paths(Vec::new());
+        watcher.set_paths(Vec::<PathBuf>::new());
         assert_eq!(watcher.watches(), 0);
         write(&one, "fourth");
         let hint = tokio::time::timeout(Duration::from_millis(300), watcher.next()).await;

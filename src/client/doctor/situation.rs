@@ -115,7 +115,7 @@ fn nothing() -> Status {
 /// By the daemon's word, else by the configuration's.
 fn env_files(status: &Status, config: Option<&Config>) -> Vec<EnvFile> {
     let told = status.keys.iter().map(|key| (PathBuf::from(&key.env_file), key.variable.clone()));
-    let configured = config.iter().flat_map(|config| &config.keys).map(|key| (key.env_file.clone(), key.variable.clone()));
+    let configured = config.iter().flat_map(|config| &config.keys).map(|key| (key.env_file.to_path_buf(), key.variable.to_string()));
     let mut variables: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
     for (path, variable) in told.chain(configured) {
         let of_file = variables.entry(path).or_default();

@@ -54,7 +54,7 @@ pub fn check(value: &[u8], print: Fingerprint, key: &KeyStatus, now: Timestamp) 
         let end = anatomy.expires_at.map(minute).unwrap_or_default();
         format!("is a short-term key, which ends on {end} at the latest, and the one in the file is a long-term key")
     });
-    let moves = key.account.as_ref().zip(anatomy.account.as_ref()).filter(|(old, new)| old != new);
+    let moves = key.account.as_ref().zip(anatomy.account.as_ref()).filter(|(old, new)| **old != ***new);
     let note = moves.map(|(old, new)| format!("the new key is of account {new}, the old one is of account {old}"));
     Ok(Fit { anatomy, doubt, note })
 }

@@ -13,7 +13,7 @@ use crate::secret::Secret;
 /// to ask (as the core has it).
 pub fn is_askable(spec: &KeyConfig, anatomy: &Anatomy) -> bool {
     let is_bedrock_s = matches!(anatomy.kind, KeyKind::BedrockLongTerm | KeyKind::BedrockShortTerm);
-    spec.probe.is_some() && (is_bedrock_s || spec.variable == DEFAULT_VARIABLE || spec.endpoint.is_some())
+    spec.probe.is_some() && (is_bedrock_s || *spec.variable == *DEFAULT_VARIABLE || spec.endpoint.is_some())
 }
 
 /// Fails unless Bedrock accepts the key, or nobody can tell and the user goes on: without a terminal credd

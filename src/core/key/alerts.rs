@@ -83,12 +83,13 @@ impl Key {
     /// The clock was set back to `now`. An alert from what is now the future stays told, and must not
     /// silence reminders until then.
     pub fn clock_went_back(&mut self, now: Timestamp) {
-        self.delivery.clock_went_back(now);
+        for delivery in [self.delivery.if_set(), self.news_delivery.if_set()].into_iter().flatten() {
+            delivery.clock_went_back(now);
+        }
         self.probe_clock_went_back(now);
         self.iam_clock_went_back(now);
         self.mint_clock_went_back();
         self.renewal_clock_went_back();
-        self.news_delivery.clock_went_back(now);
         if self.latest_alert().is_some_and(|alert| alert.at > now) {
             self.remind_from = Some(now);
         }
@@ -147,7 +148,9 @@ impl Key {
 
     /// The alert to be sent now, and the channels to send it by. They are taken to be under way.
     pub fn take_notices(&mut self, users: &Users, now: Timestamp) -> Vec<(Channel, Notice)> {
-        self.delivery.wake(now);
+        if let Some(delivery) = self.delivery.if_set() {
+            delivery.wake(now);
+        }
         let Some(alert) = self.unsent_alert() else { return Vec::new() };
         if self.held_back_until(alert, now).is_some() {
             return Vec::new();

@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Key;
 use crate::core::event::Iam;
+use crate::core::rare::Unset;
 use crate::core::record::{Issued, IssuedSource};
 use crate::core::renewal::{Credential, IamReport, Trouble};
 use crate::core::{Fingerprint, KeyKind, PopupRecord};
@@ -23,7 +24,11 @@ pub struct AskingIam {
     pub asked_at: Option<Timestamp>,
     not_before: Option<Timestamp>,
     /// What was in the way the last time.
-    pub trouble: Option<Trouble>,
+    pub trouble: Option<Box<Trouble>>,
+}
+
+impl Unset for AskingIam {
+    const UNSET: &'static Self = &Self { under_way: false, asked_at: None, not_before: None, trouble: None };
 }
 
 impl AskingIam {
@@ -83,7 +88,7 @@ impl Key {
             None => self.iam.put_off(now, SOON),
             Some(IamReport::Trouble(trouble)) => {
                 self.iam.asked_at = Some(now);
-                self.iam.trouble = Some(trouble);
+                self.iam.trouble = Some(Box::new(trouble));
                 self.iam.put_off(now, AGAIN);
             }
             Some(IamReport::Found(credential)) => {
@@ -100,11 +105,11 @@ impl Key {
     /// popup that is no longer true.
     pub fn take_credential(&mut self, credential: Credential, days: &[u32], now: Timestamp) -> (bool, Option<PopupRecord>) {
         let Some(known) = self.record.known_now_mut() else { return (false, None) };
-        if known.credential.as_ref() == Some(&credential) {
+        if known.credential.as_deref() == Some(&credential) {
             return (false, None);
         }
         let issued = Issued { at: credential.created_at, source: IssuedSource::Iam };
-        known.credential = Some(credential);
+        known.credential = Some(Box::new(credential));
         let issued = if known.issued.source > IssuedSource::Iam { known.issued } else { issued };
         (true, self.set_issued(issued, days, now))
     }
@@ -112,6 +117,8 @@ impl Key {
     /// The clock was set back.
     pub(super) fn iam_clock_went_back(&mut self, now: Timestamp) {
         let latest = now.checked_add(EACH).unwrap_or(Timestamp::MAX);
-        self.iam.not_before = self.iam.not_before.map(|at| at.min(latest));
+        if let Some(iam) = self.iam.if_set() {
+            iam.not_before = iam.not_before.map(|at| at.min(latest));
+        }
     }
 }

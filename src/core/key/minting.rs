@@ -5,6 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Found, Key};
 use crate::core::event::Ticket;
 use crate::core::policy::Reason;
+use crate::core::rare::Unset;
 use crate::core::record::KnownKey;
 use crate::core::renewal::{MintReport, Minted, Trouble};
 use crate::core::{Fingerprint, KeyKind};
@@ -25,11 +26,16 @@ pub struct Minting {
     not_before: Option<Timestamp>,
     failures: u32,
     /// What was in the way the last time.
-    pub trouble: Option<Trouble>,
+    pub trouble: Option<Box<Trouble>>,
     /// The user was told to sign in.
     pub told_to_sign_in: bool,
     /// Users who wait for a new key.
     pub waiting: Vec<Ticket>,
+}
+
+impl Unset for Minting {
+    const UNSET: &'static Self =
+        &Self { under_way: false, not_before: None, failures: 0, trouble: None, told_to_sign_in: false, waiting: Vec::new() };
 }
 
 impl Minting {
@@ -128,8 +134,8 @@ impl Key {
         self.minting.under_way = false;
         match report {
             Some(MintReport::Written { fingerprint, session_ends_at, sign_in_by }) => {
-                self.record.minted = Some(Minted { fingerprint, session_ends_at, sign_in_by });
-                self.minting = Minting { waiting: std::mem::take(&mut self.minting.waiting), ..Minting::default() };
+                self.record.minted = Some(Box::new(Minted { fingerprint, session_ends_at, sign_in_by }));
+                *self.minting = Minting { waiting: std::mem::take(&mut self.minting.waiting), ..Minting::default() };
                 // What is in the file is about to be seen.
                 self.minting.not_before = now.checked_add(FIRST_RETRY).ok();
                 self.note_session();
@@ -154,7 +160,7 @@ impl Key {
         let wait = FIRST_RETRY.checked_mul(factor).unwrap_or(LONGEST_RETRY).min(LONGEST_RETRY);
         self.minting.failures = self.minting.failures.saturating_add(1);
         self.minting.not_before = now.checked_add(wait).ok();
-        self.minting.trouble = Some(trouble);
+        self.minting.trouble = Some(Box::new(trouble));
     }
 
     /// The value that counts ends with the session that it was signed in.

@@ -14,7 +14,7 @@ impl Key {
         let tag = self.news_tag();
         let id = self.record.news.take().map_or_else(|| popup_id(&tag), |news| news.popup.id);
         let alert = AlertSent::new(now, reason, channels);
-        self.record.news = Some(News { detail, fix, alert, popup: PopupRecord { id, tag } });
+        self.record.news = Some(Box::new(News { detail, fix, alert, popup: PopupRecord { id, tag } }));
         self.news_delivery.start_over();
     }
 
@@ -27,7 +27,9 @@ impl Key {
 
     /// The news to be sent now, and the channels to send it by. They are taken to be under way.
     pub fn take_news(&mut self, now: Timestamp) -> Vec<(Channel, Notice)> {
-        self.news_delivery.wake(now);
+        if let Some(delivery) = self.news_delivery.if_set() {
+            delivery.wake(now);
+        }
         let Some(news) = &self.record.news else { return Vec::new() };
         let notice = Notice {
             topic: Topic::News(self.spec.name.clone()),

@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Key;
 use crate::core::event::{Iam, Ticket};
+use crate::core::rare::Unset;
 use crate::core::record::KnownKey;
 use crate::core::renewal::{Renewal, Retiring, Stage, Trouble};
 use crate::core::{Fingerprint, KeyKind};
@@ -28,7 +29,7 @@ pub struct Renewing {
     pub settles: bool,
     not_before: Option<Timestamp>,
     /// What was in the way the last time.
-    pub trouble: Option<Trouble>,
+    pub trouble: Option<Box<Trouble>>,
     /// Users who wait for the new key to be in the file.
     pub waiting: Vec<Ticket>,
     /// Users who wait for a value of theirs to be seen in the file.
@@ -37,7 +38,21 @@ pub struct Renewing {
     retiring: Option<String>,
     retire_not_before: Option<Timestamp>,
     /// What was in the way of retiring the last time.
-    pub retire_trouble: Option<Trouble>,
+    pub retire_trouble: Option<Box<Trouble>>,
+}
+
+impl Unset for Renewing {
+    const UNSET: &'static Self = &Self {
+        under_way: false,
+        settles: false,
+        not_before: None,
+        trouble: None,
+        waiting: Vec::new(),
+        awaiting_value: Vec::new(),
+        retiring: None,
+        retire_not_before: None,
+        retire_trouble: None,
+    };
 }
 
 impl Key {
@@ -72,7 +87,7 @@ impl Key {
     /// Until when alerts about its end wait since the next key is being made, or IAM is being asked for its dates:
     /// either makes them needless. [`Timestamp::MAX`] if a worker's end ends that.
     pub fn alerts_held_until(&self, now: Timestamp) -> Option<Timestamp> {
-        match &self.record.renewal {
+        match self.record.renewal.as_deref() {
             Some(Renewal { stage: Stage::Written(made), begun_at, .. }) => {
                 let until = begun_at.checked_add(PATIENCE).unwrap_or(Timestamp::MAX);
                 (self.record.current != Some(made.fingerprint) && (*begun_at..until).contains(&now)).then_some(until)
@@ -85,20 +100,22 @@ impl Key {
     pub fn renewal_failed(&mut self, trouble: Trouble, now: Timestamp) {
         self.record.renewal = None;
         // Who asked for it by hand has the answer, and nothing is left to be done.
-        self.renewing.trouble = (self.spec.iam == Iam::Renew).then_some(trouble);
+        self.renewing.trouble = (self.spec.iam == Iam::Renew).then(|| Box::new(trouble));
         self.renewing.not_before = now.checked_add(AGAIN).ok();
     }
 
     /// Something was left that couldn't be undone yet.
     pub fn renewal_left(&mut self, trouble: Trouble, now: Timestamp) {
-        self.renewing.trouble = Some(trouble);
+        self.renewing.trouble = Some(Box::new(trouble));
         self.renewing.not_before = now.checked_add(SETTLE_AGAIN).ok();
     }
 
     /// Nothing is in the way any more.
     pub fn renewal_unhindered(&mut self) {
-        self.renewing.trouble = None;
-        self.renewing.not_before = None;
+        if let Some(renewing) = self.renewing.if_set() {
+            renewing.trouble = None;
+            renewing.not_before = None;
+        }
     }
 
     /// A credential that was replaced is to be retired.
@@ -149,7 +166,7 @@ impl Key {
     /// A step of retiring couldn't be done now.
     pub fn not_retired(&mut self, trouble: Option<Trouble>, now: Timestamp) {
         self.renewing.retiring = None;
-        self.renewing.retire_trouble = trouble;
+        self.renewing.retire_trouble = trouble.map(Box::new);
         self.renewing.retire_not_before = now.checked_add(AGAIN).ok();
     }
 
@@ -185,20 +202,23 @@ impl Key {
 
     /// The configuration was edited, perhaps to mend what was in the way.
     pub fn renewal_hurries(&mut self) {
-        if self.renewing.trouble.is_some() {
-            self.renewing.not_before = None;
+        let Some(renewing) = self.renewing.if_set() else { return };
+        if renewing.trouble.is_some() {
+            renewing.not_before = None;
         }
         if self.spec.iam != Iam::Renew && self.record.renewal.is_none() {
-            self.renewing.trouble = None;
+            renewing.trouble = None;
         }
-        if self.renewing.retire_trouble.is_some() {
-            self.renewing.retire_not_before = None;
+        if renewing.retire_trouble.is_some() {
+            renewing.retire_not_before = None;
         }
     }
 
     /// The clock was set back: what was put off is tried soon.
     pub(super) fn renewal_clock_went_back(&mut self) {
-        self.renewing.not_before = None;
-        self.renewing.retire_not_before = None;
+        if let Some(renewing) = self.renewing.if_set() {
+            renewing.not_before = None;
+            renewing.retire_not_before = None;
+        }
     }
 }

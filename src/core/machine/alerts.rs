@@ -83,9 +83,9 @@ impl Machine {
 
     pub(super) fn not_delivered(&mut self, topic: &Topic, channel: Channel, why: &str, now: Timestamp) {
         let delivery = match topic {
-            Topic::Key(name) => self.keys.get_mut(name).map(|key| &mut key.delivery),
+            Topic::Key(name) => self.keys.get_mut(name).map(|key| &mut *key.delivery),
             Topic::Consumer(name) => self.consumers.get_mut(name).map(|consumer| &mut consumer.delivery),
-            Topic::News(name) => self.keys.get_mut(name).map(|key| &mut key.news_delivery),
+            Topic::News(name) => self.keys.get_mut(name).map(|key| &mut *key.news_delivery),
         };
         if let Some(delivery) = delivery {
             delivery.failed(channel, why, now);

@@ -22,7 +22,7 @@ impl Machine {
     /// Whether a look at one of its files is to come: what it should run with can't be told yet, or
     /// may be another thing in a moment.
     pub(super) fn awaits_files(&self, consumer: &Consumer) -> bool {
-        self.keys_of(consumer).any(|key| self.files.get(&key.spec.env_file).is_some_and(super::FileTrack::is_awaited))
+        self.keys_of(consumer).any(|key| self.file(&key.spec.env_file).is_some_and(super::FileTrack::is_awaited))
     }
 
     /// What it should run with, as far as that is certain: one file that somebody keeps open holds up

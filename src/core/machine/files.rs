@@ -91,7 +91,8 @@ impl Machine {
         }
     }
 
-    pub(super) fn users_of_key(&self, key: &KeyName) -> impl Iterator<Item = &ConsumerName> {
+    /// The consumers that use a key.
+    pub fn users_of_key(&self, key: &KeyName) -> impl Iterator<Item = &ConsumerName> {
         self.users.get(key).into_iter().flatten().chain(&self.users_of_all)
     }
 
@@ -140,6 +141,10 @@ impl Machine {
         let unchanged = if matches!(before, Found::Value(_)) { Change::Nothing } else { Change::FirstLook };
         let Some(present) = present else { return unchanged };
         if key.record.current == Some(present.fingerprint) {
+            if let Some(known) = key.record.known_now_mut().filter(|known| known.anatomy == present.anatomy) {
+                // One copy, whichever was read from the state.
+                known.anatomy = present.anatomy.clone();
+            }
             if matches!(before, Found::Missing(_) | Found::Dynamic(_) | Found::Unreadable(_)) {
                 step.tell("key-back", Some(name), None, Some(present.fingerprint), "the same key is there again".into());
             }

@@ -17,7 +17,8 @@ impl Machine {
     /// Asks after a key if that is due, and gives up on what was never answered.
     pub(super) fn probe_due(&mut self, name: &KeyName, step: &mut Step) {
         let Some(key) = self.keys.get_mut(name) else { return };
-        for (print, waiting) in key.probing.take_lost(step.now) {
+        let lost = key.probing.if_set().map(|probing| probing.take_lost(step.now)).unwrap_or_default();
+        for (print, waiting) in lost {
             let report = ProbeReport { verdict: ProbeVerdict::Unknown, detail: "no answer ever came".into(), consumers: Vec::new() };
             self.answered(name, print, report, waiting, step);
         }

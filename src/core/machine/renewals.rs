@@ -50,7 +50,8 @@ impl Machine {
     pub(super) fn value_seen(&mut self, name: &KeyName, step: &mut Step) {
         let Some(key) = self.keys.get_mut(name) else { return };
         key.note_session();
-        for (ticket, print) in std::mem::take(&mut key.renewing.awaiting_value) {
+        let awaiting = key.renewing.if_set().map(|renewing| std::mem::take(&mut renewing.awaiting_value));
+        for (ticket, print) in awaiting.into_iter().flatten() {
             let reply = match key.record.known_now_mut().filter(|known| known.fingerprint == print) {
                 Some(known) => {
                     known.issued = known.issued.better(Issued { at: step.now, source: IssuedSource::Renewed });
@@ -88,7 +89,7 @@ impl Machine {
             key.renewing.under_way = true;
             key.renewing.settles = key.record.renewal.is_some();
             if let Some(renewal) = key.record.renewal.clone() {
-                step.effects.push(Effect::SettleRenewal(name.clone(), renewal));
+                step.effects.push(Effect::SettleRenewal(name.clone(), *renewal));
             } else if let Some(print) = key.record.current {
                 step.tell("renewal-begun", Some(name), None, Some(print), "the next key is being made".into());
                 step.effects.push(Effect::Renew(name.clone(), print));
@@ -123,7 +124,8 @@ impl Machine {
         let go_on = self.keys.get_mut(name).is_some_and(|key| {
             let Some(print) = key.record.current.filter(|_| key.renewing.under_way && key.record.renewal.is_none()) else { return false };
             let RenewalPlan { user, old, known } = plan;
-            key.record.renewal = Some(Renewal { begun_at: step.now, user, old, old_fingerprint: print, known, stage: Stage::Making });
+            let begun = Renewal { begun_at: step.now, user, old, old_fingerprint: print, known, stage: Stage::Making };
+            key.record.renewal = Some(Box::new(begun));
             true
         });
         answer_worker(name, go_on, step);
@@ -196,10 +198,13 @@ impl Machine {
     /// Ends a renewal whose key is in the file, once it is proven and taken up.
     fn conclude(&mut self, name: &KeyName, step: &mut Step) {
         let Some(key) = self.keys.get_mut(name) else { return };
-        let Some(Renewal { begun_at, old, old_fingerprint, stage: Stage::Written(made), .. }) = key.record.renewal.clone() else { return };
+        let Some(Renewal { begun_at, old, old_fingerprint, stage: Stage::Written(made), .. }) = key.record.renewal.as_deref().cloned()
+        else {
+            return;
+        };
         let is_open = |file: &FileTrack| file.is_awaited() || file.is_troubled();
         // A file that is gone may be back with the key that was made.
-        if key.present().is_none() || self.files.get(&key.spec.env_file).is_some_and(is_open) {
+        if key.present().is_none() || self.files.get(&key.spec.env_file).is_some_and(|file| is_open(file)) {
             return;
         }
         let Some(key) = self.keys.get_mut(name) else { return };
@@ -316,7 +321,7 @@ impl Machine {
         let mut users = Vec::new();
         for known in key.record.known.iter_mut().filter(|known| due.contains(&known.fingerprint)) {
             known.is_seen_to = true;
-            users.extend(known.anatomy.user.clone());
+            users.extend(known.anatomy.user.as_deref().map(str::to_owned));
         }
         let whose = if users.is_empty() { String::new() } else { format!(" (IAM user {})", users.join(", ")) };
         let detail = format!("The key that was replaced{whose} may still be accepted by Bedrock.");
@@ -357,7 +362,7 @@ impl Machine {
         for name in self.followed.clone() {
             self.conclude(&name, step);
             let waits = |key: &Key| key.record.renewal.is_some() || !key.record.retiring.is_empty();
-            if !self.keys.get(&name).is_some_and(waits) {
+            if !self.keys.get(&name).is_some_and(|key| waits(key)) {
                 self.followed.remove(&name);
             }
             self.dirty.insert(Subject::Key(name));
@@ -367,7 +372,7 @@ impl Machine {
     /// Keys whose renewal, or retiring, was begun by an earlier daemon.
     pub(super) fn find_renewals(&mut self) {
         let waits = |key: &&Key| key.record.renewal.is_some() || !key.record.retiring.is_empty();
-        self.followed = self.keys.values().filter(waits).map(|key| key.spec.name.clone()).collect();
+        self.followed = self.keys().filter(waits).map(|key| key.spec.name.clone()).collect();
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::{Consumer, ConsumerName, Effect, FileTrack, Key, Machine, Reply, Settings, Step, Subject, Ticket, Why};
 use crate::core::event::Denial;
+use crate::core::probe::Probing;
 
 impl Machine {
     /// Takes the settings in. Returns who waited for a key or consumer that is gone.
@@ -31,18 +32,18 @@ impl Machine {
                         hint: "see: credd status".into(),
                     };
                     left.extend(await_renewal(&mut old).into_iter().map(|ticket| (ticket, Reply::Denied(moved.clone()))));
-                    let waiting = old.probing.take_waiting();
-                    let mut key = Key::new(spec.clone(), old.record);
+                    let waiting = old.probing.if_set().map(Probing::take_waiting).unwrap_or_default();
+                    let mut key = Box::new(Key::new(spec.clone(), old.record));
                     for ticket in waiting {
                         key.await_probe(ticket);
                     }
                     key
                 }
-                None => Key::new(spec.clone(), self.dormant.keys.remove(&spec.name).unwrap_or_default()),
+                None => Box::new(Key::new(spec.clone(), self.dormant.keys.remove(&spec.name).unwrap_or_default())),
             };
             self.keys.insert(spec.name.clone(), key);
             let file = self.files.entry(spec.env_file.clone()).or_insert_with(|| {
-                let mut file = files.remove(&spec.env_file).unwrap_or_else(|| FileTrack::new(spec.env_file.clone()));
+                let mut file = files.remove(&spec.env_file).unwrap_or_else(|| Box::new(FileTrack::new(spec.env_file.clone())));
                 file.keys.clear();
                 file
             });
@@ -79,7 +80,7 @@ impl Machine {
         }
         for (name, mut key) in keys {
             let denied = Reply::Denied(Denial::UnknownKey(name.clone()));
-            let waiting = key.probing.take_waiting().into_iter().chain(await_renewal(&mut key));
+            let waiting = key.probing.if_set().map(Probing::take_waiting).into_iter().flatten().chain(await_renewal(&mut key));
             left.extend(waiting.map(|ticket| (ticket, denied.clone())));
             self.dormant.keys.insert(name, key.record);
         }
@@ -166,6 +167,13 @@ impl Machine {
 
 /// Takes out who waits for another value of a key.
 fn await_renewal(key: &mut Key) -> Vec<Ticket> {
-    let awaiting = std::mem::take(&mut key.renewing.awaiting_value).into_iter().map(|(ticket, _)| ticket);
-    awaiting.chain(key.renewing.waiting.drain(..)).chain(key.minting.waiting.drain(..)).collect()
+    let mut waiting = Vec::new();
+    if let Some(renewing) = key.renewing.if_set() {
+        waiting.extend(renewing.awaiting_value.drain(..).map(|(ticket, _)| ticket));
+        waiting.append(&mut renewing.waiting);
+    }
+    if let Some(minting) = key.minting.if_set() {
+        waiting.append(&mut minting.waiting);
+    }
+    waiting
 }

@@ -1,5 +1,7 @@
 //! Alerts: each threshold once, whatever happens (contract, promise 1).
 
+use std::sync::Arc;
+
 use jiff::SignedDuration;
 
 use super::world::*;
@@ -330,7 +332,7 @@ fn a_clock_set_back_while_the_daemon_is_down_is_noticed() {
 #[test]
 fn keys_that_never_end_are_never_told_of() {
     let mut settings = usual();
-    settings.keys[0].lifetime = None;
+    Arc::make_mut(&mut settings.keys[0]).lifetime = None;
     let mut world = World::new(settings);
     world.set(FILE, "K", 1);
     world.start();

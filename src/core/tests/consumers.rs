@@ -400,7 +400,7 @@ fn a_daemon_that_comes_back_during_an_apply_waits_for_it() {
 #[test]
 fn two_keys_for_one_variable_go_to_who_has_them() {
     let settings = Settings {
-        keys: vec![key("a", "K", "/a"), key("b", "K", "/b")],
+        keys: shared([key("a", "K", "/a"), key("b", "K", "/b")]),
         consumers: vec![consumer("one", &[]), consumer("two", &[])],
         ..usual()
     };

@@ -1,6 +1,7 @@
 //! One file by itself: when a look at it is believed.
 
 use jiff::Timestamp;
+use std::sync::Arc;
 
 use crate::core::file::{FileTrack, Verdict};
 use crate::core::{Anatomy, FileBody, FileContents, FileReport, Finding, Fingerprint, KeyKind, PresentKey, VariableReport};
@@ -26,18 +27,18 @@ fn contents(finding: Finding) -> FileContents {
         unfinished: false,
         exports_others: false,
         static_aws_keys: false,
-        variables: vec![VariableReport { variable: "K".into(), finding, duplicates: vec![], cut_short: false }],
+        variables: [VariableReport { variable: "K".into(), finding, duplicates: [].into(), cut_short: false }].into(),
     }
 }
 
 fn present() -> Finding {
-    Finding::Present(PresentKey {
+    Finding::Present(Arc::new(PresentKey {
         fingerprint: Fingerprint::new([1; 16]),
         exported: true,
         line: 1,
         control_character: false,
-        anatomy: Anatomy { kind: KeyKind::Opaque, issued_at: None, expires_at: None, region: None, account: None, user: None },
-    })
+        anatomy: Arc::new(Anatomy { kind: KeyKind::Opaque, issued_at: None, expires_at: None, region: None, account: None, user: None }),
+    }))
 }
 
 #[test]

@@ -96,7 +96,7 @@ fn half_a_value_is_never_seen() {
 
 #[test]
 fn one_file_that_is_held_open_freezes_nobody_else() {
-    let settings = Settings { keys: vec![key("a", "A", "/a"), key("b", "B", "/b")], ..usual() };
+    let settings = Settings { keys: shared([key("a", "A", "/a"), key("b", "B", "/b")]), ..usual() };
     let mut world = World::new(settings);
     world.set("/a", "A", 1);
     world.set("/b", "B", 1);
@@ -203,7 +203,7 @@ fn hints_at_nothing_cost_no_restart_and_no_rest() {
 
 #[test]
 fn a_restart_of_ours_does_not_pass_for_the_users_choice() {
-    let settings = Settings { keys: vec![key("a", "A", "/a"), key("b", "B", "/b")], ..usual() };
+    let settings = Settings { keys: shared([key("a", "A", "/a"), key("b", "B", "/b")]), ..usual() };
     let mut world = World::new(settings);
     world.set("/a", "A", 1);
     world.set("/b", "B", 1);

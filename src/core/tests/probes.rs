@@ -1,5 +1,7 @@
 //! Asking after keys: before they are rolled out, on a schedule, and when somebody wants to know.
 
+use std::sync::Arc;
+
 use super::world::*;
 use crate::core::consumer::ConsumerState;
 use crate::core::key::KeyState;
@@ -36,7 +38,7 @@ fn verdict(world: &World, ticket: Ticket) -> ProbeVerdict {
 #[test]
 fn nothing_but_a_key_of_bedrock_s_is_sent_to_bedrock() {
     let of_kind = |spec: KeySpec, kind| {
-        let mut world = World::new(Settings { keys: vec![spec], ..usual() });
+        let mut world = World::new(Settings { keys: shared([spec]), ..usual() });
         world.set(FILE, "K", 1);
         world.set(FILE, "AWS_BEARER_TOKEN_BEDROCK", 1);
         world.kind = kind;
@@ -164,7 +166,7 @@ fn that_nobody_can_be_reached_makes_no_rejected_key_good() {
 
 #[test]
 fn what_is_rejected_does_not_hold_up_the_rest() {
-    let settings = Settings { keys: vec![probed("bedrock", "K", FILE), probed("second", "L", FILE)], ..usual() };
+    let settings = Settings { keys: shared([probed("bedrock", "K", FILE), probed("second", "L", FILE)]), ..usual() };
     let mut world = World::new(settings);
     world.set(FILE, "K", 1);
     world.set(FILE, "L", 11);
@@ -331,7 +333,7 @@ fn of_an_expired_key_nobody_says_that_it_is_rejected() {
 fn keys_that_never_end_can_be_rejected() {
     let mut world = World::probing();
     let mut settings = world.settings.clone();
-    settings.keys[0].lifetime = None;
+    Arc::make_mut(&mut settings.keys[0]).lifetime = None;
     world.reconfigure(settings);
     world.rejects.insert(1);
     world.run(DAY * 40);
@@ -437,7 +439,7 @@ fn an_answer_that_is_lost_is_given_up() {
 fn many_keys_are_given_the_time_that_one_worker_needs() {
     let names: Vec<String> = (0..20).map(|n| format!("key-{n}")).collect();
     let keys: Vec<KeySpec> = names.iter().map(|name| probed(name, name, FILE)).collect();
-    let mut world = World::new(Settings { keys, ..usual() });
+    let mut world = World::new(Settings { keys: shared(keys), ..usual() });
     for (name, value) in names.iter().zip(1..) {
         world.set(FILE, name, value);
     }
@@ -472,7 +474,7 @@ fn another_endpoint_is_asked_at_once_and_none_is_left_in_peace() {
     world.run(HOUR * 7);
     assert_eq!((world.key_state("bedrock"), world.up.len()), (KeyState::Rejected, 1));
     let mut settings = world.settings.clone();
-    settings.keys[0].endpoint = Some("https://gateway".into());
+    Arc::make_mut(&mut settings.keys[0]).endpoint = Some("https://gateway".into());
     world.rejects.clear();
     world.reconfigure(settings.clone());
     world.run(MINUTE);
@@ -480,7 +482,7 @@ fn another_endpoint_is_asked_at_once_and_none_is_left_in_peace() {
     world.rejects.insert(1);
     world.run(HOUR * 7);
     assert_eq!(world.up.len(), 1);
-    settings.keys[0].probed = false;
+    Arc::make_mut(&mut settings.keys[0]).probed = false;
     world.reconfigure(settings);
     let before = world.probes.len();
     world.run(DAY);
@@ -547,7 +549,7 @@ fn asked_about_what_nobody_can_be_asked_about() {
     world.run(SECOND);
     assert!(denied(&world, ticket).contains("off"));
     let mut settings = usual();
-    settings.keys[0].probed = true;
+    Arc::make_mut(&mut settings.keys[0]).probed = true;
     world.reconfigure(settings);
     let ticket = verify(&mut world);
     world.run(SECOND);
@@ -573,12 +575,12 @@ fn nobody_waits_for_ever() {
     world.run(SECOND);
     let moved = verify(&mut world);
     let mut settings = world.settings.clone();
-    settings.keys[0].variable = "L".into();
+    Arc::make_mut(&mut settings.keys[0]).variable = "L".into();
     world.reconfigure(settings.clone());
     world.run(MINUTE);
     assert!(matches!(world.reply(gone), Reply::Denied(_)));
     assert!(matches!(world.reply(moved), Reply::Denied(_)));
-    settings.keys[0].variable = "K".into();
+    Arc::make_mut(&mut settings.keys[0]).variable = "K".into();
     world.reconfigure(settings.clone());
     world.run(SECOND);
     let gone = verify(&mut world);
@@ -601,7 +603,7 @@ fn asked_and_found_good_again_it_is_taken_up() {
 
 #[test]
 fn a_stale_one_of_the_user_s_is_left_alone_when_a_key_becomes_good() {
-    let mut world = World::new(Settings { keys: vec![probed("bedrock", "K", FILE)], ..usual() });
+    let mut world = World::new(Settings { keys: shared([probed("bedrock", "K", FILE)]), ..usual() });
     world.rejects.insert(1);
     world.set(FILE, "K", 1);
     world.run(MINUTE);

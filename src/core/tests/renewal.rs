@@ -6,7 +6,7 @@ use crate::core::*;
 
 fn settings(iam: Iam) -> Settings {
     let spec = KeySpec { iam, ..probed("bedrock", "K", FILE) };
-    Settings { keys: vec![spec], ..usual() }
+    Settings { keys: shared([spec]), ..usual() }
 }
 
 /// The usual world with a long-term key that IAM knows since the start.
@@ -75,7 +75,7 @@ fn trouble_with_iam_costs_nothing_but_a_note() {
     let mut world = world(Iam::Read);
     world.iam.trouble = Some(refused());
     world.run(DAY * 2);
-    assert_eq!(world.key("bedrock").iam.trouble, Some(refused()));
+    assert_eq!(world.key("bedrock").iam.trouble.as_deref(), Some(&refused()));
     assert_eq!(world.key_state("bedrock"), KeyState::Ok);
     world.run(DAY * 24);
     assert_eq!(world.thresholds(), ["day-25"]);
@@ -131,7 +131,7 @@ fn where_iam_says_no_the_user_is_told_as_ever_and_it_is_tried_again() {
     world.iam.trouble = Some(refused());
     world.run(DAY * 25 + MINUTE * 5);
     assert_eq!(world.thresholds(), ["day-25"]);
-    assert_eq!(world.key("bedrock").renewing.trouble, Some(refused()));
+    assert_eq!(world.key("bedrock").renewing.trouble.as_deref(), Some(&refused()));
     assert_eq!(held(&world), Some(1));
     world.run(DAY);
     assert_eq!(events(&world, "renewal-failed"), 5, "every six hours");
@@ -261,7 +261,7 @@ fn a_crash_before_any_effect_is_picked_up() {
 #[test]
 fn a_rejected_neighbour_doesn_t_hold_a_renewal_up() {
     let keys = vec![KeySpec { iam: Iam::Renew, ..probed("bedrock", "K", FILE) }, probed("other", "L", "/other")];
-    let mut world = World::new(Settings { keys, ..usual() });
+    let mut world = World::new(Settings { keys: shared(keys), ..usual() });
     world.kind = KeyKind::BedrockLongTerm;
     let now = world.now();
     world.issue(1, now, Some(now + DAY * 30));
@@ -304,7 +304,7 @@ fn whoever_waits_is_answered_when_the_key_moves_to_another_file() {
     let waits = world.ask(Request::Renewed("bedrock".into(), print(3)));
     let keys = vec![KeySpec { env_file: std::path::Path::new("/moved").into(), ..probed("bedrock", "K", FILE) }];
     world.iam.at_random = true;
-    world.reconfigure(Settings { keys, ..usual() });
+    world.reconfigure(Settings { keys: shared(keys), ..usual() });
     world.run(MINUTE);
     let _ = (world.reply(ticket), world.reply(waits));
 }
@@ -507,7 +507,7 @@ fn what_renew_has_put_there_has_its_date_from_that() {
 
 fn minting() -> World {
     let spec = KeySpec { minted: true, lifetime: None, ..probed("bedrock", "K", FILE) };
-    let mut world = World::new(Settings { keys: vec![spec], ..usual() });
+    let mut world = World::new(Settings { keys: shared([spec]), ..usual() });
     world.kind = KeyKind::BedrockShortTerm;
     world
 }
@@ -675,7 +675,7 @@ fn a_restart_of_the_daemon_doesn_t_tell_the_user_to_sign_in_again() {
 #[test]
 fn a_key_that_another_file_holds_is_not_retired() {
     let keys = vec![KeySpec { iam: Iam::Renew, ..probed("bedrock", "K", FILE) }, probed("copy", "L", "/copy")];
-    let mut world = World::new(Settings { keys, ..usual() });
+    let mut world = World::new(Settings { keys: shared(keys), ..usual() });
     world.kind = KeyKind::BedrockLongTerm;
     let now = world.now();
     world.issue(1, now, Some(now + DAY * 30));

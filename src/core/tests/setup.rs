@@ -1,5 +1,7 @@
 //! A configuration that changes under a running daemon, or between two.
 
+use std::sync::Arc;
+
 use jiff::SignedDuration;
 
 use super::world::*;
@@ -24,7 +26,7 @@ fn a_longer_lifetime_makes_alerts_due_again() {
         let mut world = World::running();
         world.run(DAY * 26);
         let mut settings = usual();
-        settings.keys[0].lifetime = Some(DAY * 90);
+        Arc::make_mut(&mut settings.keys[0]).lifetime = Some(DAY * 90);
         change(&mut world, live, settings);
         assert_eq!(world.key_state("bedrock"), KeyState::Ok);
         assert!(world.up.is_empty());
@@ -39,10 +41,10 @@ fn a_shorter_lifetime_makes_them_due_now_and_never_ends_them() {
         let mut world = World::running();
         world.run(DAY * 10);
         let mut settings = usual();
-        settings.keys[0].lifetime = Some(DAY * 10 + HOUR);
+        Arc::make_mut(&mut settings.keys[0]).lifetime = Some(DAY * 10 + HOUR);
         change(&mut world, live, settings.clone());
         assert_eq!(world.thresholds(), ["day-25"]);
-        settings.keys[0].lifetime = None;
+        Arc::make_mut(&mut settings.keys[0]).lifetime = None;
         change(&mut world, live, settings);
         assert!(world.up.is_empty());
         world.run(DAY * 100);
@@ -68,7 +70,7 @@ fn a_key_that_is_renamed_keeps_its_date_and_what_was_told_of_it() {
         let mut world = World::running();
         world.run(DAY * 26);
         let life = world.key("bedrock").life();
-        change(&mut world, live, Settings { keys: vec![key("renamed", "K", FILE)], ..usual() });
+        change(&mut world, live, Settings { keys: shared([key("renamed", "K", FILE)]), ..usual() });
         assert_eq!(world.key("renamed").life(), life);
         assert_eq!(world.applies.len(), 0);
         assert!(world.up.is_empty(), "nobody would close the old name's popup");
@@ -98,7 +100,7 @@ fn another_file() {
         let mut world = World::running();
         world.run(DAY);
         world.set("/other", "K", 2);
-        change(&mut world, live, Settings { keys: vec![key("bedrock", "K", "/other")], ..usual() });
+        change(&mut world, live, Settings { keys: shared([key("bedrock", "K", "/other")]), ..usual() });
         assert_eq!(world.key("bedrock").record.current, Some(print(2)));
         assert_eq!((world.state("litellm"), world.holds("litellm", "K")), (ConsumerState::Current, Some(2)), "it is older than that file");
         world.edit(FILE, "K", 3);
@@ -117,7 +119,7 @@ fn a_key_added_to_a_known_file_restarts_no_newer_consumer() {
     world.launch("litellm", &[("K", 1), ("L", 9)]);
     world.step(Event::ConsumerGone("litellm".into()));
     world.run(MINUTE);
-    let settings = Settings { keys: vec![key("bedrock", "K", FILE), key("second", "L", FILE)], ..usual() };
+    let settings = Settings { keys: shared([key("bedrock", "K", FILE), key("second", "L", FILE)]), ..usual() };
     change(&mut world, true, settings);
     assert_eq!((world.state("litellm"), world.applies.len()), (ConsumerState::Stale, 0));
     assert_eq!(world.key_state("second"), KeyState::Ok);
@@ -129,12 +131,12 @@ fn a_look_that_was_ordered_before_says_nothing_of_a_new_key() {
     world.set(FILE, "L", 1);
     world.hint(FILE);
     world.run(SignedDuration::from_millis(255));
-    let settings = Settings { keys: vec![key("bedrock", "K", FILE), key("second", "L", FILE)], ..usual() };
+    let settings = Settings { keys: shared([key("bedrock", "K", FILE), key("second", "L", FILE)]), ..usual() };
     world.reconfigure(settings);
     // The report of the look that is under way doesn't speak of the new variable.
     let mut report = world.look_at_file(FILE.into());
     if let FileBody::Read(contents) = &mut report.body {
-        contents.variables.truncate(1);
+        contents.variables = contents.variables[..1].into();
     }
     world.step(Event::FileRead(report));
     assert_ne!(world.key_state("second"), KeyState::Ok);

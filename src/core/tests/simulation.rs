@@ -2,6 +2,8 @@
 //!
 //! `CREDD_SEED=n` runs one seed, `CREDD_LONG=1` many. The seed of a failure is printed.
 
+use std::sync::Arc;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
@@ -55,15 +57,15 @@ fn settings() -> Settings {
     keys[1].lifetime = Some(DAY * 3);
     let mut consumers = vec![consumer("all", &[]), consumer("some", &["b"]), consumer("manual", &["a"])];
     consumers[2].restartable = false;
-    Settings { days: vec![20, 25], channels: vec![Channel::Desktop, Channel::Command], keys, consumers }
+    Settings { days: vec![20, 25], channels: vec![Channel::Desktop, Channel::Command], keys: shared(keys), consumers }
 }
 
 /// The same, with a key that credd renews by itself.
 fn settings_of(renews: bool) -> Settings {
     let mut settings = settings();
     if renews {
-        settings.keys[0].iam = Iam::Read;
-        settings.keys[1].iam = Iam::Renew;
+        Arc::make_mut(&mut settings.keys[0]).iam = Iam::Read;
+        Arc::make_mut(&mut settings.keys[1]).iam = Iam::Renew;
     }
     settings
 }
@@ -302,7 +304,7 @@ impl Life {
         }
         if self.random.chance(20) {
             self.rearmed = self.world.shown.len();
-            settings.keys[0].lifetime = self.random.of(&[None, Some(DAY * 5), Some(DAY * 90)]);
+            Arc::make_mut(&mut settings.keys[0]).lifetime = self.random.of(&[None, Some(DAY * 5), Some(DAY * 90)]);
         } else if self.world.settings.keys[0].lifetime != settings.keys[0].lifetime {
             self.rearmed = self.world.shown.len();
         }

@@ -6,6 +6,7 @@ mod outside;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -194,6 +195,11 @@ pub fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
+/// Keys as settings have them.
+pub fn shared(keys: impl IntoIterator<Item = KeySpec>) -> Vec<Arc<KeySpec>> {
+    keys.into_iter().map(Arc::new).collect()
+}
+
 pub fn key(name: &str, variable: &str, file: &str) -> KeySpec {
     KeySpec {
         name: name.into(),
@@ -224,7 +230,7 @@ pub fn usual() -> Settings {
     Settings {
         days: vec![25],
         channels: vec![Channel::Desktop],
-        keys: vec![key("bedrock", "K", FILE)],
+        keys: shared([key("bedrock", "K", FILE)]),
         consumers: vec![consumer("litellm", &[])],
     }
 }
@@ -282,7 +288,7 @@ impl World {
 
     /// The same with a key that its issuer is asked about.
     pub fn probing() -> Self {
-        Self::running_with(Settings { keys: vec![probed("bedrock", "K", FILE)], ..usual() })
+        Self::running_with(Settings { keys: shared([probed("bedrock", "K", FILE)]), ..usual() })
     }
 
     pub fn running_with(settings: Settings) -> Self {

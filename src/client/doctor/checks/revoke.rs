@@ -56,7 +56,7 @@ fn fix(situation: &Situation, key: &KeyStatus, former: &FormerKey) -> String {
             "make it inactive: aws iam update-service-specific-credential{named} --status Inactive; once nothing misses it, delete it: aws iam delete-service-specific-credential{named}"
         );
     }
-    let region = configured.map(|key| key.region.as_str());
+    let region = configured.map(|key| &*key.region);
     let page = region.filter(|_| former.user.is_some()).and_then(|region| console_url(region).ok());
     page.map_or_else(|| "revoke it where it was made".to_owned(), |url| format!("revoke it on {url}"))
 }

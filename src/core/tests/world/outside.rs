@@ -1,6 +1,7 @@
 //! What the machine's effects do out there, and what there is to be looked at.
 
 use super::*;
+use std::sync::Arc;
 
 impl World {
     pub(super) fn carry_out(&mut self, effect: Effect) {
@@ -222,31 +223,31 @@ impl World {
         } else if file.unreadable {
             FileBody::Unreadable("permission denied".into())
         } else if let Some(values) = &file.values {
-            let anatomy = Anatomy {
+            let anatomy = Arc::new(Anatomy {
                 kind: self.kind,
                 issued_at: self.carried.map(|(issued, _)| issued),
                 expires_at: self.carried.map(|(_, end)| end),
                 region: None,
                 account: None,
                 user: None,
-            };
+            });
             let variables = self.settings.keys.iter().filter(|spec| *spec.env_file == path).map(|spec| VariableReport {
-                variable: spec.variable.to_string(),
+                variable: (*spec.variable).into(),
                 finding: match values.get(&*spec.variable) {
-                    Some(value) => Finding::Present(PresentKey {
+                    Some(value) => Finding::Present(Arc::new(PresentKey {
                         fingerprint: print(*value),
                         exported: true,
                         line: 1,
                         control_character: false,
                         anatomy: anatomy.clone(),
-                    }),
+                    })),
                     None => Finding::Unset { hint: None },
                 },
-                duplicates: Vec::new(),
+                duplicates: Box::default(),
                 cut_short: file.cut_short,
             });
             let modified = file.modified.unwrap_or(Timestamp::UNIX_EPOCH);
-            let variables: Vec<_> = variables.collect();
+            let variables: Box<[_]> = variables.collect();
             FileBody::Read(FileContents {
                 modified_at: modified,
                 changed_at: modified,
@@ -269,7 +270,7 @@ impl World {
     pub(super) fn look_at_consumer(&self, name: &ConsumerName) -> ConsumerReport {
         let spec = self.settings.consumers.iter().find(|spec| spec.name == *name);
         let keys = |process: &Process| {
-            let used = |key: &&KeySpec| spec.is_some_and(|spec| spec.keys.is_empty() || spec.keys.contains(&key.name));
+            let used = |key: &&Arc<KeySpec>| spec.is_some_and(|spec| spec.keys.is_empty() || spec.keys.contains(&key.name));
             let held = self.settings.keys.iter().filter(used);
             held.map(|key| (key.name.clone(), process.env.get(&*key.variable).map(|value| print(*value)))).collect()
         };
