@@ -6,8 +6,12 @@
 
 use std::ffi::c_void;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use rustix::mm::{Advice, madvise};
+
+/// What can be given back of the program.
+static PAGES: OnceLock<Box<[Range<usize>]>> = OnceLock::new();
 
 /// Gives back the free parts of the heap, and those pages of the program that are its file's and can be had from there
 /// again: a page fault each (from the page cache, a microsecond or less) when they are next needed.
@@ -17,8 +21,8 @@ pub fn give_back() {
     unsafe {
         libc::malloc_trim(0);
     }
-    let Ok(maps) = std::fs::read_to_string("/proc/self/smaps") else { return };
-    for pages in of_the_file(&maps) {
+    // Nothing is freed behind the calls: what runs then brings its own pages back.
+    for pages in PAGES.get_or_init(|| of_the_file(&std::fs::read_to_string("/proc/self/smaps").unwrap_or_default())) {
         // SAFETY: the range is a private mapping of a file, not writable and without a page of its own (Anonymous: 0), so
         // each page is the file's, and a read of it after this call gives what one before would have given. Nothing but
         // the loader makes or ends such mappings in this program.
@@ -27,7 +31,7 @@ pub fn give_back() {
 }
 
 /// The mappings of files that can't be written and have no changed pages (`proc_pid_smaps(5)`).
-fn of_the_file(maps: &str) -> Vec<Range<usize>> {
+fn of_the_file(maps: &str) -> Box<[Range<usize>]> {
     let mut found = Vec::new();
     let mut candidate = None;
     for line in maps.lines() {
@@ -43,7 +47,7 @@ fn of_the_file(maps: &str) -> Vec<Range<usize>> {
             _ => {}
         }
     }
-    found
+    found.into()
 }
 
 fn range(addresses: &str) -> Option<Range<usize>> {
@@ -76,7 +80,7 @@ Anonymous:             0 kB
 
     #[test]
     fn only_what_the_file_can_give_again_is_given_back() {
-        assert_eq!(of_the_file(MAPS), [0x1000..0x3000, 0x3000..0x9000]);
+        assert_eq!(*of_the_file(MAPS), [0x1000..0x3000, 0x3000..0x9000]);
     }
 
     #[test]

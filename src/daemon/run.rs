@@ -61,6 +61,9 @@ const SAVE_RETRY: SignedDuration = SignedDuration::from_secs(5);
 /// dealt with.
 const MOST_EVENTS: usize = 64;
 
+/// Events taken from the kernel at once: room for more would lie idle (tokio's own is for a thousand).
+const IO_EVENTS: usize = 64;
+
 /// Runs until SIGTERM or SIGINT.
 pub fn run(options: Options) -> Result<(), StartError> {
     harden();
@@ -68,7 +71,12 @@ pub fn run(options: Options) -> Result<(), StartError> {
     let config = Config::load(&options.paths.config, options.paths.config_named, &surroundings)?;
     let rest = Rest::default();
     let mut builder = tokio::runtime::Builder::new_current_thread();
-    let runtime = builder.enable_all().on_thread_park(rest.on_park()).build().context("the runtime can't be made")?;
+    let runtime = builder
+        .enable_all()
+        .max_io_events_per_tick(IO_EVENTS)
+        .on_thread_park(rest.on_park())
+        .build()
+        .context("the runtime can't be made")?;
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, async {
         let daemon = Daemon::start(options, config, surroundings, rest).await?;
