@@ -8,7 +8,7 @@ use crate::paths::Paths;
 use crate::protocol::{KeyStanding, KeyStatus, those_there_are};
 
 /// Arguments of `credd check`.
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Clone, Debug, Default, clap::Args)]
 pub struct CheckArgs {
     /// Check this key alone
     name: Option<String>,

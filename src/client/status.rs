@@ -18,16 +18,16 @@ use crate::protocol::{ConsumerState, ConsumerStatus, FormerKey, KeyStanding, Key
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct StatusArgs {
     /// Show this key or consumer alone
-    name: Option<String>,
+    pub name: Option<String>,
     /// Show all of many keys, consumers and problems, not the worst alone
     #[arg(long)]
-    all: bool,
+    pub all: bool,
     /// Print the whole status as JSON
     #[arg(long, conflicts_with = "short")]
-    json: bool,
+    pub json: bool,
     /// Print one short line, for prompts and bars
     #[arg(long)]
-    short: bool,
+    pub short: bool,
 }
 
 /// Shows the status; without a daemon the last saved one.
