@@ -11,6 +11,8 @@
 #![allow(clippy::disallowed_methods, reason = "it times real programs")]
 
 mod measure;
+mod readme;
+mod spread;
 #[path = "../support/mod.rs"]
 mod support;
 mod table;
@@ -95,6 +97,6 @@ fn main() {
     let run = Run { rows, alone: alone_took, beside: beside_took, version: litellm::version() };
     println!("\n{run}");
     if wanted.write {
-        table::write(&run);
+        readme::write("key-change", &run.to_string());
     }
 }

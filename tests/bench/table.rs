@@ -1,14 +1,10 @@
-//! The table, and its place in the README.
+//! The table.
 
 use std::fmt;
-use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 use super::measure::Change;
-
-const BEGIN: &str = "<!-- key-change -->";
-const END: &str = "<!-- /key-change -->";
+use super::spread::Spread;
 
 pub struct Row {
     pub way: &'static str,
@@ -22,31 +18,6 @@ pub struct Run {
     /// The same beside another one that five clients keep at work.
     pub beside: Vec<Duration>,
     pub version: String,
-}
-
-/// Sorted, so that the worst is the last and the median in the middle: of an even number the upper one.
-struct Spread(Vec<f64>);
-
-impl Spread {
-    fn of(durations: impl Iterator<Item = Duration>) -> Self {
-        let mut seconds: Vec<f64> = durations.map(|one| one.as_secs_f64()).collect();
-        seconds.sort_by(f64::total_cmp);
-        Self(seconds)
-    }
-
-    fn worst(&self) -> f64 {
-        self.0[self.0.len() - 1]
-    }
-
-    fn median(&self) -> f64 {
-        self.0[self.0.len() / 2]
-    }
-}
-
-impl fmt::Display for Spread {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.2} s ({:.2} s)", self.worst(), self.median())
-    }
 }
 
 impl fmt::Display for Run {
@@ -82,13 +53,4 @@ impl fmt::Display for Run {
             self.alone.len(),
         )
     }
-}
-
-/// Puts it between the marks in the README.
-pub fn write(run: &Run) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let readme = fs::read_to_string(&path).unwrap();
-    let (head, rest) = readme.split_once(BEGIN).expect("the mark where the table begins");
-    let (_, tail) = rest.split_once(END).expect("the mark where the table ends");
-    fs::write(&path, format!("{head}{BEGIN}\n{run}{END}{tail}")).unwrap();
 }
