@@ -105,6 +105,17 @@ impl Daemon {
         }
     }
 
+    /// Does what can wait until nothing else is to be done.
+    pub(super) fn tidy(&mut self) {
+        let machine = &self.machine;
+        if self.unsaved_since.is_none()
+            && let Err(error) = self.journal.compact(|| machine.records())
+        {
+            // The next save writes all of it, and says so if it can't.
+            tracing::debug!(%error, "the journal was not compacted");
+        }
+    }
+
     pub(super) fn tell(&mut self, event: &str, message: String) {
         let entry = HistoryEntry { at: clock::now(), event: event.into(), key: None, consumer: None, fingerprint: None, message };
         self.tell_all(&[entry]);

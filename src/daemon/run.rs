@@ -282,7 +282,10 @@ impl Daemon {
             },
             Happening::Hint(hint) => self.hint(hint),
             Happening::Reload => self.reload("SIGHUP").await?,
-            Happening::Quiet => self.rest.begin(),
+            Happening::Quiet => {
+                self.tidy();
+                self.rest.begin();
+            }
         }
         Ok(())
     }

@@ -53,6 +53,7 @@ struct Scan {
     ledger: Ledger,
     /// Bytes up to the end of the last good line.
     good: u64,
+    lines: u64,
     /// Only the last line, without its newline, was bad: the writer was cut off.
     torn: bool,
     bad_lines: usize,
@@ -104,7 +105,9 @@ impl Journal {
             }
             journal.length = found.good;
             journal.file = Some(file);
-            journal.compact_at = WORTH_COMPACTING.max(GROWTH * found.good);
+            // So much of it counts, about.
+            let live = u64::try_from(found.ledger.records().count()).unwrap_or(u64::MAX).min(found.lines);
+            journal.compact_at = WORTH_COMPACTING.max(GROWTH * (found.good / found.lines.max(1)) * live);
             return Ok((journal, found.ledger, None));
         };
         let stamp = now.strftime("%Y%m%dT%H%M%SZ");
@@ -117,12 +120,18 @@ impl Journal {
         Ok((journal, found.ledger, Some(Damage { message, kept: Some(kept) })))
     }
 
-    /// Makes `records` durable. `all` gives the whole state, should the journal be written anew.
+    /// Writes the journal anew if it has grown: for a time when nothing waits.
+    pub fn compact<I: Iterator<Item = Record>>(&mut self, all: impl FnOnce() -> I) -> io::Result<()> {
+        if self.length > self.compact_at { self.save_all(all()) } else { Ok(()) }
+    }
+
+    /// Makes `records` durable. `all` gives the whole state, should the journal be written anew, as it is after an
+    /// error and where [`Self::compact`] wasn't called in time.
     ///
     /// After an error nothing of them is in the file; the next save writes all of the state.
     pub fn save<I: Iterator<Item = Record>>(&mut self, records: &[Record], all: impl FnOnce() -> I) -> io::Result<()> {
         let Some(file) = &mut self.file else { return self.save_all(all()) };
-        if self.length > self.compact_at {
+        if self.length > 2 * self.compact_at {
             return self.save_all(all());
         }
         let mut lines = Vec::new();
@@ -167,7 +176,7 @@ fn line(out: &mut impl Write, entry: &impl Serialize) -> io::Result<()> {
 }
 
 fn scan(mut source: impl BufRead) -> io::Result<Scan> {
-    let mut found = Scan { ledger: Ledger::default(), good: 0, torn: false, bad_lines: 0, newer: false };
+    let mut found = Scan { ledger: Ledger::default(), good: 0, lines: 0, torn: false, bad_lines: 0, newer: false };
     let mut line = Vec::new();
     let mut first = true;
     while source.read_until(b'\n', &mut line)? > 0 {
@@ -191,6 +200,7 @@ fn scan(mut source: impl BufRead) -> io::Result<Scan> {
         }
         first = false;
         found.good += u64::try_from(line.len()).unwrap_or_default();
+        found.lines += 1;
         line.clear();
     }
     // A torn header means that nothing was ever saved; an empty file wasn't written by us.
@@ -302,29 +312,68 @@ mod tests {
         assert_eq!(fs::read(damage.unwrap().kept.unwrap()).unwrap(), bytes);
     }
 
-    #[test]
-    fn is_compacted_when_it_has_grown() {
+    /// The longest that a journal gets by many records of few names.
+    fn longest(mut on_each: impl FnMut(&mut Journal, &Ledger)) -> u64 {
         let dir = tempfile::tempdir().unwrap();
         let (mut journal, mut ledger, _) = Journal::open(dir.path(), now()).unwrap();
-        let longest = (0..20_000_u32)
-            .map(|n| {
-                let record = key(u8::try_from(n % 250).unwrap());
-                ledger.absorb(record.clone());
-                // Durability is not what is tested here, so the file is written without syncing.
-                let mut lines = Vec::new();
-                line(&mut lines, &record).unwrap();
-                if journal.length > journal.compact_at {
-                    journal.save(&[record], || ledger.records()).unwrap();
-                } else {
-                    journal.file.as_mut().unwrap().write_all(&lines).unwrap();
-                    journal.length += lines.len() as u64;
-                }
-                journal.length
-            })
-            .max()
-            .unwrap();
-        assert!(longest < WORTH_COMPACTING + 4096, "{longest}");
+        let mut longest = 0;
+        for n in 0..20_000_u32 {
+            let record = key(u8::try_from(n % 250).unwrap());
+            ledger.absorb(record.clone());
+            // Durability is not what is tested here, so the file is written without syncing.
+            let mut lines = Vec::new();
+            line(&mut lines, &record).unwrap();
+            if journal.length > 2 * journal.compact_at {
+                journal.save(&[record], || ledger.records()).unwrap();
+            } else {
+                journal.file.as_mut().unwrap().write_all(&lines).unwrap();
+                journal.length += lines.len() as u64;
+            }
+            on_each(&mut journal, &ledger);
+            longest = longest.max(journal.length);
+        }
         assert_eq!(read_ledger(dir.path()).unwrap(), (ledger, None));
+        longest
+    }
+
+    #[test]
+    fn is_compacted_when_it_has_grown_and_there_is_time() {
+        let longest = longest(|journal, ledger| journal.compact(|| ledger.records()).unwrap());
+        assert!(longest < WORTH_COMPACTING + 4096, "{longest}");
+    }
+
+    #[test]
+    fn without_ever_time_it_is_compacted_later() {
+        let longest = longest(|_, _| {});
+        assert!((WORTH_COMPACTING + 4096..2 * WORTH_COMPACTING + 4096).contains(&longest), "{longest}");
+    }
+
+    #[test]
+    fn what_grew_before_a_start_is_compacted_after_it() {
+        let dir = tempfile::tempdir().unwrap();
+        filled(dir.path(), 10);
+        let path = dir.path().join(FILE);
+        let whole = fs::read_to_string(&path).unwrap();
+        let (header, records) = whole.split_once('\n').unwrap();
+        fs::write(&path, format!("{header}\n{}", records.repeat(1000))).unwrap();
+        let (mut journal, ledger, _) = Journal::open(dir.path(), now()).unwrap();
+        assert!(journal.length > WORTH_COMPACTING);
+        journal.compact(|| ledger.records()).unwrap();
+        assert!(journal.length < 2 * whole.len() as u64, "{}", journal.length);
+        assert_eq!(read_ledger(dir.path()).unwrap(), (ledger, None));
+    }
+
+    #[test]
+    fn what_is_all_of_use_is_left_alone_after_a_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut journal, _, _) = Journal::open(dir.path(), now()).unwrap();
+        let all = (0..3000).map(|n| Record::Key(format!("k{n}").as_str().into(), KeyRecord::default()));
+        journal.save_all(all).unwrap();
+        let length = journal.length;
+        assert!(length > WORTH_COMPACTING / 2, "{length}");
+        let (mut journal, _, _) = Journal::open(dir.path(), now()).unwrap();
+        assert!(journal.compact_at >= 3 * length, "{}", journal.compact_at);
+        journal.compact(|| -> std::iter::Empty<Record> { unreachable!() }).unwrap();
     }
 
     #[test]

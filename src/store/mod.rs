@@ -7,6 +7,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 pub use history::History;
 pub use journal::{Damage, Journal, read_ledger};
@@ -20,13 +21,20 @@ pub struct Lock {
 
 impl Lock {
     /// Takes the lock; `None` if another daemon holds it.
+    ///
+    /// One that was ended may have started a worker just then, which has its files until it runs its own program:
+    /// for the moment that takes, the lock is held by nobody who stays.
     pub fn take(state_dir: &Path) -> io::Result<Option<Self>> {
+        const TRIES: u32 = 25;
         let file = private_options().create(true).write(true).open(state_dir.join("lock"))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Self { _file: file })),
-            Err(std::fs::TryLockError::WouldBlock) => Ok(None),
-            Err(std::fs::TryLockError::Error(error)) => Err(error),
+        for _ in 0..TRIES {
+            match file.try_lock() {
+                Ok(()) => return Ok(Some(Self { _file: file })),
+                Err(std::fs::TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(20)),
+                Err(std::fs::TryLockError::Error(error)) => return Err(error),
+            }
         }
+        Ok(None)
     }
 }
 

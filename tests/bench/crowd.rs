@@ -133,7 +133,7 @@ fn settings(keys: usize) -> Settings {
     Settings {
         days: vec![25],
         channels: vec![Channel::Desktop],
-        keys: (0..keys).map(key).collect(),
+        keys: (0..keys).map(key).map(Arc::new).collect(),
         consumers: (0..keys.div_ceil(KEYS_A_CONSUMER)).map(consumer).collect(),
     }
 }
@@ -157,6 +157,17 @@ fn variable(file: u64, key: usize, edit: u64) -> VariableReport {
     print[4] = u8::try_from(key).unwrap();
     print[8..].copy_from_slice(&edit.to_be_bytes());
     let anatomy = Anatomy { kind: KeyKind::Opaque, issued_at: None, expires_at: None, region: None, account: None, user: None };
-    let present = PresentKey { fingerprint: Fingerprint::new(print), exported: true, line: key + 1, control_character: false, anatomy };
-    VariableReport { variable: variable_name(key), finding: Finding::Present(present), duplicates: Vec::new(), cut_short: false }
+    let present = PresentKey {
+        fingerprint: Fingerprint::new(print),
+        exported: true,
+        line: key + 1,
+        control_character: false,
+        anatomy: anatomy.into(),
+    };
+    VariableReport {
+        variable: variable_name(key).into(),
+        finding: Finding::Present(present.into()),
+        duplicates: Box::default(),
+        cut_short: false,
+    }
 }
