@@ -52,11 +52,6 @@ fn files(criterion: &mut Criterion) {
     let value = [b'x'; 132];
     criterion.bench_function("fingerprint", |bencher| bencher.iter(|| salt.fingerprint(black_box(&value))));
     let (mut journal, ..) = Journal::open(directory.path(), Timestamp::UNIX_EPOCH).unwrap();
-    let ledger = |record: &Record| {
-        let mut ledger = credd::core::Ledger::default();
-        ledger.absorb(record.clone());
-        ledger
-    };
     let record = Record::Key("bedrock".into(), KeyRecord::default());
     criterion.bench_function("journal, durable", |bencher| {
         bencher.iter(|| journal.save(std::slice::from_ref(&record), || std::iter::once(record.clone())).unwrap());
