@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What is wrong with a configuration, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,8 +42,15 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
+impl ConfigError {
+    /// Of the bytes of `text` that are meant, if any.
+    pub(super) fn within(path: &Path, text: &str, span: Option<Range<usize>>, message: &str) -> Self {
+        Self { path: path.into(), place: span.map(|span| place(text, span)), message: message.into() }
+    }
+}
+
 /// The place of a span of bytes.
-pub(super) fn place(text: &str, span: Range<usize>) -> Place {
+fn place(text: &str, span: Range<usize>) -> Place {
     let start = floor_boundary(text, span.start);
     let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
     let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);

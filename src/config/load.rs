@@ -9,17 +9,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::SignedDuration;
-use serde::Deserialize;
 use toml::Spanned;
+use toml::de::DeTable;
 
-use super::error::{ConfigError, place};
+use super::error::ConfigError;
+use super::table::{Result, Table, Wrong};
 use super::{
     Alerts, Config, ConsumerConfig, DEFAULT_ENV_FILE, DEFAULT_LIFETIME, DEFAULT_VARIABLE, Iam, KeyConfig, KindChoice, Metrics, Restart,
-    Verify,
+    Verify, checks,
 };
-use crate::core::{ConsumerName, KeyName};
-use crate::cron;
+use crate::core::KeyName;
 
 /// The surroundings that a configuration refers to.
 #[derive(Clone, Debug)]
@@ -31,9 +30,8 @@ pub struct Surroundings {
 impl Config {
     /// The configuration of somebody who has no file.
     pub fn defaults(surroundings: &Surroundings) -> Self {
-        let mut reader = Reader { path: Path::new(""), text: "", surroundings, texts: Shared::default(), paths: Shared::default() };
         // The defaults are valid whatever the home directory is: a unit test holds that.
-        reader.config(Raw::default()).unwrap_or_else(|_| Self {
+        Reader::new(surroundings).config(&Table::absent(DOCUMENT)).unwrap_or_else(|_| Self {
             alerts: Alerts { days: Vec::new(), remind: String::new(), desktop: false, command: Vec::new() },
             metrics: Metrics::default(),
             keys: Vec::new(),
@@ -56,9 +54,10 @@ impl Config {
 
     /// Reads the text of a configuration; `path` is for messages.
     pub fn parse(path: &Path, text: &str, surroundings: &Surroundings) -> Result<Self, ConfigError> {
-        let mut reader = Reader { path, text, surroundings, texts: Shared::default(), paths: Shared::default() };
-        let raw: Raw = toml::from_str(text).map_err(|error| reader.error(error.span(), one_line(error.message())))?;
-        reader.config(raw)
+        let document = DeTable::parse(text).map_err(|error| ConfigError::within(path, text, error.span(), one_line(error.message())))?;
+        Table::new(document.get_ref(), document.span(), DOCUMENT)
+            .and_then(|document| Reader::new(surroundings).config(&document))
+            .map_err(|wrong| ConfigError::within(path, text, Some(wrong.at), &wrong.message))
     }
 }
 
@@ -81,80 +80,45 @@ fn read_text(path: &Path) -> io::Result<String> {
     String::from_utf8(bytes).map_err(|_| io::Error::other("it is not UTF-8 text"))
 }
 
-/// Lengths of time as people write them: `30d`, `12h`, `1d 12h`, `30s`. Days are 24 hours.
-pub fn parse_duration(text: &str) -> Result<SignedDuration, String> {
-    let wrong = || format!("{text:?} is not a length of time; write it like \"30d\", \"12h\" or \"90s\"");
-    let span: jiff::Span = text.trim().parse().map_err(|_| wrong())?;
-    let duration = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
-    if duration.is_positive() { Ok(duration) } else { Err(format!("{text:?} is not a length of time greater than nothing")) }
-}
+// The fields of each table, as an unknown one is answered with them.
+const DOCUMENT: &[&str] = &["alerts", "metrics", "keys", "consumers"];
+const ALERTS: &[&str] = &["days", "remind", "desktop", "command"];
+const METRICS: &[&str] = &["textfile"];
+const KEY: &[&str] = &["name", "kind", "variable", "env_file", "lifetime", "region", "probe", "endpoint", "iam", "aws_profile"];
+const CONSUMER: &[&str] = &[
+    "name",
+    "keys",
+    "restart",
+    "handover",
+    "match",
+    "url",
+    "verify",
+    "model",
+    "master_key_variable",
+    "stop_timeout",
+    "ready_timeout",
+    "pid_file",
+    "unit",
+    "compose_file",
+    "service",
+    "command",
+];
 
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-struct Raw {
-    #[serde(default)]
-    alerts: RawAlerts,
-    #[serde(default)]
-    metrics: RawMetrics,
-    keys: Option<Vec<Spanned<RawKey>>>,
-    consumers: Option<Vec<Spanned<RawConsumer>>>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-struct RawAlerts {
-    days: Option<Vec<Spanned<u32>>>,
-    remind: Option<Spanned<String>>,
-    desktop: Option<bool>,
-    command: Option<Spanned<Vec<String>>>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-struct RawMetrics {
-    textfile: Option<Spanned<String>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawKey {
-    name: Option<Spanned<String>>,
-    kind: Option<KindChoice>,
-    variable: Option<Spanned<String>>,
-    env_file: Option<Spanned<String>>,
-    lifetime: Option<Spanned<String>>,
-    region: Option<Spanned<String>>,
-    probe: Option<Spanned<String>>,
-    endpoint: Option<Spanned<String>>,
-    iam: Option<Spanned<Iam>>,
-    aws_profile: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawConsumer {
-    name: Option<Spanned<String>>,
-    keys: Option<Vec<Spanned<String>>>,
-    restart: Option<Spanned<Restart>>,
-    handover: Option<bool>,
-    #[serde(rename = "match")]
-    matches: Option<Spanned<Vec<String>>>,
-    url: Option<Spanned<String>>,
-    verify: Option<Verify>,
-    model: Option<String>,
-    master_key_variable: Option<Spanned<String>>,
-    stop_timeout: Option<Spanned<String>>,
-    ready_timeout: Option<Spanned<String>>,
-    pid_file: Option<Spanned<String>>,
-    unit: Option<String>,
-    compose_file: Option<Spanned<String>>,
-    service: Option<Spanned<String>>,
-    command: Option<Vec<String>>,
-}
+// The words of fields that know a few.
+const KINDS: &[(&str, KindChoice)] = &[("auto", KindChoice::Auto), ("short-term", KindChoice::ShortTerm)];
+const IAM: &[(&str, Iam)] = &[("off", Iam::Off), ("read", Iam::Read), ("renew", Iam::Renew)];
+const RESTARTS: &[(&str, Restart)] = &[
+    ("auto", Restart::Auto),
+    ("process", Restart::Process),
+    ("systemd", Restart::Systemd),
+    ("launchd", Restart::Launchd),
+    ("compose", Restart::Compose),
+    ("command", Restart::Command),
+    ("none", Restart::None),
+];
+const VERIFIES: &[(&str, Verify)] = &[("completion", Verify::Completion), ("readiness", Verify::Readiness), ("none", Verify::None)];
 
 struct Reader<'a> {
-    path: &'a Path,
-    text: &'a str,
     surroundings: &'a Surroundings,
     /// What was read before, to be shared by keys that say the same.
     texts: Shared<str>,
@@ -185,49 +149,32 @@ impl<T: ?Sized + Ord> Shared<T> {
     }
 }
 
-type Result<T, E = ConfigError> = std::result::Result<T, E>;
+impl<'a> Reader<'a> {
+    fn new(surroundings: &'a Surroundings) -> Self {
+        Self { surroundings, texts: Shared::default(), paths: Shared::default() }
+    }
 
-impl Reader<'_> {
-    fn config(&mut self, raw: Raw) -> Result<Config> {
-        let alerts = self.alerts(raw.alerts)?;
-        let metrics =
-            Metrics { textfile: raw.metrics.textfile.filter(|path| !path.get_ref().is_empty()).map(|path| self.file(&path)).transpose()? };
-        let keys = match raw.keys {
+    fn config(&mut self, document: &Table<'_>) -> Result<Config> {
+        let alerts = alerts(&document.table("alerts", ALERTS)?)?;
+        let metrics = Metrics { textfile: self.file(&document.table("metrics", METRICS)?, "textfile")? };
+        let keys = match document.tables("keys", KEY)? {
             None => vec![(self.default_key(), 0..0)],
-            Some(keys) => keys.into_iter().map(|key| self.key(key)).collect::<Result<Vec<_>>>()?,
+            Some(keys) => keys.map(|key| self.key(&key?)).collect::<Result<Vec<_>>>()?,
         };
         let known: BTreeSet<_> = keys.iter().map(|key| key.0.name.clone()).collect();
-        let consumers = match raw.consumers {
+        let consumers = match document.tables("consumers", CONSUMER)? {
             None => vec![default_consumer()],
             Some(consumers) => {
-                let consumers = consumers.into_iter().map(|consumer| self.consumer(consumer, &known)).collect::<Result<Vec<_>>>()?;
-                self.unique("consumer", consumers.iter().map(|(consumer, span)| (consumer.name.as_str(), span)))?;
+                let consumers = consumers.map(|consumer| self.consumer(&consumer?, &known)).collect::<Result<Vec<_>>>()?;
+                unique("consumer", consumers.iter().map(|(consumer, span)| (consumer.name.as_str(), span)))?;
                 consumers.into_iter().map(|(consumer, _)| consumer).collect()
             }
         };
-        self.unique("key", keys.iter().map(|(key, span)| (key.name.as_str(), span)))?;
+        unique("key", keys.iter().map(|(key, span)| (key.name.as_str(), span)))?;
         // Collecting would keep the room that the places in the text took.
         let mut exact = Vec::with_capacity(keys.len());
         exact.extend(keys.into_iter().map(|(key, _)| key));
         Ok(Config { alerts, metrics, keys: exact, consumers })
-    }
-
-    fn alerts(&self, raw: RawAlerts) -> Result<Alerts> {
-        let mut days = Vec::new();
-        for day in raw.days.unwrap_or_else(|| vec![Spanned::new(0..0, 25)]) {
-            if !(1..=30).contains(day.get_ref()) {
-                return Err(self.error(Some(day.span()), "a day of a 30-day key's life is from 1 to 30"));
-            }
-            days.push(day.into_inner());
-        }
-        days.sort_unstable();
-        days.dedup();
-        let remind = self.cron(raw.remind, "0 0 10 * * *")?;
-        let command = match raw.command {
-            Some(argv) => self.argv(argv)?,
-            None => Vec::new(),
-        };
-        Ok(Alerts { days, remind, desktop: raw.desktop.unwrap_or(true), command })
     }
 
     fn default_key(&mut self) -> KeyConfig {
@@ -245,208 +192,149 @@ impl Reader<'_> {
         }
     }
 
-    fn key(&mut self, raw: Spanned<RawKey>) -> Result<(KeyConfig, Range<usize>)> {
-        let table = raw.span();
-        let raw = raw.into_inner();
+    fn key(&mut self, table: &Table<'_>) -> Result<(KeyConfig, Range<usize>)> {
         let default = self.default_key();
-        let name = self.name(raw.name, default.name.as_str(), &table)?;
-        let variable = match raw.variable {
+        let (name, place) = match table.string("name")? {
+            None => (default.name, table.place()),
+            Some(name) => (checks::name(&name)?.into(), name.span()),
+        };
+        let variable = match table.string("variable")? {
             None => default.variable,
-            Some(variable) if is_variable(variable.get_ref()) => self.texts.get(variable.get_ref()),
-            Some(variable) => {
-                return Err(self.error(Some(variable.span()), "a variable's name is letters, digits and _, not starting with a digit"));
-            }
+            Some(variable) => self.texts.get(checks::variable(&variable)?),
         };
-        let lifetime = match raw.lifetime {
+        let lifetime = match table.string("lifetime")? {
             None => default.lifetime,
-            Some(text) if text.get_ref() == "never" => None,
-            Some(text) => Some(self.duration(&text)?),
+            Some(text) if *text.get_ref() == "never" => None,
+            Some(text) => Some(checks::duration(&text)?),
         };
-        let region = match raw.region {
+        let region = match table.string("region")? {
             None => default.region,
-            Some(region) if is_region(region.get_ref()) => self.texts.get(region.get_ref()),
-            Some(region) => return Err(self.error(Some(region.span()), "an AWS region looks like \"us-east-1\"")),
+            Some(region) => self.texts.get(checks::region(&region)?),
         };
-        let probe = match raw.probe {
-            Some(text) if text.get_ref() == "off" => None,
+        let probe = match table.string("probe")? {
             None => default.probe,
-            other => {
-                let expression = self.cron(other, "")?;
-                Some(self.texts.get(&expression))
-            }
+            Some(text) if *text.get_ref() == "off" => None,
+            Some(text) => Some(self.texts.get(checks::cron(&text)?)),
         };
-        let kind = raw.kind.unwrap_or(default.kind);
-        let iam = raw.iam.as_ref().map_or(default.iam, |iam| *iam.get_ref());
-        let aws_profile = raw.aws_profile.filter(|profile| !profile.is_empty()).map(|profile| self.texts.get(&profile));
+        let kind = table.choice("kind", KINDS)?.map_or(default.kind, Spanned::into_inner);
+        let iam = table.choice("iam", IAM)?.map_or(default.iam, Spanned::into_inner);
+        let aws_profile = table.filled("aws_profile")?.map(|profile| self.texts.get(profile.get_ref()));
         if kind == KindChoice::ShortTerm && aws_profile.is_none() {
-            return Err(self.error(Some(table), "kind = \"short-term\" needs aws_profile, the AWS CLI profile to mint keys from"));
+            return Err(Wrong::new(table.place(), "kind = \"short-term\" needs aws_profile, the AWS CLI profile to mint keys from"));
         }
-        let env_file = match raw.env_file {
+        let env_file = match table.string("env_file")? {
             None => default.env_file,
-            Some(path) => {
-                let path = self.file(&path)?;
-                self.paths.get(&path)
-            }
+            Some(path) => self.paths.get(&checks::file(&path, &self.surroundings.home)?),
         };
-        let endpoint = raw.endpoint.filter(|url| !url.get_ref().is_empty()).map(|url| self.url(&url)).transpose()?;
-        let endpoint = endpoint.map(|url| self.texts.get(&url));
-        Ok((
-            KeyConfig { name: KeyName(name.0.into()), kind, variable, env_file, lifetime, region, probe, endpoint, iam, aws_profile },
-            name.1,
-        ))
+        let endpoint = match table.filled("endpoint")? {
+            None => None,
+            Some(url) => Some(self.texts.get(checks::url(&url)?)),
+        };
+        Ok((KeyConfig { name, kind, variable, env_file, lifetime, region, probe, endpoint, iam, aws_profile }, place))
     }
 
-    fn consumer(&self, raw: Spanned<RawConsumer>, known: &BTreeSet<KeyName>) -> Result<(ConsumerConfig, Range<usize>)> {
-        let table = raw.span();
-        let raw = raw.into_inner();
+    fn consumer(&self, table: &Table<'_>, known: &BTreeSet<KeyName>) -> Result<(ConsumerConfig, Range<usize>)> {
         let default = default_consumer();
-        let name = self.name(raw.name, default.name.as_str(), &table)?;
+        let (name, place) = match table.string("name")? {
+            None => (default.name, table.place()),
+            Some(name) => (checks::name(&name)?.into(), name.span()),
+        };
         let mut keys = Vec::new();
-        for key in raw.keys.unwrap_or_default() {
-            let key_name = KeyName::from(key.get_ref().as_str());
+        for key in table.strings("keys")?.map(Spanned::into_inner).unwrap_or_default() {
+            let key_name = KeyName::from(*key.get_ref());
             if !known.contains(&key_name) {
                 let names: Vec<_> = known.iter().map(KeyName::as_str).collect();
-                return Err(self.error(
-                    Some(key.span()),
-                    &format!("no key is named {key_name:?}; there is {}", names.join(", "), key_name = key_name.as_str()),
-                ));
+                return Err(Wrong::new(key.span(), format!("no key is named {:?}; there is {}", key.get_ref(), names.join(", "))));
             }
             keys.push(key_name);
         }
-        let matches = match raw.matches {
+        let matches = match table.strings("match")? {
             None => default.matches,
-            Some(words) => self.argv(words)?,
+            Some(words) => checks::argv(&words)?,
         };
         if matches.is_empty() {
-            return Err(self.error(Some(table), "match needs at least the program's name"));
+            return Err(Wrong::new(table.place(), "match needs at least the program's name"));
         }
-        let restart = raw.restart.as_ref().map_or(default.restart, |restart| *restart.get_ref());
-        let restart_span = raw.restart.as_ref().map_or(table.clone(), Spanned::span);
-        let command = raw.command.unwrap_or_default();
+        let (restart, restart_place) = match table.choice("restart", RESTARTS)? {
+            None => (default.restart, table.place()),
+            Some(restart) => (*restart.get_ref(), restart.span()),
+        };
+        let command = table.strings("command")?.map_or_else(Vec::new, |words| checks::owned(&words));
         if restart == Restart::Command && command.is_empty() {
-            return Err(self.error(Some(restart_span), "restart = \"command\" needs command, the argv to run"));
+            return Err(Wrong::new(restart_place, "restart = \"command\" needs command, the argv to run"));
         }
-        let compose_file = raw.compose_file.filter(|path| !path.get_ref().is_empty()).map(|path| self.file(&path)).transpose()?;
+        let compose_file = self.file(table, "compose_file")?;
         if restart == Restart::Compose && compose_file.is_none() {
-            return Err(self.error(Some(restart_span), "restart = \"compose\" needs compose_file"));
+            return Err(Wrong::new(restart_place, "restart = \"compose\" needs compose_file"));
         }
-        let service = raw.service.filter(|service| !service.get_ref().is_empty());
-        if let Some(service) = service.as_ref().filter(|service| !is_service(service.get_ref())) {
-            return Err(self.error(Some(service.span()), "a compose service's name is letters, digits, -, _ and ., not starting with -"));
+        let service = table.filled("service")?.map(|service| checks::service(&service)).transpose()?;
+        if restart == Restart::Compose && service.is_none() && !checks::is_service(name.as_str()) {
+            return Err(Wrong::new(restart_place, "this consumer's name is no name of a compose service: set service"));
         }
-        if restart == Restart::Compose && service.is_none() && !is_service(&name.0) {
-            return Err(self.error(Some(restart_span), "this consumer's name is no name of a compose service: set service"));
-        }
-        let master_key_variable = match raw.master_key_variable {
+        let master_key_variable = match table.string("master_key_variable")? {
             None => default.master_key_variable,
-            Some(variable) if is_variable(variable.get_ref()) => variable.into_inner(),
-            Some(variable) => {
-                return Err(self.error(Some(variable.span()), "a variable's name is letters, digits and _, not starting with a digit"));
-            }
+            Some(variable) => checks::variable(&variable)?.into(),
         };
         let consumer = ConsumerConfig {
-            name: ConsumerName(name.0.into()),
+            name,
             keys,
             restart,
-            handover: raw.handover.unwrap_or(default.handover),
+            handover: table.boolean("handover")?.unwrap_or(default.handover),
             matches,
-            url: raw.url.filter(|url| !url.get_ref().is_empty()).map(|url| self.url(&url)).transpose()?,
-            verify: raw.verify.unwrap_or(default.verify),
-            model: raw.model.filter(|model| !model.is_empty()),
+            url: table.filled("url")?.map(|url| checks::url(&url)).transpose()?.map(Into::into),
+            verify: table.choice("verify", VERIFIES)?.map_or(default.verify, Spanned::into_inner),
+            model: filled(table, "model")?,
             master_key_variable,
-            stop_timeout: self.timeout(raw.stop_timeout, default.stop_timeout)?,
-            ready_timeout: self.timeout(raw.ready_timeout, default.ready_timeout)?,
-            pid_file: raw.pid_file.filter(|path| !path.get_ref().is_empty()).map(|path| self.file(&path)).transpose()?,
-            unit: raw.unit.filter(|unit| !unit.is_empty()),
+            stop_timeout: checks::timeout(table.string("stop_timeout")?, default.stop_timeout)?,
+            ready_timeout: checks::timeout(table.string("ready_timeout")?, default.ready_timeout)?,
+            pid_file: self.file(table, "pid_file")?,
+            unit: filled(table, "unit")?,
             compose_file,
-            service: service.map(Spanned::into_inner),
+            service: service.map(Into::into),
             command,
         };
-        Ok((consumer, name.1))
+        Ok((consumer, place))
     }
 
-    fn name(&self, raw: Option<Spanned<String>>, default: &str, table: &Range<usize>) -> Result<(Box<str>, Range<usize>)> {
-        let Some(name) = raw else { return Ok((default.into(), table.clone())) };
-        let fine = !name.get_ref().is_empty() && name.get_ref().chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
-        if fine {
-            let span = name.span();
-            Ok((name.into_inner().into(), span))
-        } else {
-            Err(self.error(Some(name.span()), "a name is letters, digits, -, _ and ."))
+    /// The absolute path of a file; `None` for none, or an empty one.
+    fn file(&self, table: &Table<'_>, name: &str) -> Result<Option<PathBuf>> {
+        table.filled(name)?.map(|path| checks::file(&path, &self.surroundings.home)).transpose()
+    }
+}
+
+fn alerts(table: &Table<'_>) -> Result<Alerts> {
+    let mut days = Vec::new();
+    for day in table.integers("days")?.unwrap_or_else(|| vec![Spanned::new(0..0, 25)]) {
+        match u32::try_from(*day.get_ref()) {
+            Ok(number @ 1..=30) => days.push(number),
+            _ => return Err(Wrong::new(day.span(), "a day of a 30-day key's life is from 1 to 30")),
         }
     }
+    days.sort_unstable();
+    days.dedup();
+    let remind = match table.string("remind")? {
+        None => "0 0 10 * * *",
+        Some(text) => checks::cron(&text)?,
+    };
+    let command = match table.strings("command")? {
+        None => Vec::new(),
+        Some(words) => checks::argv(&words)?,
+    };
+    Ok(Alerts { days, remind: remind.into(), desktop: table.boolean("desktop")?.unwrap_or(true), command })
+}
 
-    fn unique<'n>(&self, what: &str, names: impl Iterator<Item = (&'n str, &'n Range<usize>)>) -> Result<()> {
-        let mut seen = BTreeSet::new();
-        for (name, span) in names {
-            if !seen.insert(name) {
-                return Err(self.error(Some(span.clone()), &format!("a second {what} is named {name:?}; names are unique")));
-            }
-        }
-        Ok(())
-    }
+fn filled(table: &Table<'_>, name: &str) -> Result<Option<String>> {
+    Ok(table.filled(name)?.map(|text| (*text.get_ref()).into()))
+}
 
-    fn cron(&self, raw: Option<Spanned<String>>, default: &str) -> Result<String> {
-        let Some(text) = raw else { return Ok(default.into()) };
-        match cron::parse(text.get_ref()) {
-            Ok(_) => Ok(text.into_inner()),
-            Err(why) => {
-                Err(self.error(Some(text.span()), &format!("{why}; a cron expression here is \"second minute hour day month weekday\"")))
-            }
-        }
-    }
-
-    fn argv(&self, words: Spanned<Vec<String>>) -> Result<Vec<String>> {
-        if words.get_ref().first().is_some_and(String::is_empty) {
-            return Err(self.error(Some(words.span()), "the first word, the program, is empty"));
-        }
-        Ok(words.into_inner())
-    }
-
-    fn duration(&self, text: &Spanned<String>) -> Result<SignedDuration> {
-        parse_duration(text.get_ref()).map_err(|why| self.error(Some(text.span()), &why))
-    }
-
-    fn timeout(&self, raw: Option<Spanned<String>>, default: Duration) -> Result<Duration> {
-        let Some(text) = raw else { return Ok(default) };
-        let duration = self.duration(&text)?;
-        Duration::try_from(duration).map_err(|_| self.error(Some(text.span()), "this is too long"))
-    }
-
-    fn file(&self, path: &Spanned<String>) -> Result<PathBuf> {
-        let text = path.get_ref();
-        let home = &self.surroundings.home;
-        let full = match text.strip_prefix("~/") {
-            Some(below) => home.join(below),
-            None if text == "~" => home.clone(),
-            None => PathBuf::from(text),
-        };
-        if full.is_absolute() && !text.contains('\0') {
-            Ok(full)
-        } else {
-            Err(self.error(Some(path.span()), "this is not an absolute path; start it with / or ~/"))
+fn unique<'n>(what: &str, names: impl Iterator<Item = (&'n str, &'n Range<usize>)>) -> Result<()> {
+    let mut seen = BTreeSet::new();
+    for (name, place) in names {
+        if !seen.insert(name) {
+            return Err(Wrong::new(place.clone(), format!("a second {what} is named {name:?}; names are unique")));
         }
     }
-
-    fn url(&self, url: &Spanned<String>) -> Result<String> {
-        let text = url.get_ref().trim_end_matches('/');
-        let wrong = |why: &str| Err(self.error(Some(url.span()), why));
-        let Some((scheme, rest)) = text.split_once("://") else { return wrong("this is not a URL; write it like \"https://host:port\"") };
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        let host = authority.rsplit_once(':').map_or(authority, |(host, port)| if port.parse::<u16>().is_ok() { host } else { authority });
-        match scheme {
-            _ if host.is_empty() || host.contains('@') => wrong("this has no host name; write it like \"https://host:port\""),
-            "https" => Ok(text.into()),
-            "http" if matches!(host, "127.0.0.1" | "localhost" | "[::1]") => Ok(text.into()),
-            "http" => wrong("this would send the key unencrypted: http is for loopback alone, use https"),
-            _ => wrong("this is neither http:// nor https://"),
-        }
-    }
-
-    fn error(&self, span: Option<Range<usize>>, message: &str) -> ConfigError {
-        let place = span.filter(|_| !self.text.is_empty()).map(|span| place(self.text, span));
-        ConfigError { path: self.path.into(), place, message: message.into() }
-    }
+    Ok(())
 }
 
 fn default_consumer() -> ConsumerConfig {
@@ -468,20 +356,6 @@ fn default_consumer() -> ConsumerConfig {
         service: None,
         command: Vec::new(),
     }
-}
-
-fn is_variable(name: &str) -> bool {
-    let mut chars = name.chars();
-    chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_') && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
-}
-
-/// As the compose specification has it; with a `-` in front it would be an option to docker.
-fn is_service(name: &str) -> bool {
-    !name.starts_with('-') && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-}
-
-fn is_region(name: &str) -> bool {
-    !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 
 /// toml's messages may span lines; ours are one sentence.

@@ -1,10 +1,13 @@
+use jiff::SignedDuration;
+
+use super::super::parse_duration;
 use super::*;
 
 fn surroundings() -> Surroundings {
     Surroundings { home: "/home/u".into() }
 }
 
-fn parse(text: &str) -> Result<Config> {
+fn parse(text: &str) -> Result<Config, ConfigError> {
     Config::parse(Path::new("/c.toml"), text, &surroundings())
 }
 
@@ -80,4 +83,44 @@ fn endpoints() {
     for wrong in ["ftp://x", "127.0.0.1", "https://", "http://127.0.0.1.evil.example", "http://localhost@evil.example"] {
         assert!(parse(&format!("[[keys]]\nendpoint = {wrong:?}")).is_err(), "{wrong}");
     }
+}
+
+#[test]
+fn a_value_of_another_type_has_line_and_caret() {
+    assert_eq!(
+        complaint("[[keys]]\nname = \"a\"\nkind = 3"),
+        "/c.toml:3:8: expected a string, found an integer\n  |\n3 | kind = 3\n  |        ^"
+    );
+    assert!(complaint("[alerts]\ndays = [25, \"x\"]").contains("/c.toml:2:13: expected an integer, found a string"));
+    assert!(complaint("[alerts]\ndays = [-1]").contains("/c.toml:2:9: a day of a 30-day key's life"));
+    assert!(complaint("[keys]\nname = \"a\"").contains("/c.toml:1:1: expected a list of tables ([[keys]]), found a table"));
+    assert!(complaint("[[keys]]\nname = \"a\"\nname = \"b\"").contains("/c.toml:3:1: duplicate key"));
+}
+
+#[test]
+fn every_field_that_is_known_is_read() {
+    for (heading, fields) in [("", DOCUMENT), ("[alerts]", ALERTS), ("[metrics]", METRICS), ("[[keys]]", KEY), ("[[consumers]]", CONSUMER)]
+    {
+        for field in fields {
+            let text = complaint(&format!("{heading}\n{field} = 1.5"));
+            assert!(text.contains(&format!("/c.toml:2:{}: expected ", field.len() + 4)) && text.contains(", found a float"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn words_are_those_of_the_types() {
+    assert!(RESTARTS.iter().all(|(word, restart)| *word == restart.as_str()));
+    // A worker gets these as serde writes them.
+    for (word, restart) in RESTARTS {
+        assert_eq!(serde_json::to_value(restart).unwrap(), *word);
+    }
+    for (word, verify) in VERIFIES {
+        assert_eq!(serde_json::to_value(verify).unwrap(), *word);
+    }
+    for (word, iam) in IAM {
+        assert_eq!(serde_json::to_value(iam).unwrap(), *word);
+    }
+    let short_term = parse("[[keys]]\nkind = \"short-term\"\naws_profile = \"p\"").unwrap();
+    assert_eq!(short_term.keys[0].kind, KindChoice::ShortTerm);
 }

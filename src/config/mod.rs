@@ -3,9 +3,11 @@
 //! No file is needed: [`Config::defaults`] tracks the Bedrock key of `~/.backlog-toolkit-env` and the
 //! user's `litellm --config …` process. Loading and its errors are in `load`.
 
+mod checks;
 mod error;
 mod load;
 mod show;
+mod table;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,8 +20,9 @@ use crate::core::{ConsumerName, KeyName};
 
 pub use crate::core::Iam;
 
+pub use checks::parse_duration;
 pub use error::{ConfigError, Place};
-pub use load::{Surroundings, parse_duration};
+pub use load::Surroundings;
 pub use show::show;
 
 /// Everything the user can set, validated: names are unique, cron expressions parse, consumers refer
@@ -89,8 +92,7 @@ pub struct KeyConfig {
 }
 
 /// Whether credd mints the key itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KindChoice {
     /// By its form.
     Auto,

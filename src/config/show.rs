@@ -106,6 +106,23 @@ fn element<'t, 'a>(table: &'t DeTable<'a>, name: &str, index: usize) -> Option<&
     }
 }
 
+/// A basic string of TOML.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            // None is beyond U+009F, and four digits hold that.
+            c if c.is_control() => {
+                let _ = write!(quoted, "\\u{:04X}", u32::from(c));
+            }
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
 struct Page<'a> {
     out: String,
     text: &'a str,
@@ -133,7 +150,7 @@ impl Page<'_> {
     }
 
     fn string(&mut self, table: Option<&DeTable<'_>>, name: &str, value: &str) {
-        self.value(table, name, &toml::Value::from(value).to_string());
+        self.value(table, name, &quoted(value));
     }
 
     fn path(&mut self, table: Option<&DeTable<'_>>, name: &str, value: Option<&Path>) {
@@ -141,7 +158,7 @@ impl Page<'_> {
     }
 
     fn list(&mut self, table: Option<&DeTable<'_>>, name: &str, values: &[String]) {
-        let values: Vec<String> = values.iter().map(|value| toml::Value::from(value.as_str()).to_string()).collect();
+        let values: Vec<String> = values.iter().map(|value| quoted(value)).collect();
         self.value(table, name, &format!("[{}]", values.join(", ")));
     }
 }
@@ -159,6 +176,15 @@ mod tests {
         let shown = show(&config, path, text);
         assert!(shown.contains("consumers = []                               # /c.toml:2\n"), "{shown}");
         assert_eq!(Config::parse(path, &shown, &surroundings).unwrap(), config);
+    }
+
+    #[test]
+    fn strings_read_back_whatever_is_in_them() {
+        let text: String = ('\0'..='\u{ff}').chain("…🔑\"\"\"''' ".chars()).collect();
+        let shown = format!("a = {}", quoted(&text));
+        assert_eq!(DeTable::parse(&shown).unwrap().get_ref()["a"].get_ref().as_str(), Some(text.as_str()));
+        assert!(!shown.contains(char::is_control), "{shown}");
+        assert_eq!(quoted(r#"C:\ "x""#), r#""C:\\ \"x\"""#);
     }
 
     #[test]
