@@ -201,7 +201,7 @@ mod tests {
             let whole = Cli::try_parse_from(arguments(line)).unwrap();
             assert_eq!(format!("{:?}", at_a_glance(&arguments(line)).unwrap()), format!("{whole:?}"), "{line}");
         }
-        for line in ["credd run", "credd -v", "credd status k", "credd status --help", "credd --version", "credd check k", "credd statu"] {
+        for line in ["credd run", "credd -v", "credd status k", "credd status --help", "credd --version", "credd check k", "credd stat"] {
             assert!(at_a_glance(&arguments(line)).is_none(), "{line}");
         }
     }
