@@ -12,6 +12,7 @@ use crate::core::key::Key;
 use crate::core::order;
 use crate::core::{ConsumerName, Effect, Event, Fingerprint, HistoryEntry, KeyName, ProbeManner, Record, Topic};
 use crate::desktop::open_page;
+use crate::task;
 use crate::worker::job::{ApplyOrder, FileQuery, KeyTarget, KeyVariable, ProbeOrder};
 
 impl Daemon {
@@ -209,7 +210,7 @@ impl Daemon {
         let Some(key) = self.config.key(name) else { return };
         let region = self.region(key);
         let from_service = self.from_service;
-        tokio::task::spawn_local(async move {
+        task::spawn_local(async move {
             if let Err(error) = open_page(&region, from_service).await {
                 tracing::warn!(%error, "the console page could not be opened");
             }

@@ -13,6 +13,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use crate::config::ConsumerConfig;
 use crate::core::{ConsumerName, Event, Fingerprint, IamReport, KeyName, ProbeReport, ProbeVerdict, RenewalPlan, Trouble};
 use crate::desktop::NOT_FOR_CHILDREN;
+use crate::task;
 use crate::worker::job::{
     Answer, ApplyOrder, FileQuery, IamOrder, Job, KeyTarget, KeyVariable, MintOrder, ProbeOrder, RenewOrder, RetireOrder, SettleOrder,
 };
@@ -228,7 +229,7 @@ impl Workers {
     /// Runs a worker and tells of it: each answer, then its end.
     fn run(&self, job: Job, terms: Terms, mut tell: impl FnMut(Said, &UnboundedSender<Event>) + Send + 'static) {
         let events = self.events.clone();
-        tokio::spawn(attend(job, terms, Box::new(move |said| tell(said, &events))));
+        task::spawn(attend(job, terms, Box::new(move |said| tell(said, &events))));
     }
 }
 
@@ -286,7 +287,7 @@ fn warn_of(name: &KeyName, outcome: io::Result<()>) {
     }
 }
 
-/// One future for all workers: the code that drives one is built for each type of it.
+/// One future for all workers.
 async fn attend(job: Job, terms: Terms, mut tell: Box<dyn FnMut(Said) + Send>) {
     let work = converse(&job, terms.bound_to_daemon, terms.leave, &mut tell);
     let outcome = tokio::time::timeout(terms.limit, work).await;
