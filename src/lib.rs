@@ -32,6 +32,7 @@ pub mod salt;
 pub mod secret;
 pub mod service;
 pub mod store;
+pub mod task;
 pub mod view;
 pub mod watcher;
 pub mod worker;

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use crate::config::{Config, ConsumerConfig, KeyConfig, KindChoice, Restart};
 use crate::core::consumer::{Consumer, ConsumerState, Phase};
 use crate::core::key::{Found, Key, KeyState};
+use crate::core::order;
 
 use crate::core::{Calendar, FileBody, FileTrack, Fingerprint, Iam, KeyName, KnownKey, Machine, RunBy, Settings, Stage, Trouble};
 use crate::paths::{shell_word, tilde};
@@ -76,7 +77,7 @@ pub fn status(machine: &Machine, at: Viewpoint) -> Status {
     let consumers = at.config.consumers.iter().filter_map(|spec| Some(consumer_status(machine, machine.consumer(&spec.name)?, spec)));
     let consumers = consumers.collect();
     let mut problems: Vec<Problem> = (0..subjects(at.config)).flat_map(|n| problems_at(machine, &at, &holders, n)).collect();
-    problems.sort_by_key(|problem| std::cmp::Reverse(problem.severity));
+    order::sort_by_key(&mut problems, |problem| std::cmp::Reverse(problem.severity));
     Status { schema: SCHEMA, live: at.daemon.is_some(), daemon: at.daemon, keys, consumers, problems }
 }
 
@@ -117,7 +118,7 @@ struct Holders(Box<[(Fingerprint, KeyName)]>);
 impl Holders {
     fn of(machine: &Machine) -> Self {
         let mut all: Box<[_]> = machine.keys().filter_map(|key| Some((key.present()?.fingerprint, key.spec.name.clone()))).collect();
-        all.sort_unstable();
+        order::sort_by(&mut all, Ord::cmp);
         Self(all)
     }
 
@@ -292,7 +293,7 @@ pub fn consumer_status(machine: &Machine, consumer: &Consumer, spec: &ConsumerCo
         pid: process.map(|process| process.pid).filter(|pid| *pid > 0),
         restart: restart.into(),
         key_fingerprints: process
-            .map(|process| process.keys.iter().map(|(key, print)| (key.to_string(), *print)).collect())
+            .map(|process| order::gathered(process.keys.iter().map(|(key, print)| (key.to_string(), *print))))
             .unwrap_or_default(),
         last_apply: consumer.record.last_apply.as_ref().map(|last| ApplyStatus {
             at: last.at,

@@ -10,7 +10,7 @@ use super::noted::Noted;
 use super::terminal::{Terminal, clean};
 use super::{Failure, http, offline, words};
 use crate::clock;
-use crate::core::{IssuedSource, Outcome, ProbeVerdict, Reason};
+use crate::core::{IssuedSource, Outcome, ProbeVerdict, Reason, order};
 use crate::paths::{Paths, tilde};
 use crate::protocol::{ConsumerState, ConsumerStatus, FormerKey, KeyStanding, KeyStatus, Problem, Severity, Status, those_there_are};
 
@@ -120,7 +120,7 @@ fn select(current: &mut Current, name: &str, home: &Path) -> Result<(), Failure>
 /// The worst key in a few characters.
 fn short(status: &Status) -> String {
     let mut keys: Vec<&KeyStatus> = status.keys.iter().collect();
-    keys.sort_by(|a, b| urgency(a).total_cmp(&urgency(b)));
+    order::sort_by(&mut keys, |a, b| urgency(a).total_cmp(&urgency(b)));
     let Some(key) = keys.first() else { return "credd: nothing known\n".into() };
     let what = match key.state {
         KeyStanding::Ok | KeyStanding::Due => key.days_left.map_or_else(|| "ok".into(), words::days_short),
@@ -220,7 +220,7 @@ fn full(status: &Status, offline: Option<&Failure>, paths: &Paths, terminal: Ter
         page.line("");
     }
     let mut keys: Vec<&KeyStatus> = status.keys.iter().collect();
-    keys.sort_by(|a, b| urgency(a).total_cmp(&urgency(b)));
+    order::sort_by(&mut keys, |a, b| urgency(a).total_cmp(&urgency(b)));
     let in_trouble = keys.iter().filter(|key| key.state != KeyStanding::Ok).count();
     let shown = if all || keys.len() <= SOME_KEYS { keys.len() } else { in_trouble.clamp(FEWEST, MOST) };
     for key in &keys[..shown] {
@@ -229,7 +229,7 @@ fn full(status: &Status, offline: Option<&Failure>, paths: &Paths, terminal: Ter
     }
     page.more_keys(&keys[shown..]);
     let mut consumers: Vec<&ConsumerStatus> = status.consumers.iter().collect();
-    consumers.sort_by_key(|consumer| trouble(consumer.state));
+    order::sort_by_key(&mut consumers, |consumer| trouble(consumer.state));
     let in_trouble = consumers.iter().filter(|consumer| trouble(consumer.state) < trouble(ConsumerState::Current)).count();
     let shown = if all || consumers.len() <= SOME_CONSUMERS { consumers.len() } else { in_trouble.clamp(FEWEST, MOST) };
     for consumer in &consumers[..shown] {

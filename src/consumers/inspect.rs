@@ -1,6 +1,6 @@
 //! What a consumer's processes are and which keys they hold.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::path::Path;
 use std::{fs, io};
 
@@ -12,7 +12,7 @@ use super::litellm::{LiteLlm, config_path};
 use super::lookup::Lookup;
 use super::sys::{self, Held};
 use crate::config::{ConsumerConfig, Restart};
-use crate::core::{ConsumerReport, KeyName, ProcessReport, RunBy};
+use crate::core::{ConsumerReport, KeyName, ProcessReport, RunBy, order};
 use crate::salt::Salt;
 use crate::worker::job::{Answer, KeyVariable};
 
@@ -26,7 +26,7 @@ pub(super) struct Query<'a> {
 /// which isn't the same as having no process: the error says why, or is of the salt.
 pub fn inspect(state_dir: &Path, keys: &[KeyVariable], consumers: Vec<ConsumerConfig>, answer: &dyn Fn(&Answer)) -> io::Result<()> {
     let salt = Salt::load(state_dir)?;
-    let by_name: BTreeMap<&KeyName, &KeyVariable> = keys.iter().map(|key| (&key.name, key)).collect();
+    let by_name: HashMap<&KeyName, &KeyVariable> = keys.iter().map(|key| (&key.name, key)).collect();
     let mut lookup = Lookup::new(consumers.iter().map(|consumer| consumer.matches.as_slice()));
     let mut result = Ok(());
     for config in consumers {
@@ -60,19 +60,16 @@ fn report(process: &Held, query: &Query<'_>, salt: &Salt) -> Option<ProcessRepor
     let environ = process.environ().ok()?;
     let litellm = settled_configuration(process, &environ);
     let held = environ.by_name();
-    let keys = query
-        .keys
-        .iter()
-        .map(|key| {
-            let rereads = litellm.as_ref().is_some_and(|litellm| litellm.rereads(&key.variable, &key.env_file, &environ));
-            let print = if rereads {
-                environment::assigned(key).map(|value| salt.fingerprint(value.expose()))
-            } else {
-                held.get(key.variable.as_bytes()).map(|value| salt.fingerprint(value))
-            };
-            (key.name.clone(), print)
-        })
-        .collect();
+    let keys = query.keys.iter().map(|key| {
+        let rereads = litellm.as_ref().is_some_and(|litellm| litellm.rereads(&key.variable, &key.env_file, &environ));
+        let print = if rereads {
+            environment::assigned(key).map(|value| salt.fingerprint(value.expose()))
+        } else {
+            held.get(key.variable.as_bytes()).map(|value| salt.fingerprint(value))
+        };
+        (key.name.clone(), print)
+    });
+    let keys = order::gathered(keys);
     // The user's systemd is asked only where the answer matters.
     let run_by = match query.config.restart {
         Restart::Process => RunBy::Process,

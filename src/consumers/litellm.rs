@@ -10,6 +10,7 @@ use saphyr::{LoadableYamlNode, Yaml};
 use super::environment::{Environ, read_wiped};
 use super::find::option;
 use crate::config::{ConsumerConfig, DEFAULT_ENV_FILE, DEFAULT_VARIABLE};
+use crate::core::order;
 use crate::secret::Secret;
 
 /// `custom_secret_manager`, as `packaging/litellm/credd_secrets.py` says to write it.
@@ -110,10 +111,7 @@ impl LiteLlm {
             Some(region) => region.strip_prefix("os.environ/").map_or_else(|| Some(region.to_owned()), variable),
             None => usual(),
         };
-        let mut regions: Vec<String> = self.models.iter().filter_map(region).filter(|region| !region.is_empty()).collect();
-        regions.sort_unstable();
-        regions.dedup();
-        regions
+        order::each_once(self.models.iter().filter_map(region).filter(|region| !region.is_empty()))
     }
 
     /// A model whose key is in this variable: the preferred one, if the file doesn't say otherwise of it,

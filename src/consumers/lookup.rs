@@ -12,6 +12,7 @@ use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
 use super::find::{called, matches};
 use super::sys::{self, Held};
 use crate::clock;
+use crate::core::order;
 
 /// For how long one look serves: what starts while a container engine takes its seconds for one consumer is seen
 /// for the next.
@@ -27,7 +28,7 @@ pub struct Lookup {
 impl Lookup {
     /// Looks for all of these at once, when the first is asked for.
     pub fn new<'w>(wanted: impl IntoIterator<Item = &'w [String]>) -> Self {
-        Self { found: wanted.into_iter().map(|words| (words.to_vec(), Vec::new())).collect(), looked_at: None }
+        Self { found: order::gathered(wanted.into_iter().map(|words| (words.to_vec(), Vec::new()))), looked_at: None }
     }
 
     /// Every top-level process of this user that matches, oldest first, each held by its identity.
@@ -55,7 +56,7 @@ impl Lookup {
             // Looked up by a number that may have changed hands since: ask the one that is held.
             .filter(|process| process.argv().is_ok_and(|argv| matches(words, &argv)))
             .collect();
-        held.sort_by_key(|process| (process.start_ticks(), process.pid()));
+        order::sort_by_key(&mut held, |process| (process.start_ticks(), process.pid()));
         Ok(held)
     }
 

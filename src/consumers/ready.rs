@@ -7,6 +7,7 @@ use super::find::{file_name, option};
 use super::http::Line;
 use super::sys::{self, Held, Listener};
 use crate::clock;
+use crate::core::order;
 
 /// Where a consumer is expected to answer.
 pub struct Place {
@@ -62,10 +63,7 @@ impl Place {
 
     /// The ports it has, each once.
     pub fn ports(&self) -> Vec<u16> {
-        let mut ports: Vec<u16> = self.ports.iter().copied().chain(self.likely).collect();
-        ports.sort_unstable();
-        ports.dedup();
-        ports
+        order::each_once(self.ports.iter().copied().chain(self.likely))
     }
 
     /// The port that somebody took who wasn't there before.

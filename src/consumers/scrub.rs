@@ -4,6 +4,7 @@ use zeroize::Zeroizing;
 
 use super::apply::Attempt;
 use super::environment::Environ;
+use crate::core::order;
 
 /// Shorter values aren't secrets, and to look for them would leave nothing of any text.
 const SHORTEST: usize = 6;
@@ -34,7 +35,7 @@ impl Secrets {
         let mut values: Vec<_> =
             values.into_iter().filter(|value| value.len() >= SHORTEST).map(|value| Zeroizing::new(value.to_vec())).collect();
         // One that is a part of another would leave the rest of that.
-        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        order::sort_by_key(&mut values, |value| std::cmp::Reverse(value.len()));
         Self(values)
     }
 

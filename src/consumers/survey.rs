@@ -6,6 +6,7 @@ use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
 
 use super::find::{file_name, is_interpreter};
 use super::sys::Held;
+use crate::core::order;
 
 /// A name that is longer than this is no name.
 const LONGEST_NAME: usize = 40;
@@ -39,7 +40,7 @@ pub fn survey() -> Result<Vec<Seen>, sysinfo::Error> {
             Some(Seen { held, parent: process.parent().and_then(number), name: name(process) })
         })
         .collect();
-    seen.sort_by_key(|seen| (seen.held.start_ticks(), seen.held.pid()));
+    order::sort_by_key(&mut seen, |seen| (seen.held.start_ticks(), seen.held.pid()));
     Ok(seen)
 }
 

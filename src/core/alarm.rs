@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::policy::Reason;
 use super::rare::Unset;
+use crate::core::order;
 
 /// A way to reach the user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -227,7 +228,14 @@ fn later(now: Timestamp, wait: SignedDuration) -> Timestamp {
 impl AlertSent {
     /// A new alert for `channels`; without any it stands recorded and is not tried.
     pub fn new(now: Timestamp, reason: Reason, channels: &[Channel]) -> Self {
-        Self { at: now, reason, covers: BTreeSet::new(), delivered: false, expires_at: None, pending: channels.iter().copied().collect() }
+        Self {
+            at: now,
+            reason,
+            covers: BTreeSet::new(),
+            delivered: false,
+            expires_at: None,
+            pending: order::gathered(channels.iter().copied()),
+        }
     }
 
     /// The weightiest reason that it speaks for.
@@ -240,7 +248,7 @@ impl AlertSent {
         if self.delivered {
             self.pending.retain(|channel| channels.contains(channel));
         } else {
-            self.pending = channels.iter().copied().collect();
+            self.pending = order::gathered(channels.iter().copied());
         }
     }
 

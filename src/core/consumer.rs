@@ -1,6 +1,6 @@
 //! One consumer: what it runs with, what it should run with, and what is being done about it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,7 @@ use super::key::popup_id;
 use super::policy::Reason;
 use super::record::{ConsumerRecord, HeldBack, LastApply, Pending};
 use super::{ApplyReport, Fingerprint, KeyName, Outcome, ProcessReport};
+use crate::core::order;
 
 /// What keys a consumer should run with.
 pub type Targets = BTreeMap<KeyName, Fingerprint>;
@@ -170,8 +171,8 @@ impl Consumer {
 
     /// The keys that some process of it doesn't hold.
     pub fn lacking(&self, targets: &Targets) -> Targets {
-        let lacked: BTreeSet<&KeyName> = self.processes.iter().flatten().flat_map(|process| lacks(process, targets)).collect();
-        targets.iter().filter(|(key, _)| lacked.contains(key)).map(|(key, print)| (key.clone(), *print)).collect()
+        let lacked = self.processes.iter().flatten().flat_map(|process| lacks(process, targets));
+        order::gathered(lacked.filter_map(|key| targets.get(key).map(|print| (key.clone(), *print))))
     }
 
     /// Whether it has a process, as far as is known.

@@ -22,7 +22,7 @@ use super::event::{Calendar, Effect, Event, HistoryEntry, Reply, Settings, Ticke
 use super::file::FileTrack;
 use super::key::Key;
 use super::record::{Issued, Ledger, Record};
-use super::{ConsumerName, Fingerprint, KeyName};
+use super::{ConsumerName, Fingerprint, KeyName, order};
 
 /// A clock that shows this much less than before has gone back; less is what time servers correct.
 const CLOCK_SLACK: SignedDuration = SignedDuration::from_mins(2);
@@ -254,7 +254,7 @@ impl Machine {
                 })
                 .or_insert(key);
         }
-        by_variable.values().filter_map(|key| Some((key.spec.name.clone(), key.target()?))).collect()
+        order::gathered(by_variable.values().filter_map(|key| Some((key.spec.name.clone(), key.target()?))))
     }
 
     /// The keys that a consumer uses, in the order of the configuration.

@@ -11,6 +11,7 @@ mod fingerprint;
 pub mod key;
 mod machine;
 mod names;
+pub mod order;
 mod policy;
 mod probe;
 mod rare;

@@ -5,6 +5,8 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::core::order;
+
 /// The lifetime that `alerts.days` speaks of.
 const STANDARD_LIFETIME: SignedDuration = SignedDuration::from_hours(30 * 24);
 
@@ -109,7 +111,7 @@ impl Life {
             .map(|&day| Threshold { at: minus(expires_at, lead(lifetime, day)), reason: Reason::Day(day) })
             .chain([Threshold { at: expires_at, reason: Reason::Expired }])
             .collect();
-        thresholds.sort();
+        order::sort_by(&mut thresholds, Ord::cmp);
         thresholds
     }
 

@@ -3,6 +3,7 @@
 use std::ops::Deref;
 
 use crate::config::{Config, ConsumerConfig, KeyConfig};
+use crate::core::order;
 use crate::core::{ConsumerName, KeyName};
 
 /// A configuration that doesn't change any more.
@@ -45,9 +46,8 @@ impl Deref for Configured {
 }
 
 fn by_name<'n, N: Ord + 'n>(count: usize, name: impl Fn(usize) -> &'n N) -> Box<[u32]> {
-    let mut places: Box<[u32]> = (0..u32::try_from(count).unwrap_or(u32::MAX)).collect();
-    places.sort_unstable_by_key(|at| name(place(*at)));
-    places
+    let places = order::places(count, &|one, two| name(one).cmp(name(two)));
+    places.into_iter().filter_map(|at| u32::try_from(at).ok()).collect()
 }
 
 fn place(at: u32) -> usize {

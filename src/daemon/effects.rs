@@ -9,8 +9,10 @@ use super::run::Daemon;
 use crate::clock;
 use crate::config::{ConsumerConfig, KeyConfig};
 use crate::core::key::Key;
+use crate::core::order;
 use crate::core::{ConsumerName, Effect, Event, Fingerprint, HistoryEntry, KeyName, ProbeManner, Record, Topic};
 use crate::desktop::open_page;
+use crate::task;
 use crate::worker::job::{ApplyOrder, FileQuery, KeyTarget, KeyVariable, ProbeOrder};
 
 impl Daemon {
@@ -146,10 +148,8 @@ impl Daemon {
             .iter()
             .filter_map(|path| {
                 let file = self.machine.file(path)?;
-                let mut variables: Vec<String> =
-                    file.keys.iter().filter_map(|name| self.machine.key(name)).map(|key| key.spec.variable.to_string()).collect();
-                variables.sort_unstable();
-                variables.dedup();
+                let keys = file.keys.iter().filter_map(|name| self.machine.key(name));
+                let variables = order::each_once(keys.map(|key| key.spec.variable.to_string()));
                 Some(FileQuery { path: path.to_path_buf(), variables })
             })
             .collect();
@@ -221,7 +221,7 @@ impl Daemon {
         let Some(key) = self.config.key(name) else { return };
         let region = self.region(key);
         let from_service = self.from_service;
-        tokio::task::spawn_local(async move {
+        task::spawn_local(async move {
             if let Err(error) = open_page(&region, from_service).await {
                 tracing::warn!(%error, "the console page could not be opened");
             }

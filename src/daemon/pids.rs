@@ -6,6 +6,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
 
 use crate::core::{ConsumerName, ConsumerReport, Event};
+use crate::task;
 
 /// A process: its id and when it started, which together name it for good.
 type Identity = (i32, u64);
@@ -38,7 +39,7 @@ impl ProcessWatch {
         for identity in now {
             watched.entry(identity).or_insert_with(|| {
                 let (events, consumer) = (self.events.clone(), consumer.clone());
-                tokio::spawn(async move {
+                task::spawn(async move {
                     if ended(identity).await.is_ok() {
                         // The daemon is ending if nobody listens.
                         let _ = events.send(Event::ConsumerGone(consumer));

@@ -1,6 +1,6 @@
 //! Takes up an edited configuration, or keeps the one before.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use super::schedule::Schedule;
 use crate::clock;
 use crate::config::Config;
 use crate::core::Event;
+use crate::core::order;
 use crate::cron::CronCalendar;
 use crate::view::settings;
 
@@ -106,9 +107,8 @@ pub(super) async fn hold_jobs(
     now: Timestamp,
     events: &UnboundedSender<Event>,
 ) -> anyhow::Result<()> {
-    let mut wanted: BTreeSet<&str> = config.probes().map(|(_, expression)| expression).collect();
-    wanted.insert(&config.alerts.remind);
-    for (_, job) in jobs.extract_if(.., |expression, _| !wanted.contains(expression.as_str())) {
+    let wanted = order::each_once(config.probes().map(|(_, expression)| expression).chain([&*config.alerts.remind]));
+    for (_, job) in jobs.extract_if(.., |expression, _| !wanted.contains(&expression.as_str())) {
         schedule.remove(job).await?;
     }
     for expression in wanted {

@@ -33,6 +33,7 @@ use crate::desktop::Desktop;
 use crate::paths::{Paths, private_dir};
 use crate::salt::Salt;
 use crate::store::{Damage, History, Journal, Lock};
+use crate::task;
 use crate::view::settings;
 use crate::watcher::{Hint, Watcher};
 
@@ -160,7 +161,7 @@ impl Daemon {
         let listener = server::bind(&paths.socket).map_err(anyhow::Error::msg)?;
         let socket_id = file_id(&paths.socket);
         let (calls_in, calls) = mpsc::unbounded_channel();
-        tokio::task::spawn_local(server::serve(listener, calls_in));
+        task::spawn_local(server::serve(listener, calls_in));
         let (events, inbox) = mpsc::unbounded_channel();
         let (desktop_in, desktop_events) = mpsc::unbounded_channel();
         let mut schedule = Schedule::new().await?;

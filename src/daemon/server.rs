@@ -21,6 +21,7 @@ pub use super::answer::{Answer, Streamed};
 use crate::core::{ConsumerName, Fingerprint, KeyName};
 use crate::paths::too_long_for_a_socket;
 use crate::protocol::{ApplyRequest, IssuedRequest, RenewRequest, RenewedRequest, SnoozeRequest, SnoozeUntil, VerifyRequest};
+use crate::task;
 
 /// Connections served at once; more wait in the kernel's queue.
 const MOST_CONNECTIONS: usize = 64;
@@ -109,7 +110,7 @@ pub async fn serve(listener: UnixListener, calls: UnboundedSender<Call>) {
             }
         };
         let calls = calls.clone();
-        tokio::task::spawn_local(async move {
+        task::spawn_local(async move {
             let _place = place;
             // Peer credentials, besides the modes: a path may be reachable in ways that modes don't see.
             if stream.peer_cred().is_ok_and(|peer| peer.uid() == own) {

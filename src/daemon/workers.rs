@@ -1,6 +1,6 @@
 //! Runs workers: short-lived children that do all work with secrets (see [`crate::worker`]).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -11,10 +11,11 @@ use tokio::process::{Child, Command};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 use crate::config::ConsumerConfig;
-use crate::core::{ApplyReport, ConsumerName, Event, Fingerprint, IamReport, KeyName, ProbeReport, ProbeVerdict, RenewalPlan, Trouble};
+use crate::core::{ConsumerName, Event, Fingerprint, IamReport, KeyName, ProbeReport, ProbeVerdict, RenewalPlan, Trouble};
 use crate::desktop::NOT_FOR_CHILDREN;
+use crate::task;
 use crate::worker::job::{
-    Answer, ApplyOrder, FileQuery, IamOrder, Job, KeyVariable, MintOrder, ProbeOrder, RenewOrder, RetireOrder, SettleOrder,
+    Answer, ApplyOrder, FileQuery, IamOrder, Job, KeyTarget, KeyVariable, MintOrder, ProbeOrder, RenewOrder, RetireOrder, SettleOrder,
 };
 
 /// A look takes milliseconds; one that takes this long hangs on a dead network file system.
@@ -51,168 +52,145 @@ impl Workers {
 
     /// Has files read; each gives [`Event::FileRead`], or together [`Event::ReadFailed`].
     pub fn read(&self, files: Vec<FileQuery>) {
-        let events = self.events.clone();
-        let mut open: BTreeSet<PathBuf> = files.iter().map(|file| file.path.clone()).collect();
+        let mut open: VecDeque<PathBuf> = files.iter().map(|file| file.path.clone()).collect();
         let job = Job::Read { state_dir: self.state_dir.clone(), files };
-        tokio::spawn(async move {
-            let done = tokio::time::timeout(LOOK_LIMIT, async {
-                each_answer(&job, true, |answer| {
-                    if let Answer::File(report) = answer {
-                        open.remove(&report.path);
-                        let _ = events.send(Event::FileRead(report));
-                    }
-                })
-                .await
-            });
-            let outcome = done.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-            if !open.is_empty() {
-                tracing::warn!(error = outcome.err().map(tracing::field::display), "env files could not be read; trying again");
-                let _ = events.send(Event::ReadFailed(open.into_iter().collect()));
+        self.run(job, Terms::bound_to_daemon(LOOK_LIMIT), move |said, events| match said {
+            Said::Answer(Answer::File(report)) => {
+                strike(&mut open, |path| *path == report.path);
+                let _ = events.send(Event::FileRead(report));
             }
+            Said::End(outcome) if !open.is_empty() => {
+                tracing::warn!(error = outcome.err().map(tracing::field::display), "env files could not be read; trying again");
+                let _ = events.send(Event::ReadFailed(std::mem::take(&mut open).into()));
+            }
+            _ => {}
         });
     }
 
     /// Has consumers looked at, for those of the keys that each uses; each gives [`Event::Inspected`].
     pub fn inspect(&self, keys: Vec<KeyVariable>, consumers: Vec<ConsumerConfig>) {
-        let events = self.events.clone();
-        let mut open: BTreeSet<ConsumerName> = consumers.iter().map(|consumer| consumer.name.clone()).collect();
+        let mut open: VecDeque<ConsumerName> = consumers.iter().map(|consumer| consumer.name.clone()).collect();
         let job = Job::Inspect { state_dir: self.state_dir.clone(), keys, consumers };
-        tokio::spawn(async move {
-            let done = tokio::time::timeout(LOOK_LIMIT, async {
-                each_answer(&job, true, |answer| {
-                    if let Answer::Consumer { name, report } = answer {
-                        open.remove(&name);
-                        let _ = events.send(Event::Inspected(name, Some(report)));
-                    }
-                })
-                .await
-            });
-            let outcome = done.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-            for name in open {
-                tracing::warn!(consumer = %name, error = outcome.as_ref().err().map(tracing::field::display), "could not be looked at");
-                let _ = events.send(Event::Inspected(name, None));
+        self.run(job, Terms::bound_to_daemon(LOOK_LIMIT), move |said, events| match said {
+            Said::Answer(Answer::Consumer { name, report }) => {
+                strike(&mut open, |open| *open == name);
+                let _ = events.send(Event::Inspected(name, Some(report)));
+            }
+            Said::Answer(_) => {}
+            Said::End(outcome) => {
+                for name in open.drain(..) {
+                    tracing::warn!(consumer = %name, error = outcome.as_ref().err().map(tracing::field::display), "could not be looked at");
+                    let _ = events.send(Event::Inspected(name, None));
+                }
             }
         });
     }
 
     /// Has keys asked after, and of these consumers those that hold them; each gives [`Event::Probed`].
     pub fn probe(&self, consumers: Vec<ConsumerConfig>, probes: Vec<ProbeOrder>) {
-        let events = self.events.clone();
-        let mut open: BTreeMap<KeyName, Fingerprint> = probes.iter().map(|order| (order.key.name.clone(), order.key.fingerprint)).collect();
-        let patience = PROBE_LIMIT * u32::try_from(probes.len()).unwrap_or(u32::MAX);
+        let mut open = targets(probes.iter().map(|order| &order.key));
+        let terms = Terms::bound_to_daemon(each(PROBE_LIMIT, probes.len()));
         let job = Job::Probe { state_dir: self.state_dir.clone(), consumers, probes };
-        tokio::spawn(async move {
-            let done = tokio::time::timeout(patience, async {
-                each_answer(&job, true, |answer| {
-                    if let Answer::Probed { key, fingerprint, report } = answer {
-                        open.remove(&key);
-                        let _ = events.send(Event::Probed(key, fingerprint, report));
-                    }
-                })
-                .await
-            });
-            let outcome = done.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-            for (key, fingerprint) in open {
-                let why = outcome.as_ref().err().map_or_else(|| "it said nothing".into(), ToString::to_string);
-                tracing::warn!(%key, error = why, "could not be asked after");
-                let detail = format!("credd could not ask: {why}");
-                let report = ProbeReport { verdict: ProbeVerdict::Unknown, detail, consumers: Vec::new() };
-                let _ = events.send(Event::Probed(key, fingerprint, Some(report)));
+        self.run(job, terms, move |said, events| match said {
+            Said::Answer(Answer::Probed { key, fingerprint, report }) => {
+                strike(&mut open, |(open, _)| *open == key);
+                let _ = events.send(Event::Probed(key, fingerprint, report));
+            }
+            Said::Answer(_) => {}
+            Said::End(outcome) => {
+                let why = why(outcome);
+                for (key, fingerprint) in open.drain(..) {
+                    tracing::warn!(%key, error = why, "could not be asked after");
+                    let detail = format!("credd could not ask: {why}");
+                    let report = ProbeReport { verdict: ProbeVerdict::Unknown, detail, consumers: Vec::new() };
+                    let _ = events.send(Event::Probed(key, fingerprint, Some(report)));
+                }
             }
         });
     }
 
     /// Has IAM asked about keys; each gives [`Event::IamSaid`].
     pub fn ask_iam(&self, orders: Vec<IamOrder>) {
-        let events = self.events.clone();
-        let mut open: BTreeMap<KeyName, Fingerprint> = orders.iter().map(|order| (order.key.name.clone(), order.key.fingerprint)).collect();
-        let patience = AWS_LIMIT * u32::try_from(orders.len()).unwrap_or(u32::MAX);
+        let mut open = targets(orders.iter().map(|order| &order.key));
+        let terms = Terms::bound_to_daemon(each(AWS_LIMIT, orders.len()));
         let job = Job::AskIam { state_dir: self.state_dir.clone(), orders };
-        tokio::spawn(async move {
-            let work = each_answer(&job, true, |answer| {
-                if let Answer::IamSaid { key, fingerprint, report } = answer {
-                    open.remove(&key);
-                    let _ = events.send(Event::IamSaid(key, fingerprint, report));
+        self.run(job, terms, move |said, events| match said {
+            Said::Answer(Answer::IamSaid { key, fingerprint, report }) => {
+                strike(&mut open, |(open, _)| *open == key);
+                let _ = events.send(Event::IamSaid(key, fingerprint, report));
+            }
+            Said::Answer(_) => {}
+            Said::End(outcome) => {
+                let why = why(outcome);
+                for (key, fingerprint) in open.drain(..) {
+                    let detail = format!("credd could not ask IAM: {why}");
+                    let trouble = Trouble { detail, fix: "see the log of credd".into(), sign_in: false };
+                    let _ = events.send(Event::IamSaid(key, fingerprint, Some(IamReport::Trouble(trouble))));
                 }
-            });
-            let outcome = tokio::time::timeout(patience, work).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-            for (key, fingerprint) in open {
-                let why = outcome.as_ref().err().map_or_else(|| "it said nothing".into(), ToString::to_string);
-                let trouble =
-                    Trouble { detail: format!("credd could not ask IAM: {why}"), fix: "see the log of credd".into(), sign_in: false };
-                let _ = events.send(Event::IamSaid(key, fingerprint, Some(IamReport::Trouble(trouble))));
             }
         });
     }
 
     /// Has the next key made; ends in [`Event::RenewalEnded`]. What the worker is to be told while it waits comes
     /// from `leave`; should that end, or the daemon, the worker undoes what it did.
-    pub fn renew(&self, order: RenewOrder, mut leave: UnboundedReceiver<()>) {
-        let events = self.events.clone();
+    pub fn renew(&self, order: RenewOrder, leave: UnboundedReceiver<()>) {
         let name = order.key.name.clone();
-        let job = Job::Renew(Box::new(order));
-        tokio::spawn(async move {
-            let mut end = None;
-            let work = converse(&job, &mut leave, |answer| match answer {
-                Answer::RenewalBegins { user, old, known } => {
-                    let _ = events.send(Event::RenewalBegins(name.clone(), RenewalPlan { user, old, known }));
-                }
-                Answer::RenewalMade(made) => {
-                    let _ = events.send(Event::RenewalMade(name.clone(), made));
-                }
-                Answer::RenewalEnded(report) => end = Some(report),
-                _ => {}
-            });
-            let outcome = tokio::time::timeout(RENEW_LIMIT, work).await;
-            warn_of(&name, outcome);
-            let _ = events.send(Event::RenewalEnded(name, end));
-        });
+        self.follow_renewal(Job::Renew(Box::new(order)), name, Terms { leave: Some(leave), ..Terms::going_on(RENEW_LIMIT) });
     }
 
     /// Has a renewal settled that ended unseen; ends in [`Event::RenewalEnded`].
     pub fn settle(&self, order: SettleOrder) {
         let name = order.key.name.clone();
-        self.one_answer(Job::SettleRenewal(Box::new(order)), name, |name, answer| {
-            let report = match answer {
-                Some(Answer::RenewalEnded(report)) => Some(report),
-                _ => None,
+        self.follow_renewal(Job::SettleRenewal(Box::new(order)), name, Terms::going_on(RENEW_LIMIT));
+    }
+
+    fn follow_renewal(&self, job: Job, name: KeyName, terms: Terms) {
+        let mut end = None;
+        self.run(job, terms, move |said, events| {
+            let event = match said {
+                Said::Answer(Answer::RenewalBegins { user, old, known }) => {
+                    Event::RenewalBegins(name.clone(), RenewalPlan { user, old, known })
+                }
+                Said::Answer(Answer::RenewalMade(made)) => Event::RenewalMade(name.clone(), made),
+                Said::Answer(Answer::RenewalEnded(report)) => {
+                    end = Some(report);
+                    return;
+                }
+                Said::Answer(_) => return,
+                Said::End(outcome) => {
+                    warn_of(&name, outcome);
+                    Event::RenewalEnded(name.clone(), end.take())
+                }
             };
-            Event::RenewalEnded(name, report)
+            let _ = events.send(event);
         });
     }
 
     /// Has a step of retiring a credential taken; ends in [`Event::Retired`].
     pub fn retire(&self, name: KeyName, order: RetireOrder) {
         let id = order.id.clone();
-        self.one_answer(Job::Retire(Box::new(order)), name, |name, answer| {
-            let report = match answer {
-                Some(Answer::Retired(report)) => Some(report),
-                _ => None,
-            };
-            Event::Retired(name, id, report)
+        let mut end = None;
+        self.run(Job::Retire(Box::new(order)), Terms::going_on(RENEW_LIMIT), move |said, events| match said {
+            Said::Answer(Answer::Retired(report)) => end = Some(report),
+            Said::Answer(_) => {}
+            Said::End(outcome) => {
+                warn_of(&name, outcome);
+                let _ = events.send(Event::Retired(name.clone(), id.clone(), end.take()));
+            }
         });
     }
 
     /// Has a short-term key minted; ends in [`Event::Minted`].
     pub fn mint(&self, order: MintOrder) {
         let name = order.key.name.clone();
-        self.one_answer(Job::Mint(Box::new(order)), name, |name, answer| {
-            let report = match answer {
-                Some(Answer::Minted(report)) => Some(report),
-                _ => None,
-            };
-            Event::Minted(name, report)
-        });
-    }
-
-    /// Runs a worker that has one thing to say in the end; it goes on should the daemon end.
-    fn one_answer(&self, job: Job, name: KeyName, event: impl FnOnce(KeyName, Option<Answer>) -> Event + Send + 'static) {
-        let events = self.events.clone();
-        tokio::spawn(async move {
-            let mut last = None;
-            let outcome = tokio::time::timeout(RENEW_LIMIT, each_answer(&job, false, |answer| last = Some(answer))).await;
-            warn_of(&name, outcome);
-            let _ = events.send(event(name, last));
+        let mut end = None;
+        self.run(Job::Mint(Box::new(order)), Terms::going_on(RENEW_LIMIT), move |said, events| match said {
+            Said::Answer(Answer::Minted(report)) => end = Some(report),
+            Said::Answer(_) => {}
+            Said::End(outcome) => {
+                warn_of(&name, outcome);
+                let _ = events.send(Event::Minted(name.clone(), end.take()));
+            }
         });
     }
 
@@ -222,56 +200,112 @@ impl Workers {
         let name = order.consumer.name.clone();
         // There and back again, for several processes; past that the world is looked at instead.
         let patience = APPLY_LIMIT + 4 * (order.consumer.stop_timeout + order.consumer.ready_timeout);
-        self.follow(name, Job::Apply(Box::new(order)), patience);
+        self.follow_apply(name, Job::Apply(Box::new(order)), patience);
     }
 
     /// Waits for the worker of an earlier daemon; ends in [`Event::Applied`].
     pub fn await_apply(&self, name: ConsumerName) {
         let job = Job::AwaitApply { state_dir: self.state_dir.clone(), consumer: name.clone() };
-        self.follow(name, job, 2 * APPLY_LIMIT);
+        self.follow_apply(name, job, 2 * APPLY_LIMIT);
     }
 
-    fn follow(&self, name: ConsumerName, job: Job, patience: Duration) {
-        let events = self.events.clone();
-        tokio::spawn(async move {
-            let mut end: Option<ApplyReport> = None;
-            let work = each_answer(&job, false, |answer| match answer {
-                Answer::Progress { phase } => {
-                    let _ = events.send(Event::ApplyProgress(name.clone(), phase));
-                }
-                Answer::Applied(report) => end = Some(report),
-                _ => {}
-            });
-            let outcome = tokio::time::timeout(patience, work).await;
-            if let Err(error) = outcome.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
-                tracing::warn!(consumer = %name, %error, "the worker ended early");
+    fn follow_apply(&self, name: ConsumerName, job: Job, patience: Duration) {
+        let mut end = None;
+        self.run(job, Terms::going_on(patience), move |said, events| match said {
+            Said::Answer(Answer::Progress { phase }) => {
+                let _ = events.send(Event::ApplyProgress(name.clone(), phase));
             }
-            let _ = events.send(Event::Applied(name, end));
+            Said::Answer(Answer::Applied(report)) => end = Some(report),
+            Said::Answer(_) => {}
+            Said::End(outcome) => {
+                if let Err(error) = outcome {
+                    tracing::warn!(consumer = %name, %error, "the worker ended early");
+                }
+                let _ = events.send(Event::Applied(name.clone(), end.take()));
+            }
         });
+    }
+
+    /// Runs a worker and tells of it: each answer, then its end.
+    fn run(&self, job: Job, terms: Terms, mut tell: impl FnMut(Said, &UnboundedSender<Event>) + Send + 'static) {
+        let events = self.events.clone();
+        task::spawn(attend(job, terms, Box::new(move |said| tell(said, &events))));
     }
 }
 
-fn warn_of(name: &KeyName, outcome: Result<io::Result<()>, tokio::time::error::Elapsed>) {
-    if let Err(error) = outcome.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+/// What there is to tell of a worker.
+enum Said {
+    /// It said this.
+    Answer(Answer),
+    /// It has ended, well or not, or was given up. Told once, last.
+    End(io::Result<()>),
+}
+
+/// How a worker is run.
+struct Terms {
+    /// How long it is waited for.
+    limit: Duration,
+    /// It is killed when it isn't waited for any more, also since the daemon ends.
+    bound_to_daemon: bool,
+    /// Each is passed on as a line. A worker that needs no leave finds its input at an end.
+    leave: Option<UnboundedReceiver<()>>,
+}
+
+impl Terms {
+    fn bound_to_daemon(limit: Duration) -> Self {
+        Self { limit, bound_to_daemon: true, leave: None }
+    }
+
+    fn going_on(limit: Duration) -> Self {
+        Self { limit, bound_to_daemon: false, leave: None }
+    }
+}
+
+/// The same for `count` things.
+fn each(limit: Duration, count: usize) -> Duration {
+    limit * u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+fn targets<'t>(all: impl Iterator<Item = &'t KeyTarget>) -> VecDeque<(KeyName, Fingerprint)> {
+    all.map(|target| (target.name.clone(), target.fingerprint)).collect()
+}
+
+/// Takes out what was answered: mostly the first, for workers go by the order of the job.
+fn strike<T>(open: &mut VecDeque<T>, is_answered: impl Fn(&T) -> bool) {
+    if let Some(place) = open.iter().position(is_answered) {
+        open.remove(place);
+    }
+}
+
+fn why(outcome: io::Result<()>) -> String {
+    outcome.map_or_else(|error| error.to_string(), |()| "it said nothing".into())
+}
+
+fn warn_of(name: &KeyName, outcome: io::Result<()>) {
+    if let Err(error) = outcome {
         tracing::warn!(key = %name, %error, "the worker ended early");
     }
 }
 
-/// Runs one worker to its end.
-async fn each_answer(job: &Job, kill_on_drop: bool, take: impl FnMut(Answer)) -> io::Result<()> {
-    let mut child = spawn(kill_on_drop)?;
-    give(&mut child, job).await?;
-    drop(child.stdin.take());
-    follow(child, take).await
+/// One future for all workers.
+async fn attend(job: Job, terms: Terms, mut tell: Box<dyn FnMut(Said) + Send>) {
+    let work = converse(&job, terms.bound_to_daemon, terms.leave, &mut tell);
+    let outcome = tokio::time::timeout(terms.limit, work).await;
+    tell(Said::End(outcome.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))));
 }
 
-/// The same with a worker that waits for leave now and then.
-async fn converse(job: &Job, leave: &mut UnboundedReceiver<()>, take: impl FnMut(Answer)) -> io::Result<()> {
-    let mut child = spawn(false)?;
+/// Runs one worker to its end.
+async fn converse(
+    job: &Job,
+    kill_on_drop: bool,
+    leave: Option<UnboundedReceiver<()>>,
+    tell: &mut (dyn FnMut(Said) + Send),
+) -> io::Result<()> {
+    let mut child = spawn(kill_on_drop)?;
     give(&mut child, job).await?;
     let stdin = child.stdin.take();
     let pass_on = async move {
-        let Some(mut stdin) = stdin else { return };
+        let (Some(mut stdin), Some(mut leave)) = (stdin, leave) else { return };
         while leave.recv().await.is_some() {
             if stdin.write_all(b"\n").await.is_err() {
                 break;
@@ -279,7 +313,7 @@ async fn converse(job: &Job, leave: &mut UnboundedReceiver<()>, take: impl FnMut
         }
     };
     // The worker's end ends the rest.
-    let followed = follow(child, take);
+    let followed = follow(child, tell);
     tokio::pin!(pass_on, followed);
     tokio::select! {
         done = &mut followed => done,
@@ -297,12 +331,12 @@ async fn give(child: &mut Child, job: &Job) -> io::Result<()> {
     }
 }
 
-async fn follow(mut child: Child, mut take: impl FnMut(Answer)) -> io::Result<()> {
+async fn follow(mut child: Child, tell: &mut (dyn FnMut(Said) + Send)) -> io::Result<()> {
     let Some(stdout) = child.stdout.take() else { return Err(io::ErrorKind::BrokenPipe.into()) };
     let mut lines = BufReader::new(stdout).lines();
     while let Some(line) = lines.next_line().await? {
         match serde_json::from_slice(line.as_bytes()) {
-            Ok(answer) => take(answer),
+            Ok(answer) => tell(Said::Answer(answer)),
             Err(error) => tracing::warn!(%error, "a worker said something that isn't an answer"),
         }
     }

@@ -23,6 +23,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
+use crate::task;
+
 pub use command::{CommandFailure, NOT_FOR_CHILDREN};
 pub use page::{PageFailure, console_url, open_page, opener};
 
@@ -190,7 +192,7 @@ impl Desktop {
 
     fn start(address: Option<String>, events: UnboundedSender<DesktopEvent>) -> Self {
         let (orders, inbox): (_, UnboundedReceiver<Order>) = mpsc::unbounded_channel();
-        tokio::spawn(backend::run(address, inbox, events.clone()));
+        task::spawn(backend::run(address, inbox, events.clone()));
         Self { orders, events }
     }
 
@@ -210,7 +212,7 @@ impl Desktop {
     /// systemd, whose sandbox the command is not to inherit.
     pub fn run_command(&self, tag: String, argv: Vec<String>, input: Vec<u8>, from_service: bool) {
         let events = self.events.clone();
-        tokio::spawn(async move {
+        task::spawn(async move {
             let argv = if from_service && cfg!(target_os = "linux") { command::outside(&argv, command::LIMIT) } else { argv };
             let result = command::run(&argv, &input, command::LIMIT).await;
             // Nobody listens while the daemon shuts down.

@@ -1,10 +1,8 @@
 //! What tells two readings apart, for proving what a change of a file does.
 
-use std::collections::BTreeSet;
-
 use super::eval::Value;
 use super::hint;
-use super::syntax::FailureKind;
+use super::syntax::{Bytes, FailureKind};
 use super::{Answer, Reading};
 
 /// What became of a variable that isn't the same in two readings.
@@ -29,16 +27,19 @@ enum Kind {
 impl Reading {
     /// Every variable that the file touches, or names where it couldn't be followed any more; sorted.
     pub fn names(&self) -> Vec<String> {
-        let touched = self.findings.names();
-        let after = self.findings.cut.iter().flat_map(|cut| cut.mentions.iter().cloned());
-        let all: BTreeSet<String> = touched.into_iter().chain(after).filter_map(|name| String::from_utf8(name).ok()).collect();
-        all.into_iter().collect()
+        texts(self.touched())
+    }
+
+    fn touched(&self) -> Vec<Bytes> {
+        let mut touched = self.findings.names();
+        touched.extend(self.findings.cut.iter().flat_map(|cut| cut.mentions.iter().cloned()));
+        touched
     }
 
     /// Every variable that `other` doesn't have in the same way; sorted by name.
     pub fn differences(&self, other: &Self) -> Vec<(String, Difference)> {
-        let names: BTreeSet<String> = self.names().into_iter().chain(other.names()).collect();
-        names.into_iter().filter_map(|name| self.difference(other, &name).map(|difference| (name, difference))).collect()
+        let names = [self.touched(), other.touched()].concat();
+        texts(names).into_iter().filter_map(|name| self.difference(other, &name).map(|difference| (name, difference))).collect()
     }
 
     fn difference(&self, other: &Self, name: &str) -> Option<Difference> {
@@ -80,4 +81,11 @@ impl Reading {
     pub fn foreign(&self, name: &str) -> Option<&'static str> {
         hint::dialect(&self.source, name)
     }
+}
+
+/// In their order, each once.
+fn texts(mut names: Vec<Bytes>) -> Vec<String> {
+    names.sort_unstable();
+    names.dedup();
+    names.into_iter().filter_map(|name| String::from_utf8(name).ok()).collect()
 }

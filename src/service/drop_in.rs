@@ -89,7 +89,7 @@ impl DropIn {
                 Some(Self { path, environment: named.replace("%%", "%").into() })
             })
             .collect();
-        all.sort_by(|one, two| one.path.cmp(&two.path));
+        all.sort_unstable_by(|one, two| one.path.cmp(&two.path));
         all
     }
 }

@@ -66,8 +66,9 @@ fn work() -> io::Result<()> {
 
 fn job() -> serde_json::Result<Job> {
     // Up to its closing brace: whoever wrote it may keep the pipe open, and have more to say.
-    let mut source = serde_json::Deserializer::from_reader(io::stdin().lock().take(LARGEST));
-    Job::deserialize(&mut source)
+    let mut source = io::stdin().lock().take(LARGEST);
+    // By way of `dyn`: serde's code is built for each type of source, and the client reads so as well.
+    Job::deserialize(&mut serde_json::Deserializer::from_reader(&mut source as &mut dyn Read))
 }
 
 fn answer(answer: &Answer) {

@@ -20,6 +20,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use super::Failure;
 use super::terminal::Terminal;
+use crate::core::order;
 use crate::paths::Paths;
 use finding::Finding;
 use repair::Repair;
@@ -63,7 +64,7 @@ pub fn run(paths: &Paths, args: &DoctorArgs) -> Result<u8, Failure> {
 fn examine(paths: &Paths) -> Result<Vec<Finding>, Failure> {
     let situation = Situation::look(paths)?;
     let mut findings: Vec<_> = checks::ALL.iter().flat_map(|check| check(&situation)).collect();
-    findings.sort_by_key(|finding| Reverse(finding.problem.severity));
+    order::sort_by_key(&mut findings, |finding| Reverse(finding.problem.severity));
     Ok(findings)
 }
 

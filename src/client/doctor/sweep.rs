@@ -1,6 +1,6 @@
 //! Looks for keys where they shouldn't be: in processes, start-up files and copies.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -14,6 +14,7 @@ use crate::consumers::environment::Environ;
 use crate::consumers::survey::{Seen, survey};
 use crate::consumers::sys;
 use crate::core::Fingerprint;
+use crate::core::order;
 
 /// For all files together.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -82,7 +83,7 @@ fn working_dirs(seen: &[Seen], consumers: &[i32]) -> Vec<PathBuf> {
 
 fn in_processes(keys: &Keys, seen: &[Seen], consumers: &[i32]) -> Vec<InProcess> {
     let own = i32::try_from(std::process::id()).unwrap_or_default();
-    let parents: BTreeMap<i32, i32> = seen.iter().filter_map(|seen| Some((seen.held.pid(), seen.parent?))).collect();
+    let parents: HashMap<i32, i32> = seen.iter().filter_map(|seen| Some((seen.held.pid(), seen.parent?))).collect();
     // Bounded, since the table isn't one instant's and could show a circle.
     let line = |pid: i32| std::iter::successors(Some(pid), |pid| parents.get(pid).copied()).take(parents.len() + 1);
     let mut holders: BTreeMap<Fingerprint, Vec<(i32, &str)>> = BTreeMap::new();
@@ -100,8 +101,8 @@ fn in_processes(keys: &Keys, seen: &[Seen], consumers: &[i32]) -> Vec<InProcess>
     }
     let mut found = Vec::new();
     for (print, holders) in holders {
-        let pids: BTreeSet<i32> = holders.iter().map(|(pid, _)| *pid).collect();
-        let top = |pid: i32| line(pid).filter(|pid| pids.contains(pid)).last();
+        let pids = order::each_once(holders.iter().map(|(pid, _)| *pid));
+        let top = |pid: i32| line(pid).filter(|pid| pids.binary_search(pid).is_ok()).last();
         for (pid, name) in holders.iter().filter(|(pid, _)| top(*pid) == Some(*pid)) {
             let below = pids.iter().filter(|other| **other != *pid && **other != own && top(**other) == Some(*pid)).count();
             found.push(InProcess { print, pid: *pid, name: (*name).to_owned(), below, is_here: *pid == own });

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::tokens::candidates;
+use crate::core::order;
 use crate::core::{Fingerprint, KeyName, Ledger};
 use crate::protocol::{KeyStatus, Status};
 use crate::salt::Salt;
@@ -85,6 +86,6 @@ impl Keys {
         // A whole value is a key whatever its characters, which its text needn't show.
         let of_value = |value: &[u8]| self.in_text(value).into_iter().map(|(print, _)| print).chain([salt.fingerprint(value)]);
         let all = entries.flat_map(|(_, value)| of_value(value).collect::<Vec<_>>());
-        all.filter(|print| self.wanted.get(print).is_some_and(|wanted| wanted.replaced_at.is_some())).collect()
+        order::gathered(all.filter(|print| self.wanted.get(print).is_some_and(|wanted| wanted.replaced_at.is_some())))
     }
 }

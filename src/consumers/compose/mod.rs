@@ -13,6 +13,7 @@ use super::environment::Environ;
 use super::inspect::Query;
 use super::lookup::Lookup;
 use super::sys;
+use crate::core::order;
 use crate::core::{ProcessReport, RunBy};
 use crate::salt::Salt;
 use docker::{Container, Docker, Refusal};
@@ -46,9 +47,7 @@ pub(super) fn services_of(words: &[String]) -> Vec<Service> {
 }
 
 fn containers_of(lookup: &mut Lookup, words: &[String]) -> Vec<(Container, Service)> {
-    let mut ids: Vec<String> = lookup.contained(words).unwrap_or_default().iter().filter_map(sys::container_of).collect();
-    ids.sort();
-    ids.dedup();
+    let ids = order::each_once(lookup.contained(words).unwrap_or_default().iter().filter_map(sys::container_of));
     if ids.is_empty() {
         return Vec::new();
     }
@@ -68,7 +67,7 @@ fn report(container: &Container, service: &Service, query: &Query<'_>, salt: &Sa
         pid: process.as_ref().map_or(0, sys::Held::pid),
         start_ticks: process.as_ref().map_or_else(|| container.state.started_at.as_second().unsigned_abs(), sys::Held::start_ticks),
         started_at: container.state.started_at,
-        keys: query.keys.iter().map(|key| (key.name.clone(), fingerprint(&key.variable))).collect(),
+        keys: order::gathered(query.keys.iter().map(|key| (key.name.clone(), fingerprint(&key.variable)))),
         run_by: RunBy::Compose { service: service.name.clone() },
         regions: Vec::new(),
     }

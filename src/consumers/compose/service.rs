@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use super::docker::{Container, Docker, Refusal, Run, json};
 use crate::config::ConsumerConfig;
 use crate::consumers::environment::Environ;
+use crate::core::order;
 use crate::secret::Secret;
 
 /// Labels that compose gives its containers.
@@ -95,7 +96,7 @@ impl Service {
         let ids: Vec<String> = String::from_utf8_lossy(ids.bytes()).split_whitespace().map(str::to_owned).collect();
         let mut all = docker.inspect(&ids, &environ)?;
         all.retain(|container| container.state.running);
-        all.sort_by_key(|container| container.state.started_at);
+        order::sort_by_key(&mut all, |container| container.state.started_at);
         Ok(all)
     }
 
@@ -121,7 +122,7 @@ impl Service {
             let value = Zeroizing::new(value.unwrap_or_default()).replace("$$", "$");
             (name, Secret::new(value.into_bytes()))
         });
-        Ok(entries.collect())
+        Ok(order::gathered(entries))
     }
 
     /// Makes its containers anew. (`restart` would keep their old environment.)

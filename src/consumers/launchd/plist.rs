@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use crate::core::order;
+
 /// Where the values of `EnvironmentVariables` stand in the text, by their names; `None` where the text isn't XML
 /// that is understood.
 pub(super) fn variables(text: &str) -> Option<Vec<(String, Range<usize>)>> {
@@ -31,7 +33,7 @@ pub(super) fn variables(text: &str) -> Option<Vec<(String, Range<usize>)>> {
 
 /// The text with a value's place filled anew.
 pub(super) fn replaced(text: &str, mut values: Vec<(Range<usize>, String)>) -> String {
-    values.sort_by_key(|(place, _)| place.start);
+    order::sort_by_key(&mut values, |(place, _)| place.start);
     let size = values.iter().map(|(_, value)| value.len()).sum::<usize>();
     let mut new = String::with_capacity(text.len() + size);
     let mut at = 0;

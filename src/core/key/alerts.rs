@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::{Found, Key, Users, life_of, popup_id, tag_of};
 use crate::core::alarm::{AlertSent, Channel, PopupRecord};
 use crate::core::event::{Calendar, Facts, Notice, Topic};
+use crate::core::order;
 use crate::core::policy::{Reason, Threshold};
 
 impl Key {
@@ -102,7 +103,7 @@ impl Key {
         if !is_due && !is_rejected {
             return false;
         }
-        let mut reasons: BTreeSet<Reason> = is_rejected.then_some(Reason::Rejected).into_iter().collect();
+        let mut reasons: BTreeSet<Reason> = order::gathered(is_rejected.then_some(Reason::Rejected).into_iter());
         // Thresholds that are put off, since the user asked for quiet, stay so.
         reasons
             .extend(self.open_thresholds(days).iter().filter(|threshold| is_due && threshold.at <= now).map(|threshold| threshold.reason));

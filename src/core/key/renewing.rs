@@ -7,7 +7,7 @@ use crate::core::event::{Iam, Ticket};
 use crate::core::rare::Unset;
 use crate::core::record::KnownKey;
 use crate::core::renewal::{Renewal, Retiring, Stage, Trouble};
-use crate::core::{Fingerprint, KeyKind};
+use crate::core::{Fingerprint, KeyKind, order};
 
 /// From a renewal by itself that failed to the next.
 const AGAIN: SignedDuration = SignedDuration::from_hours(6);
@@ -177,7 +177,7 @@ impl Key {
             Some(known.fingerprint) != self.record.current && known.replaced_at.is_some() && !has_ended && known.rejection.is_none()
         };
         let mut former: Vec<_> = self.record.known.iter().filter(may_live).collect();
-        former.sort_by_key(|known| std::cmp::Reverse(known.replaced_at));
+        order::sort_by_key(&mut former, |known| std::cmp::Reverse(known.replaced_at));
         former
     }
 

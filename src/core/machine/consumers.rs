@@ -8,7 +8,7 @@ use crate::core::consumer::MAX_RESTARTS;
 use crate::core::event::Denial;
 use crate::core::policy::Reason;
 use crate::core::record::LastApply;
-use crate::core::{ApplyReport, ConsumerReport, Outcome};
+use crate::core::{ApplyReport, ConsumerReport, Outcome, order};
 
 impl Machine {
     pub(super) fn look(&mut self, name: &ConsumerName, why: Why, step: &mut Step) {
@@ -32,7 +32,9 @@ impl Machine {
             let file = self.keys.get(key).and_then(|key| self.files.get(&key.spec.env_file));
             file.is_some_and(|file| !file.is_troubled())
         };
-        self.targets(consumer).into_iter().filter(|(key, _)| is_sure(key)).collect()
+        let mut targets = self.targets(consumer);
+        targets.retain(|key, _| is_sure(key));
+        targets
     }
 
     /// A look that `ticket` waits for has ended. Returns whether it was the last.
@@ -178,7 +180,7 @@ impl Machine {
         let is_moot = |key: &&KeyName| {
             !consumer.uses(key) || variable(key).is_none_or(|wanted| targets.keys().any(|target| variable(target) == Some(wanted)))
         };
-        consumer.record.pending.iter().flat_map(|pending| pending.targets.keys()).filter(is_moot).cloned().collect()
+        order::gathered(consumer.record.pending.iter().flat_map(|pending| pending.targets.keys()).filter(is_moot).cloned())
     }
 
     /// Whether some process of a consumer is older than the last change of a file whose key it lacks.
@@ -207,7 +209,7 @@ impl Machine {
                 step.tell("apply-ended-unseen", None, Some(name), None, format!("an apply of {name} ended unseen; looking at how it runs"));
             }
             Some(ApplyReport { outcome: Outcome::Superseded, .. }) => {
-                let files: BTreeSet<_> = tried.iter().filter_map(|key| self.keys.get(key)).map(|key| key.spec.env_file.clone()).collect();
+                let files = order::each_once(tried.iter().filter_map(|key| self.keys.get(key)).map(|key| key.spec.env_file.clone()));
                 for path in files {
                     self.with_file(&path, |file| file.stir(step.now));
                 }

@@ -10,7 +10,7 @@ use crate::core::file::Verdict;
 use crate::core::key::Found;
 use crate::core::policy::Reason;
 use crate::core::record::{Issued, IssuedSource};
-use crate::core::{FileReport, Fingerprint, KeyRecord, KnownKey};
+use crate::core::{FileReport, Fingerprint, KeyRecord, KnownKey, order};
 
 /// What is another than before about a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,7 +103,7 @@ impl Machine {
         // One look at those that use all keys is enough for all keys of the file.
         let of_all = self.users_of_all.iter().filter(owed);
         let of_some = keys.into_iter().flatten().filter_map(|key| self.users.get(key)).flatten().filter(owed);
-        of_all.chain(of_some).cloned().collect()
+        order::gathered(of_all.chain(of_some).cloned())
     }
 
     /// Does for consumers what waited for a file, or for an issuer's answer.

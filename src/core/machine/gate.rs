@@ -3,6 +3,7 @@
 
 use super::{Consumer, ConsumerName, KeyName, Machine, Reply, Step, Subject, Targets, Why};
 use crate::core::Outcome;
+use crate::core::order;
 use crate::core::record::LastApply;
 
 impl Machine {
@@ -21,16 +22,11 @@ impl Machine {
     /// Variables whose values are rejected and stand in the files of `targets`: they must not ride along.
     pub fn withheld(&self, targets: &Targets) -> Vec<&str> {
         let specs: Vec<_> = targets.keys().filter_map(|key| self.keys.get(key)).map(|key| &key.spec).collect();
-        let mut files: Vec<_> = specs.iter().map(|spec| &spec.env_file).collect();
-        files.sort_unstable();
-        files.dedup();
+        let files = order::each_once(specs.iter().map(|spec| &spec.env_file));
         let neighbours = files.into_iter().filter_map(|path| self.files.get(path)).flat_map(|file| &file.keys);
         let rejected = neighbours.filter_map(|key| self.keys.get(key)).filter(|key| key.rejection().is_some());
         let is_wanted = |variable: &str| specs.iter().any(|spec| *spec.variable == *variable);
-        let mut variables: Vec<&str> = rejected.map(|key| &*key.spec.variable).filter(|variable| !is_wanted(variable)).collect();
-        variables.sort_unstable();
-        variables.dedup();
-        variables
+        order::each_once(rejected.map(|key| &*key.spec.variable).filter(|variable| !is_wanted(variable)))
     }
 
     /// Has issuers asked about what a consumer lacks. Returns whether it is to wait for an answer.

@@ -1,11 +1,10 @@
 //! What somebody asks for, and the answers.
 
-use std::collections::BTreeSet;
-
 use jiff::{SignedDuration, Timestamp};
 
 use super::{ConsumerName, Effect, KeyName, Machine, Phase, Reply, Step, Subject, Ticket, Why};
 use crate::core::event::{Denial, Request};
+use crate::core::order;
 use crate::core::record::{Issued, IssuedSource};
 
 /// A look at a consumer is fresh for so long.
@@ -77,7 +76,7 @@ impl Machine {
 
     /// Has a consumer take up the keys that are in its files now, be they changed only just.
     fn ask(&mut self, ticket: Ticket, name: &ConsumerName, force: bool, step: &mut Step) -> Option<()> {
-        let files: BTreeSet<_> = self.keys_of(self.consumers.get(name)?).map(|key| key.spec.env_file.clone()).collect();
+        let files = order::each_once(self.keys_of(self.consumers.get(name)?).map(|key| key.spec.env_file.clone()));
         for path in files {
             self.with_file(&path, |file| file.read_now(step.now));
         }

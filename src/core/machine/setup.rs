@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::{Consumer, ConsumerName, Effect, FileTrack, Key, Machine, Reply, Settings, Step, Subject, Ticket, Why};
 use crate::core::event::Denial;
+use crate::core::order;
 use crate::core::probe::Probing;
 
 impl Machine {
@@ -84,7 +85,7 @@ impl Machine {
             left.extend(waiting.map(|ticket| (ticket, denied.clone())));
             self.dormant.keys.insert(name, key.record);
         }
-        self.probes_under_way = self.keys.values().filter(|key| !key.probing.is_idle()).map(|key| key.spec.name.clone()).collect();
+        self.probes_under_way = order::gathered(self.keys.values().filter(|key| !key.probing.is_idle()).map(|key| key.spec.name.clone()));
         self.settings = settings;
         self.find_renewals();
         self.deadlines.clear();

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use zbus::zvariant::DynamicType;
-use zbus::{Connection, Fd, Message, ObjectPath, OwnedObjectPath, OwnedVariant, Variant};
+use zbus::{Connection, Fd, Message, ObjectPath, OwnedObjectPath, OwnedVariant, Structure, Variant};
 
 const MANAGER: &str = "org.freedesktop.systemd1";
 const MANAGER_PATH: &str = "/org/freedesktop/systemd1";
@@ -96,10 +96,10 @@ impl Bus {
 
     /// Has systemd forget a command's unit.
     pub fn forget(&self, unit: &str) {
-        if let Ok(job) = self.manager("StopUnit", &(unit, "replace")) {
+        if let Ok(job) = self.manager("StopUnit", &(unit, "replace").into()) {
             let _ = self.wait_for(&job, CALL);
         }
-        let _ = self.call("ResetFailedUnit", &unit);
+        let _ = self.call("ResetFailedUnit", &Structure::from((unit,)));
     }
 
     fn start_transient(&self, unit: &Unit<'_>, more: Vec<(&str, Variant<'_>)>) -> Result<(), String> {
@@ -121,15 +121,15 @@ impl Bus {
         ];
         properties.extend(more);
         let auxiliary: Vec<(&str, Vec<(&str, Variant<'_>)>)> = Vec::new();
-        let job = self.manager("StartTransientUnit", &(unit.name, "fail", properties, auxiliary))?;
+        let job = self.manager("StartTransientUnit", &(unit.name, "fail", properties, auxiliary).into())?;
         self.wait_for(&job, CALL)
     }
 
     /// Restarts a unit and waits for that, no longer than told; its main process.
     pub fn restart(&self, unit: &str, patience: Duration) -> Result<i32, String> {
         // A unit that failed too often isn't started any more; this counts anew.
-        let _ = self.call("ResetFailedUnit", &unit);
-        let job = self.manager("RestartUnit", &(unit, "replace"))?;
+        let _ = self.call("ResetFailedUnit", &Structure::from((unit,)));
+        let job = self.manager("RestartUnit", &(unit, "replace").into())?;
         self.wait_for(&job, patience)?;
         self.main_pid(unit)
     }
@@ -148,8 +148,7 @@ impl Bus {
     /// What the manager and then the unit itself put into the environment of its processes:
     /// `NAME=value`. (`Environment=`; a property that every process of the user can read.)
     pub fn environment(&self, unit: &str) -> Result<Vec<String>, String> {
-        let manager = ObjectPath::try_from(MANAGER_PATH).map_err(|error| error.to_string())?;
-        let mut all: Vec<String> = self.property(&manager, MANAGER_INTERFACE, "Environment")?;
+        let mut all: Vec<String> = self.property(&manager()?, MANAGER_INTERFACE, "Environment")?;
         let path = self.unit(unit)?;
         all.append(&mut self.property(&path, "org.freedesktop.systemd1.Service", "Environment")?);
         Ok(all)
@@ -175,22 +174,19 @@ impl Bus {
     }
 
     fn unit(&self, name: &str) -> Result<OwnedObjectPath, String> {
-        self.manager("GetUnit", &name)
+        self.manager("GetUnit", &(name,).into())
     }
 
-    fn manager<B>(&self, method: &str, body: &B) -> Result<OwnedObjectPath, String>
+    /// What the manager answers to a call with these arguments.
+    fn manager(&self, method: &str, arguments: &Structure<'_>) -> Result<OwnedObjectPath, String> {
+        self.call(method, arguments)?.body().deserialize().map_err(|error| error.to_string())
+    }
+
+    fn call<B>(&self, method: &str, arguments: &B) -> Result<Message, String>
     where
         B: serde::Serialize + DynamicType,
     {
-        self.call(method, body)?.body().deserialize().map_err(|error| error.to_string())
-    }
-
-    fn call<B>(&self, method: &str, body: &B) -> Result<Message, String>
-    where
-        B: serde::Serialize + DynamicType,
-    {
-        let call = self.connection.call_method(Some(MANAGER), MANAGER_PATH, Some(MANAGER_INTERFACE), method, body);
-        self.runtime.block_on(bounded(call))
+        self.send(&manager()?, MANAGER_INTERFACE, method, arguments)
     }
 
     fn property<T>(&self, path: &ObjectPath<'_>, interface: &str, name: &str) -> Result<T, String>
@@ -201,16 +197,52 @@ impl Bus {
     }
 
     fn get(&self, path: &ObjectPath<'_>, interface: &str, property: &str) -> Result<OwnedVariant, String> {
-        let body = (interface, property);
-        let call = self.connection.call_method(Some(MANAGER), path, Some("org.freedesktop.DBus.Properties"), "Get", &body);
-        let reply = self.runtime.block_on(bounded(call))?;
+        let arguments = Structure::from((interface, property));
+        let reply = self.send(path, "org.freedesktop.DBus.Properties", "Get", &arguments)?;
         reply.body().deserialize().map_err(|error| error.to_string())
     }
+
+    /// All of zbus that carries a call is built for each type of `arguments`: they are a [`Structure`], where there are any.
+    fn send<B>(&self, path: &ObjectPath<'_>, interface: &str, method: &str, arguments: &B) -> Result<Message, String>
+    where
+        B: serde::Serialize + DynamicType,
+    {
+        let call = self.connection.call_method(Some(MANAGER), path, Some(interface), method, arguments);
+        self.runtime.block_on(bounded(call))
+    }
+}
+
+fn manager() -> Result<ObjectPath<'static>, String> {
+    ObjectPath::try_from(MANAGER_PATH).map_err(|error| error.to_string())
 }
 
 async fn bounded<T>(call: impl Future<Output = zbus::Result<T>>) -> Result<T, String> {
     match tokio::time::timeout(CALL, call).await {
         Ok(result) => result.map_err(|error| error.to_string()),
         Err(_) => Err(format!("no answer in {} s", CALL.as_secs())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(arguments: &(impl serde::Serialize + DynamicType)) -> (String, Vec<u8>) {
+        let call = Message::method_call(MANAGER_PATH, "StartTransientUnit").build(arguments).unwrap();
+        (call.header().signature().to_string(), call.body().data().bytes().to_vec())
+    }
+
+    #[test]
+    fn a_structure_goes_over_the_bus_as_its_fields_do() {
+        let properties = || -> Vec<(&str, Variant<'_>)> {
+            let exec = vec![("/bin/sh".to_owned(), vec!["sh".to_owned(), "-c".to_owned()], false)];
+            vec![("ExecStart", exec.into()), ("TimeoutStopUSec", 77_u64.into()), ("RemainAfterExit", true.into())]
+        };
+        let auxiliary = || -> Vec<(&str, Vec<(&str, Variant<'_>)>)> { Vec::new() };
+        let fields = ("a.service", "fail", properties(), auxiliary());
+        let (signature, bytes) = sent(&fields);
+        assert_eq!(signature, "ssa(sv)a(sa(sv))");
+        assert_eq!(sent(&Structure::from(("a.service", "fail", properties(), auxiliary()))), (signature, bytes));
+        assert_eq!(sent(&Structure::from(("a.service",))), sent(&"a.service"));
     }
 }
