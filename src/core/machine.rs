@@ -21,7 +21,7 @@ use super::consumer::{Consumer, Phase, Targets, Why};
 use super::event::{Calendar, Effect, Event, HistoryEntry, Reply, Settings, Ticket, Topic};
 use super::file::FileTrack;
 use super::key::Key;
-use super::record::{Issued, Ledger, Record};
+use super::record::{Issued, KeyRecord, Ledger, Record};
 use super::{ConsumerName, Fingerprint, KeyName, order};
 
 /// A clock that shows this much less than before has gone back; less is what time servers correct.
@@ -55,8 +55,10 @@ pub struct Machine {
     users_of_all: Vec<ConsumerName>,
     /// Records of keys and consumers that are not configured now.
     dormant: Ledger,
-    /// The best known date of every value ever seen, under whatever key.
+    /// The best known date of every value that is remembered, under whatever key.
     dates: HashMap<Fingerprint, Issued>,
+    /// With more dates than that, some are of values that are no longer remembered.
+    most_dates: usize,
     deadlines: BTreeSet<(Timestamp, Subject)>,
     deadline_of: HashMap<Subject, Timestamp>,
     dirty: BTreeSet<Subject>,
@@ -114,11 +116,7 @@ impl Step<'_> {
 impl Machine {
     /// A machine with what was saved. [`Event::Start`] sets it going.
     pub fn new(settings: Settings, ledger: Ledger) -> Self {
-        let mut dates: HashMap<Fingerprint, Issued> = HashMap::new();
-        for known in ledger.keys.values().flat_map(|record| &record.known) {
-            let best = dates.entry(known.fingerprint).or_insert(known.issued);
-            *best = best.better(known.issued);
-        }
+        let dates = dates_of(ledger.keys.values());
         let latest_time = ledger.clock.unwrap_or(Timestamp::MIN);
         let mut machine = Self {
             settings: Settings { days: Vec::new(), channels: Vec::new(), keys: Vec::new(), consumers: Vec::new() },
@@ -134,6 +132,7 @@ impl Machine {
             latest_time,
             saved_time: latest_time,
             dormant: ledger,
+            most_dates: room_for(&dates),
             dates,
             deadlines: BTreeSet::new(),
             deadline_of: HashMap::new(),
@@ -189,6 +188,10 @@ impl Machine {
         self.follow_renewals(&mut step);
         self.due(&mut step);
         self.settle_deadlines(&step);
+        if self.dates.len() > self.most_dates {
+            self.dates = dates_of(self.keys.values().map(|key| &key.record).chain(self.dormant.keys.values()));
+            self.most_dates = room_for(&self.dates);
+        }
         self.finish(step)
     }
 
@@ -388,6 +391,21 @@ impl Machine {
     }
 }
 
+/// The best date of each value that the records know.
+fn dates_of<'r>(records: impl Iterator<Item = &'r KeyRecord>) -> HashMap<Fingerprint, Issued> {
+    let mut dates: HashMap<Fingerprint, Issued> = HashMap::new();
+    for known in records.flat_map(|record| &record.known) {
+        let best = dates.entry(known.fingerprint).or_insert(known.issued);
+        *best = best.better(known.issued);
+    }
+    dates
+}
+
+/// Looking for what is forgotten costs a look at everything: seldom, and for a part of what is there.
+fn room_for(dates: &HashMap<Fingerprint, Issued>) -> usize {
+    dates.len() + dates.len() / 2 + 64
+}
+
 /// Whether a consumer holds some value, current or old, that `key` had.
 fn follows(consumer: &Consumer, key: &Key) -> bool {
     let held = |print: Fingerprint| key.record.known.iter().any(|known| known.fingerprint == print);
@@ -398,5 +416,22 @@ fn subject(topic: &Topic) -> Subject {
     match topic {
         Topic::Key(name) | Topic::News(name) => Subject::Key(name.clone()),
         Topic::Consumer(name) => Subject::Consumer(name.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::core::tests::world::{FILE, SECOND, World};
+
+    #[test]
+    fn dates_are_forgotten_with_their_values() {
+        let mut world = World::running();
+        for value in 2..=u8::MAX {
+            world.edit(FILE, "K", value);
+            world.run(SECOND * 2);
+        }
+        let remembered = world.key("bedrock").record.known.len();
+        let dates = world.machine.dates.len();
+        assert!(remembered < 100 && (remembered..2 * remembered + 64).contains(&dates), "{remembered} values, {dates} dates");
     }
 }

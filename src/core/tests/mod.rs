@@ -8,4 +8,4 @@ mod probes;
 mod renewal;
 mod setup;
 mod simulation;
-mod world;
+pub(super) mod world;
