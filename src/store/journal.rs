@@ -20,7 +20,7 @@ use crate::core::{Ledger, Record};
 
 const FILE: &str = "state.journal";
 const VERSION: u32 = 1;
-/// Compact once the file is this many times as long as after the last compaction …
+/// Compact once the file is this many times as long as what counts of it …
 const GROWTH: u64 = 4;
 /// … and at least so long (bytes).
 const WORTH_COMPACTING: u64 = 256 * 1024;
@@ -45,6 +45,8 @@ pub struct Journal {
     dir: PathBuf,
     file: Option<File>,
     length: u64,
+    lines: u64,
+    /// Shorter than that, it is not looked at whether it has grown.
     compact_at: u64,
 }
 
@@ -88,7 +90,7 @@ impl Journal {
     /// Opens the journal of `state_dir`, whose [`super::Lock`] the caller holds.
     pub fn open(state_dir: &Path, now: Timestamp) -> io::Result<(Self, Ledger, Option<Damage>)> {
         let path = state_dir.join(FILE);
-        let mut journal = Self { dir: state_dir.into(), file: None, length: 0, compact_at: WORTH_COMPACTING };
+        let mut journal = Self { dir: state_dir.into(), file: None, length: 0, lines: 0, compact_at: WORTH_COMPACTING };
         let mut file = match private_options().read(true).append(true).open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -105,9 +107,7 @@ impl Journal {
             }
             journal.length = found.good;
             journal.file = Some(file);
-            // So much of it counts, about.
-            let live = u64::try_from(found.ledger.records().count()).unwrap_or(u64::MAX).min(found.lines);
-            journal.compact_at = WORTH_COMPACTING.max(GROWTH * (found.good / found.lines.max(1)) * live);
+            journal.lines = found.lines;
             return Ok((journal, found.ledger, None));
         };
         let stamp = now.strftime("%Y%m%dT%H%M%SZ");
@@ -121,19 +121,29 @@ impl Journal {
     }
 
     /// Writes the journal anew if it has grown: for a time when nothing waits.
-    pub fn compact<I: Iterator<Item = Record>>(&mut self, all: impl FnOnce() -> I) -> io::Result<()> {
-        if self.length > self.compact_at { self.save_all(all()) } else { Ok(()) }
+    pub fn compact<I: Iterator<Item = Record>>(&mut self, all: impl Fn() -> I) -> io::Result<()> {
+        if self.has_grown(1, &all) { self.save_all(all()) } else { Ok(()) }
+    }
+
+    /// Whether it is `times` as long as it need be before it is written anew.
+    fn has_grown<I: Iterator<Item = Record>>(&mut self, times: u64, all: impl Fn() -> I) -> bool {
+        if self.length > times * self.compact_at {
+            // Much may have been written once, and all of it be true.
+            let live = u64::try_from(all().count()).unwrap_or(u64::MAX).min(self.lines);
+            self.compact_at = WORTH_COMPACTING.max(GROWTH * (self.length / self.lines.max(1)) * live);
+        }
+        self.length > times * self.compact_at
     }
 
     /// Makes `records` durable. `all` gives the whole state, should the journal be written anew, as it is after an
     /// error and where [`Self::compact`] wasn't called in time.
     ///
     /// After an error nothing of them is in the file; the next save writes all of the state.
-    pub fn save<I: Iterator<Item = Record>>(&mut self, records: &[Record], all: impl FnOnce() -> I) -> io::Result<()> {
-        let Some(file) = &mut self.file else { return self.save_all(all()) };
-        if self.length > 2 * self.compact_at {
+    pub fn save<I: Iterator<Item = Record>>(&mut self, records: &[Record], all: impl Fn() -> I) -> io::Result<()> {
+        if self.has_grown(2, &all) {
             return self.save_all(all());
         }
+        let Some(file) = &mut self.file else { return self.save_all(all()) };
         let mut lines = Vec::new();
         for record in records {
             line(&mut lines, record)?;
@@ -146,6 +156,7 @@ impl Journal {
             return Err(error);
         }
         self.length += u64::try_from(lines.len()).unwrap_or_default();
+        self.lines += u64::try_from(records.len()).unwrap_or_default();
         Ok(())
     }
 
@@ -155,13 +166,16 @@ impl Journal {
         let new = AtomicWriteFile::options().preserve_mode(false).mode(0o600).open(&path)?;
         let mut out = BufWriter::new(new);
         line(&mut out, &Header { credd_state: VERSION })?;
+        let mut lines = 1;
         for record in all {
             line(&mut out, &record)?;
+            lines += 1;
         }
         out.into_inner().map_err(io::IntoInnerError::into_error)?.commit()?;
         File::open(&self.dir)?.sync_all()?;
         let mut file = private_options().append(true).open(&path)?;
         self.length = file.seek(SeekFrom::End(0))?;
+        self.lines = lines;
         self.compact_at = WORTH_COMPACTING.max(GROWTH * self.length);
         self.file = Some(file);
         Ok(())
@@ -220,7 +234,7 @@ fn checked(line: &[u8]) -> Option<&[u8]> {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     use super::*;
     use crate::core::{ConsumerRecord, Fingerprint, KeyRecord};
@@ -328,6 +342,7 @@ mod tests {
             } else {
                 journal.file.as_mut().unwrap().write_all(&lines).unwrap();
                 journal.length += lines.len() as u64;
+                journal.lines += 1;
             }
             on_each(&mut journal, &ledger);
             longest = longest.max(journal.length);
@@ -367,13 +382,14 @@ mod tests {
     fn what_is_all_of_use_is_left_alone_after_a_start() {
         let dir = tempfile::tempdir().unwrap();
         let (mut journal, _, _) = Journal::open(dir.path(), now()).unwrap();
-        let all = (0..3000).map(|n| Record::Key(format!("k{n}").as_str().into(), KeyRecord::default()));
+        let all = (0..9000).map(|n| Record::Key(format!("k{n}").as_str().into(), KeyRecord::default()));
         journal.save_all(all).unwrap();
-        let length = journal.length;
-        assert!(length > WORTH_COMPACTING / 2, "{length}");
-        let (mut journal, _, _) = Journal::open(dir.path(), now()).unwrap();
-        assert!(journal.compact_at >= 3 * length, "{}", journal.compact_at);
-        journal.compact(|| -> std::iter::Empty<Record> { unreachable!() }).unwrap();
+        let file = |journal: &Journal| journal.file.as_ref().unwrap().metadata().unwrap().ino();
+        assert!(journal.length > WORTH_COMPACTING, "{}", journal.length);
+        let (mut journal, ledger, _) = Journal::open(dir.path(), now()).unwrap();
+        let before = file(&journal);
+        journal.compact(|| ledger.records()).unwrap();
+        assert_eq!(file(&journal), before, "not written anew");
     }
 
     #[test]
