@@ -7,7 +7,7 @@ use std::fmt;
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
@@ -27,15 +27,9 @@ pub fn start(verbose: u8, quiet: bool, colour: bool) {
     // The libraries' own lines are of no use to the user unless asked for: the scheduler logs each job.
     let theirs = if verbose > 1 { level } else { LevelFilter::WARN };
     let ours = Targets::new().with_default(theirs).with_target("credd", level);
-    let mut wrong = None;
-    // Not an EnvFilter, which can match fields as well and brings a quarter of a megabyte of regular expressions.
-    let filter = match std::env::var("CREDD_LOG") {
-        Ok(filter) if !filter.is_empty() => filter.parse().unwrap_or_else(|error: ParseError| {
-            wrong = Some(error);
-            ours
-        }),
-        _ => ours,
-    };
+    let wanted = std::env::var("CREDD_LOG").ok().filter(|filter| !filter.is_empty());
+    let filter = wanted.as_deref().map(parse);
+    let is_wrong = matches!(filter, Some(None));
     let journal = goes_to_journal();
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let subscriber = tracing_subscriber::fmt()
@@ -44,12 +38,19 @@ pub fn start(verbose: u8, quiet: bool, colour: bool) {
         .with_ansi(colour && !no_color)
         .event_format(Line { journal })
         .finish()
-        .with(filter);
+        .with(filter.flatten().unwrap_or(ours));
     // A second start in one process (tests) keeps the first.
     let _ = subscriber.try_init();
-    if let Some(error) = wrong {
-        tracing::warn!(%error, "CREDD_LOG is not a tracing filter, such as credd=debug; it doesn't count");
+    if is_wrong {
+        tracing::warn!("CREDD_LOG is not a tracing filter, such as credd=debug; it doesn't count");
     }
+}
+
+/// A filter of targets and levels. Not an `EnvFilter`, which can match spans and fields as well, of which there are none
+/// to be matched here, and brings a quarter of a megabyte of regular expressions.
+fn parse(filter: &str) -> Option<Targets> {
+    // In brackets are spans and fields, which would be taken for a part of a target's name.
+    filter.parse().ok().filter(|_| !filter.contains(['[', '{']))
 }
 
 /// What a line on standard error that tells of an error starts with.
@@ -133,4 +134,20 @@ impl Visit for Fields {
 /// One line stays one line, and names from outside can't steer a terminal.
 fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_is_of_targets_and_levels() {
+        let filter = parse("warn,credd=debug,zbus=off").unwrap();
+        let enabled = |target, level| filter.would_enable(target, &level);
+        assert!(enabled("credd::core", Level::DEBUG) && !enabled("credd", Level::TRACE));
+        assert!(enabled("hyper", Level::WARN) && !enabled("hyper", Level::INFO) && !enabled("zbus", Level::ERROR));
+        for wrong in ["credd=loud", "credd[x", "credd[{key=1}]=debug"] {
+            assert!(parse(wrong).is_none(), "{wrong}");
+        }
+    }
 }
