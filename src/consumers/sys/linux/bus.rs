@@ -229,7 +229,7 @@ mod tests {
 
     fn sent(arguments: &(impl serde::Serialize + DynamicType)) -> (String, Vec<u8>) {
         let call = Message::method_call(MANAGER_PATH, "StartTransientUnit").build(arguments).unwrap();
-        (call.header().signature().to_string(), call.body().data().bytes().to_vec())
+        (call.header().signature().to_string_no_parens(), call.body().data().bytes().to_vec())
     }
 
     #[test]
