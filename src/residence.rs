@@ -10,11 +10,11 @@ use std::sync::OnceLock;
 
 use rustix::mm::{Advice, madvise};
 
-/// What can be given back of the program.
+/// What can be given back of the program and its libraries: found once, at a time when the loader alone has mapped files.
 static PAGES: OnceLock<Box<[Range<usize>]>> = OnceLock::new();
 
-/// Gives back the free parts of the heap, and those pages of the program that are its file's and can be had from there
-/// again: a page fault each (from the page cache, a microsecond or less) when they are next needed.
+/// Gives back the free parts of the heap, and those pages of the program and its libraries that can be had from their
+/// files again: a page fault each (from the page cache, a microsecond or less) when they are next needed.
 pub fn give_back() {
     #[cfg(target_env = "gnu")]
     // SAFETY: it touches nothing but malloc's own free memory, under malloc's lock.
@@ -24,8 +24,9 @@ pub fn give_back() {
     // Nothing is freed behind the calls: what runs then brings its own pages back.
     for pages in PAGES.get_or_init(|| of_the_file(&std::fs::read_to_string("/proc/self/smaps").unwrap_or_default())) {
         // SAFETY: the range is a private mapping of a file, not writable and without a page of its own (Anonymous: 0), so
-        // each page is the file's, and a read of it after this call gives what one before would have given. Nothing but
-        // the loader makes or ends such mappings in this program.
+        // each page is the file's, and a read of it after this call gives what one before would have given. The loader
+        // made it, and nothing in this program unloads a library or ends a mapping of a file. (A panic's backtrace does,
+        // and aborts.)
         let _ = unsafe { madvise(std::ptr::without_provenance_mut::<c_void>(pages.start), pages.len(), Advice::LinuxDontNeed) };
     }
 }
@@ -83,8 +84,18 @@ Anonymous:             0 kB
         assert_eq!(*of_the_file(MAPS), [0x1000..0x3000, 0x3000..0x9000]);
     }
 
+    /// Other tests of this process panic on purpose, and their backtraces map files and end that again.
     #[test]
     fn all_is_there_again_when_it_is_needed() {
+        let own = std::env::current_exe().unwrap();
+        let ran = std::process::Command::new(own).args(["--exact", "--ignored", "residence::tests::given_back_alone"]).output().unwrap();
+        let said = String::from_utf8_lossy(&ran.stdout);
+        assert!(ran.status.success() && said.contains("1 passed"), "{said}");
+    }
+
+    #[test]
+    #[ignore = "run by the test above"]
+    fn given_back_alone() {
         let before: Vec<String> = (0..10_000).map(|n| n.to_string()).collect();
         for _ in 0..3 {
             give_back();
