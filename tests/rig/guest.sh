@@ -178,9 +178,9 @@ enter() {
   nsenter -t "$pid" -m -p -C -i -u -n -r -w -- "$@"
 }
 
-# Up, or gone for good.
+# Up, or gone for good. It isn't known by its environment here: until its exec it has ours, and amid it none.
 settled() {
-  own_pid "$dir/unshare.pid" "$dir" >/dev/null || return 0
+  ! gone "$(cat "$dir/unshare.pid")" || return 0
   case $(enter systemctl is-system-running 2>/dev/null) in
   running | degraded) enter systemctl is-active -q "user@$TESTER.service" ;;
   *) return 1 ;;
