@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 
@@ -11,6 +10,7 @@ use crate::client::check::CheckArgs;
 use crate::client::status::StatusArgs;
 use crate::client::{self, Failure};
 use crate::paths::{Named, Paths};
+use crate::plain::steers;
 use crate::{consumers, daemon, log, worker};
 
 /// Track API keys: be told before one expires, and have LiteLLM restarted when you replace it
@@ -111,20 +111,32 @@ fn at_a_glance(arguments: &[OsString]) -> Option<Cli> {
     Some(Cli { command, global: Global::default() })
 }
 
-/// Runs the program.
-pub fn main() -> ExitCode {
+/// The command line as clap reads it, which ends the program where it is wrong or help is asked for. Its errors quote the arguments
+/// as they are: those that could steer a terminal are told of as all else.
+fn understood(arguments: &[OsString]) -> Result<Cli, Failure> {
+    Cli::try_parse_from(arguments).map_err(|error| {
+        if !error.use_stderr() || !arguments.iter().any(|argument| argument.to_string_lossy().chars().any(steers)) {
+            error.exit();
+        }
+        let text = error.render().to_string();
+        Failure::usage(text.strip_prefix("error: ").unwrap_or(&text).trim_end())
+    })
+}
+
+/// Runs the program; what it ends with is the exit code.
+pub fn main() -> u8 {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let done = match arguments.get(1).and_then(|name| name.to_str()) {
         // credd calls these two itself. They talk over pipes and know nothing of places.
         Some("worker") => return worker::run(log::error_prefix()),
         Some("launch") => consumers::launch::launch(),
-        _ => perform(at_a_glance(&arguments).unwrap_or_else(|| Cli::parse_from(&arguments))),
+        _ => at_a_glance(&arguments).map_or_else(|| understood(&arguments), Ok).and_then(perform),
     };
     match done {
-        Ok(code) => ExitCode::from(code),
+        Ok(code) => code,
         Err(failure) => {
             failure.report(log::error_prefix());
-            ExitCode::from(failure.code)
+            failure.code
         }
     }
 }

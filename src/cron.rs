@@ -22,6 +22,12 @@ pub fn parse(expression: &str) -> Result<Cron, String> {
         .map_err(|_| format!("{expression:?} is not a cron expression"))
 }
 
+/// Whether an expression comes at all: the 30th of February doesn't, and each look for it would be through thousands of
+/// years.
+pub fn comes(cron: &Cron) -> bool {
+    cron.find_next_occurrence(&chrono::DateTime::UNIX_EPOCH, false).is_ok()
+}
+
 /// The first time of `cron` after `time`, in the local time zone as it is now; an hour that a clock
 /// change skips or repeats is the cron library's business, once for both.
 pub fn next_after(cron: &Cron, time: Timestamp) -> Option<Timestamp> {

@@ -4,18 +4,20 @@
 //! On the last, inotify sees what this machine does alone, and a refused lease doesn't mean that
 //! somebody writes.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use rustix::fs::OFlags;
+use rustix::fs::{Mode, OFlags};
 use zeroize::Zeroizing;
 
-/// A file to be locked, made (mode 0600) where there is none; a link in its place isn't followed.
+/// A file to be locked, made (mode 0600) where there is none; a link in its place, or in its directory's, isn't followed.
 pub fn lock_file(path: &Path) -> io::Result<File> {
-    let flags = OFlags::NOFOLLOW.bits().cast_signed();
-    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).custom_flags(flags).open(path)
+    let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else { return Err(io::ErrorKind::InvalidInput.into()) };
+    let only_this = OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let dir = rustix::fs::open(dir, OFlags::RDONLY | OFlags::DIRECTORY | only_this, Mode::empty())?;
+    Ok(File::from(rustix::fs::openat(dir, name, OFlags::RDWR | OFlags::CREATE | only_this, Mode::RUSR | Mode::WUSR)?))
 }
 
 /// As many bytes as the file had, no more and no fewer; `Err(None)` where that has changed.

@@ -1,7 +1,7 @@
 //! Whether somebody has a file open for writing, on Linux.
 //!
 //! The kernel tells this through file leases alone, and no crate wraps `F_SETLEASE` safely. This is
-//! the one place in credd with unsafe code; everywhere else it is denied.
+//! one of the three places in credd with unsafe code (Cargo.toml); everywhere else it is denied.
 #![expect(unsafe_code, reason = "fcntl(2) with F_SETLEASE has no safe wrapper; audited here, one call")]
 
 use std::io;

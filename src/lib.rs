@@ -9,6 +9,8 @@ pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod config;
+#[cfg(target_os = "linux")]
+mod confine;
 pub mod consumers;
 pub mod core;
 pub mod cron;
@@ -16,12 +18,14 @@ pub mod daemon;
 pub mod desktop;
 pub mod envfile;
 pub mod filesystem;
+pub mod hardening;
 pub mod http;
 pub mod keys;
 #[cfg(target_os = "linux")]
 mod lease;
 pub mod log;
 pub mod paths;
+pub mod plain;
 pub mod probe;
 pub mod protocol;
 pub mod renewal;

@@ -15,6 +15,8 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use crate::plain::steers;
+
 /// Starts logging. `CREDD_LOG` is a tracing filter, of targets and levels (`credd=debug,zbus=warn`), and goes before
 /// the flags.
 pub fn start(verbose: u8, quiet: bool, colour: bool) {
@@ -133,7 +135,7 @@ impl Visit for Fields {
 
 /// One line stays one line, and names from outside can't steer a terminal.
 fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars().map(|c| if steers(c) { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 
 /// [`tokio::spawn`].
 pub fn spawn(task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
@@ -12,7 +12,7 @@ pub fn spawn(task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> 
 }
 
 /// [`tokio::task::spawn_local`].
-pub fn spawn_local(task: impl Future<Output = ()> + 'static) {
+pub fn spawn_local(task: impl Future<Output = ()> + 'static) -> AbortHandle {
     let task: Pin<Box<dyn Future<Output = ()>>> = Box::pin(task);
-    tokio::task::spawn_local(task);
+    tokio::task::spawn_local(task).abort_handle()
 }

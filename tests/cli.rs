@@ -249,10 +249,15 @@ fn a_wrong_configuration_starts_nothing_and_a_bad_edit_changes_nothing() {
     let shown = daemon.ok(&["config", "--print"]);
     assert!(shown.contains("lifetime = \"90d\"") && shown.contains("config.toml:5"), "{shown}");
 
-    // A configuration that is gone for a moment is not the defaults.
+    // A configuration that is gone or empty for a moment is not the defaults, even where somebody asks for it just then.
+    let hangup = || run(Command::new("kill").arg("-HUP").arg(daemon.pid().to_string()));
+    home.write_config("");
+    hangup();
+    wait::throughout("the old one in force", Duration::from_secs(2), || daemon.status()["keys"].as_array().unwrap().len() == 2);
     fs::remove_file(home.config_dir().join("credd/config.toml")).unwrap();
+    hangup();
     home.write_config(QUIET);
-    run(Command::new("kill").arg("-HUP").arg(daemon.pid().to_string()));
+    hangup();
     daemon.until("one key", SOON, |status| status["keys"].as_array().unwrap().len() == 1 && status["consumers"] == json!([]));
 }
 
@@ -340,6 +345,10 @@ fn the_socket_speaks_http_and_is_bounded() {
         for part in ["message", "hint"] {
             assert!(!body["error"][part].as_str().unwrap().is_empty());
         }
+    }
+    for (line, allow) in [("GET /v1/keys/bedrock/issued", "allow: POST\r\n"), ("DELETE /v1/status", "allow: GET\r\n")] {
+        let answer = raw(&home, format!("{line} HTTP/1.1\r\nHost: credd\r\nConnection: close\r\n\r\n").as_bytes());
+        assert!(answer.contains(allow), "{answer}");
     }
     let (status, _) = request(&home, "POST", "/v1/keys/bedrock/issued", &" ".repeat(100_000));
     assert_eq!(status, 400, "a body that is too long");
@@ -501,4 +510,14 @@ fn a_reader_who_has_seen_enough_is_no_failure() {
     let mut child = home.command(CREDD).arg("--help").stdout(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
     assert!(child.wait().unwrap().code().is_some());
+}
+
+/// What is opened next would be standard output, and get what is printed.
+#[test]
+fn closed_standard_streams_are_held_by_nothing() {
+    let home = home();
+    let line = "\"$1\" run <&- >&- 2>&- & until [ -S \"$XDG_RUNTIME_DIR/credd/credd.sock\" ]; do sleep 0.02; done; \
+                readlink /proc/$!/fd/0 /proc/$!/fd/1 /proc/$!/fd/2; kill $!";
+    let held = home.command("sh").args(["-c", line, "sh", CREDD]).output().unwrap();
+    assert_eq!(String::from_utf8(held.stdout).unwrap(), "/dev/null\n/dev/null\n/dev/null\n");
 }

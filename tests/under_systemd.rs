@@ -240,6 +240,7 @@ impl User {
 
     fn has_litellm_take_the_second_key(&self, bedrock: &BedrockStandIn, proxy: &LiteLlm) {
         let log = proxy.log();
+        let before = surroundings(proxy.pid());
         self.set_key(KEYS[1]);
         let status = self.until("LiteLLM to have the second key", READY_TIMEOUT, |status| {
             status["consumers"][0]["last_apply"]["outcome"] == "applied" && status["consumers"][0]["state"] == "current"
@@ -259,6 +260,7 @@ impl User {
         assert!(unit.ends_with("/app.slice/credd-litellm-1.service"), "{unit}");
         let of = |name| process_status(pid, name);
         assert_eq!((of("NoNewPrivs").as_str(), of("Seccomp").as_str(), of("Umask").as_str()), ("0", "0", "0022"));
+        assert_eq!(surroundings(pid), before, "it has something of credd's sandbox");
         assert_eq!(fs::read_link(format!("/proc/{pid}/cwd")).unwrap(), proxy.dir());
         for fd in [1, 2] {
             assert_eq!(fs::read_link(format!("/proc/{pid}/fd/{fd}")).unwrap(), proxy.dir().join("litellm.log"));
@@ -516,6 +518,20 @@ fn unit_of(pid: u32) -> String {
 }
 
 /// A field of `/proc/PID/status`.
+/// What a process got from whoever started it, and can't get rid of.
+fn surroundings(pid: u32) -> Vec<(String, String)> {
+    let of_status = ["NoNewPrivs", "Seccomp", "Seccomp_filters", "Umask", "Groups", "CapPrm", "CapBnd", "CapAmb", "SigBlk", "SigIgn"];
+    let mut found: Vec<_> = of_status.iter().map(|name| ((*name).to_owned(), process_status(pid, name))).collect();
+    for name in ["cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"] {
+        let link = fs::read_link(format!("/proc/{pid}/ns/{name}")).unwrap();
+        found.push((name.to_owned(), link.display().to_string()));
+    }
+    for name in ["limits", "personality"] {
+        found.push((name.to_owned(), fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap()));
+    }
+    found
+}
+
 fn process_status(pid: u32, name: &str) -> String {
     let path = format!("/proc/{pid}/status");
     let text = fs::read_to_string(Path::new(&path)).unwrap();

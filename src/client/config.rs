@@ -1,9 +1,9 @@
 //! `credd config`.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 
 use super::Failure;
-use super::terminal::clean_lines;
+use super::terminal::{clean, clean_lines};
 use crate::config::{Config, Surroundings, show};
 use crate::paths::Paths;
 
@@ -26,14 +26,16 @@ pub struct ConfigArgs {
 pub fn run(paths: &Paths, args: &ConfigArgs) -> Result<u8, Failure> {
     let mut out = std::io::stdout().lock();
     if args.path {
-        writeln!(out, "{}", paths.config.display())?;
+        let path = paths.config.display().to_string();
+        // For programs it is what it is.
+        writeln!(out, "{}", if out.is_terminal() { clean(&path) } else { path })?;
         return Ok(0);
     }
     let surroundings = Surroundings { home: paths.home.clone() };
     let config = Config::load(&paths.config, paths.config_named, &surroundings).map_err(|error| Failure::usage(error.to_string()))?;
     if args.check {
         let what = if paths.config.exists() { "is right" } else { "isn't there: the defaults are in force" };
-        writeln!(out, "{} {what}", paths.config.display())?;
+        writeln!(out, "{} {what}", clean(&paths.config.display().to_string()))?;
     } else {
         let text = std::fs::read_to_string(&paths.config).unwrap_or_default();
         write!(out, "{}", clean_lines(&show(&config, &paths.config, &text)))?;

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use super::terminal::clean;
-use super::{Failure, words};
+use super::{Failure, json, words};
 use crate::clock;
 use crate::core::{ConsumerName, KeyName};
 use crate::paths::Paths;
@@ -26,8 +26,8 @@ pub fn run(paths: &Paths, args: &HistoryArgs) -> Result<u8, Failure> {
         History::new(&paths.state_dir).last(args.n).map_err(|error| Failure::failed(format!("the history can't be read: {error}")))?;
     let mut out = std::io::stdout().lock();
     if args.json {
-        serde_json::to_writer_pretty(&mut out, &entries).map_err(|error| Failure::failed(error.to_string()))?;
-        writeln!(out)?;
+        let text = json::text(&entries).map_err(|error| Failure::failed(error.to_string()))?;
+        out.write_all(text.as_bytes())?;
         return Ok(0);
     }
     if entries.is_empty() && args.n > 0 {

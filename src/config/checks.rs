@@ -9,12 +9,19 @@ use toml::Spanned;
 use super::table::{Result, Text, Wrong};
 use crate::cron;
 
+/// Ten thousand years: dates don't go further.
+const LONGEST: SignedDuration = SignedDuration::from_hours(24 * 3_652_425);
+
 /// Lengths of time as people write them: `30d`, `12h`, `1d 12h`, `30s`. Days are 24 hours.
 pub fn parse_duration(text: &str) -> Result<SignedDuration, String> {
     let wrong = || format!("{text:?} is not a length of time; write it like \"30d\", \"12h\" or \"90s\"");
     let span: jiff::Span = text.trim().parse().map_err(|_| wrong())?;
     let duration = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
-    if duration.is_positive() { Ok(duration) } else { Err(format!("{text:?} is not a length of time greater than nothing")) }
+    match duration {
+        _ if !duration.is_positive() => Err(format!("{text:?} is not a length of time greater than nothing")),
+        _ if duration > LONGEST => Err(format!("{text:?} is longer than dates go")),
+        _ => Ok(duration),
+    }
 }
 
 pub(super) fn duration(text: &Text<'_>) -> Result<SignedDuration> {
@@ -28,7 +35,8 @@ pub(super) fn timeout(text: Option<Text<'_>>, default: Duration) -> Result<Durat
 
 pub(super) fn cron<'t>(text: &Text<'t>) -> Result<&'t str> {
     match cron::parse(text.get_ref()) {
-        Ok(_) => Ok(text.get_ref()),
+        Ok(cron) if cron::comes(&cron) => Ok(text.get_ref()),
+        Ok(_) => Err(Wrong::new(text.span(), "this cron expression names a day that never comes")),
         Err(why) => Err(Wrong::new(text.span(), format!("{why}; a cron expression here is \"second minute hour day month weekday\""))),
     }
 }

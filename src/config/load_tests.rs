@@ -50,6 +50,9 @@ fn errors_have_file_line_and_caret() {
         complaint("[alerts]\nremind = \"never\""),
         "/c.toml:2:10: \"never\" is not a cron expression; a cron expression here is \"second minute hour day month weekday\"\n  |\n2 | remind = \"never\"\n  |          ^^^^^^^"
     );
+    assert!(complaint("[alerts]\nremind = \"0 0 0 30 2 *\"").contains("/c.toml:2:10: this cron expression names a day that never comes"));
+    assert!(complaint("[[keys]]\nprobe = \"0 0 0 31 4,6 *\"").contains("/c.toml:2:9: this cron expression"));
+    assert!(parse("[alerts]\nremind = \"0 0 0 29 2 *\"").is_ok());
     assert!(complaint("[[keys]]\nname = \"a\"\n[[keys]]\nname = \"a\"").contains("/c.toml:4:8: a second key is named \"a\""));
     assert!(complaint("[[keys]]\n[[keys]]").contains("a second key is named \"bedrock\""));
     assert!(complaint("[[consumers]]\nkeys = [\"x\"]").contains("/c.toml:2:9: no key is named \"x\"; there is bedrock"));
@@ -70,7 +73,8 @@ fn lengths_of_time() {
     assert_eq!(parse_duration("30d").unwrap(), SignedDuration::from_hours(720));
     assert_eq!(parse_duration("1d 12h").unwrap(), SignedDuration::from_hours(36));
     assert_eq!(parse_duration("90s").unwrap(), SignedDuration::from_secs(90));
-    for wrong in ["", "30", "d", "-3d", "0s", "2 fortnights", "1 month"] {
+    assert_eq!(parse_duration("3652425d").unwrap(), SignedDuration::from_hours(24 * 3_652_425));
+    for wrong in ["846383329h1s", "", "30", "d", "-3d", "0s", "2 fortnights", "1 month"] {
         assert!(parse_duration(wrong).is_err(), "{wrong}");
     }
 }

@@ -79,10 +79,10 @@ pub fn show(config: &Config, path: &Path, text: &str) -> String {
     page.out
 }
 
-/// A length of time in the largest units, as [`super::parse_duration`] reads it.
+/// A length of time in the largest unit that holds it, as [`super::parse_duration`] reads it.
 fn length(duration: SignedDuration) -> String {
-    let seconds = duration.as_secs();
-    match seconds {
+    match duration.as_secs() {
+        _ if duration.subsec_nanos() != 0 => format!("{duration:#}"),
         s if s >= 86_400 && s % 86_400 == 0 => format!("{}d", s / 86_400),
         s if s >= 3600 && s % 3600 == 0 => format!("{}h", s / 3600),
         s => format!("{s}s"),
@@ -190,11 +190,12 @@ mod tests {
     #[test]
     fn what_is_shown_reads_back_as_the_same_configuration() {
         let surroundings = Surroundings { home: "/home/u".into() };
-        let text = "[alerts]\ndays = [20, 25]\n\n[[keys]]\nname = \"a\"\nlifetime = \"36h\"\nprobe = \"off\"\n\n[[keys]]\nname = \"b\"\nlifetime = \"never\"\n\n[[consumers]]\nkeys = [\"b\"]\nrestart = \"command\"\ncommand = [\"a b\", \"it's\"]\nservice = \"proxy\"\n";
+        let text = "[alerts]\ndays = [20, 25]\n\n[[keys]]\nname = \"a\"\nlifetime = \"36h\"\nprobe = \"off\"\n\n[[keys]]\nname = \"b\"\nlifetime = \"never\"\n\n[[consumers]]\nkeys = [\"b\"]\nrestart = \"command\"\ncommand = [\"a b\", \"it's\"]\nservice = \"proxy\"\nstop_timeout = \"1.5s\"\n";
         let path = Path::new("/c.toml");
         let config = Config::parse(path, text, &surroundings).unwrap();
         let shown = show(&config, path, text);
         assert_eq!(Config::parse(path, &shown, &surroundings).unwrap(), config);
+        assert!(shown.contains("stop_timeout = \"1s 500ms\" "), "{shown}");
         assert!(shown.contains("days = [20, 25]                              # /c.toml:2\n"), "{shown}");
         assert!(shown.contains("lifetime = \"36h\"                             # /c.toml:6\n"), "{shown}");
         assert!(shown.contains("desktop = true                               # default\n"), "{shown}");

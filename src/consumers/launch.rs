@@ -20,6 +20,7 @@ use zeroize::Zeroizing;
 use super::environment::{Environ, read_wiped};
 use super::limits::{self, Limit};
 use super::sys;
+use crate::hardening;
 
 /// What a process is to be, but for its output, which it inherits, and its environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,7 +130,7 @@ pub fn launch() -> ! {
 }
 
 fn become_consumer() -> io::Result<std::convert::Infallible> {
-    sys::hide_memory();
+    hardening::undumpable();
     // Out of the terminal's and the worker's session: a hang-up of either isn't the consumer's. It fails
     // only where this process leads a session already, as in a unit.
     let _ = rustix::process::setsid();

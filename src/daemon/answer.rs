@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use hyper::body::{Body, Bytes, Frame, SizeHint};
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
@@ -32,20 +32,22 @@ pub struct Answer {
     status: StatusCode,
     body: Vec<u8>,
     rest: Option<Box<Streamed>>,
+    /// The method to come with instead (RFC 9110, section 15.5.6).
+    allow: Option<&'static str>,
 }
 
 impl Answer {
     /// A document with status 200.
     pub fn ok(document: &impl serde::Serialize) -> Self {
         match serde_json::to_vec(document) {
-            Ok(body) => Self { status: StatusCode::OK, body, rest: None },
+            Ok(body) => Self { status: StatusCode::OK, body, rest: None, allow: None },
             Err(error) => Self::internal(&error),
         }
     }
 
     /// A piece of a document, and what is to follow.
     pub fn piece(body: Vec<u8>, rest: Option<Streamed>) -> Self {
-        Self { status: StatusCode::OK, body, rest: rest.map(Box::new) }
+        Self { status: StatusCode::OK, body, rest: rest.map(Box::new), allow: None }
     }
 
     /// A fault of credd's own.
@@ -57,7 +59,13 @@ impl Answer {
     pub fn error(status: u16, code: &str, message: &str, hint: &str) -> Self {
         let error = ErrorDetail { code: code.into(), message: message.into(), hint: hint.into() };
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Self { status, body: serde_json::to_vec(&ErrorBody { error }).unwrap_or_default(), rest: None }
+        Self { status, body: serde_json::to_vec(&ErrorBody { error }).unwrap_or_default(), rest: None, allow: None }
+    }
+
+    /// A path that takes another method.
+    pub fn method(path: &str, method: &str, allow: &'static str) -> Self {
+        let error = Self::error(405, "method", &format!("{path} doesn't take {method}"), "GET reads, POST changes");
+        Self { allow: Some(allow), ..error }
     }
 
     /// As HTTP has it; what is to follow is asked for by `calls`.
@@ -69,6 +77,9 @@ impl Answer {
         let mut response = Response::new(Pieces { piece: Some(self.body.into()), rest, calls: calls.clone() });
         *response.status_mut() = self.status;
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(allow) = self.allow {
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+        }
         response
     }
 }

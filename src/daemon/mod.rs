@@ -4,17 +4,21 @@
 mod answer;
 mod configured;
 mod effects;
+mod environment;
 mod notices;
 mod pids;
+mod places;
 mod reload;
 mod renewals;
 mod requests;
 mod rest;
 mod run;
 mod schedule;
-mod server;
+pub mod server;
 mod service_manager;
+mod socket;
 mod timer;
 mod workers;
 
+pub use configured::Configured;
 pub use run::{Options, StartError, run};

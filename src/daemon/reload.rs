@@ -44,7 +44,7 @@ impl Daemon {
     /// Reads the configuration file, if it has been quiet since something touched it.
     pub(super) async fn reload_if_due(&mut self, now: Timestamp) -> anyhow::Result<()> {
         let Some(settling) = self.config_settling.filter(|settling| settling.until <= now) else { return Ok(()) };
-        let gone = std::fs::metadata(&self.options.paths.config).map_or(true, |found| found.len() == 0);
+        let gone = self.config_is_gone();
         let missing_since = settling.missing_since.unwrap_or(now).min(now);
         if gone && missing_since + HOLD > now {
             self.config_settling = Some(Settling { until: missing_since + HOLD, missing_since: Some(missing_since) });
@@ -54,7 +54,20 @@ impl Daemon {
         self.reload("its file changed").await
     }
 
-    pub(super) async fn reload(&mut self, why: &str) -> anyhow::Result<()> {
+    fn config_is_gone(&self) -> bool {
+        std::fs::metadata(&self.options.paths.config).map_or(true, |found| found.len() == 0)
+    }
+
+    /// The user asks for it: at once, unless the file is just being replaced.
+    pub(super) async fn reload_now(&mut self) -> anyhow::Result<()> {
+        if self.config_is_gone() {
+            self.config_stirred(clock::now());
+            return Ok(());
+        }
+        self.reload("SIGHUP").await
+    }
+
+    async fn reload(&mut self, why: &str) -> anyhow::Result<()> {
         let paths = &self.options.paths;
         let config = match Config::load(&paths.config, paths.config_named, &self.surroundings) {
             Ok(config) => config,

@@ -26,14 +26,14 @@ impl Daemon {
                 return;
             }
             Ask::Status => (Request::Refresh, Then::Status),
-            Ask::Issued(name, at) => (Request::Issued(name.clone(), at), Then::Key(name)),
+            Ask::Issued(name, at) => (Request::Issued(name.clone(), at), Then::Recorded(name)),
             Ask::Snooze(name, until) => {
                 let until = match until {
                     SnoozeUntil::Tomorrow => Some(self.calendar.tomorrow(now)),
                     SnoozeUntil::At(at) => Some(at),
                     SnoozeUntil::Cleared => None,
                 };
-                (Request::Snooze(name.clone(), until), Then::Key(name))
+                (Request::Snooze(name.clone(), until), Then::Recorded(name))
             }
             Ask::Verify(name) => (Request::Verify(name.clone()), Then::Verify(name)),
             Ask::Renewed(name, print) => (Request::Renewed(name.clone(), print), Then::Key(name)),
@@ -70,7 +70,12 @@ impl Daemon {
                 }
                 None => key_is_gone(),
             },
-            (_, Then::Key(name) | Then::Verify(name) | Then::Renew(name)) => match self.machine.key(&name) {
+            (_, Then::Recorded(_)) if self.unsaved_since.is_some() => {
+                let why = self.unsaved_since.as_ref().map(|(_, why)| why.as_str()).unwrap_or_default();
+                let message = format!("it counts from now on, but can't be saved yet ({why}): a restart of credd may forget it");
+                Answer::error(503, "not-saved", &message, &self.way_to_save())
+            }
+            (_, Then::Key(name) | Then::Recorded(name) | Then::Verify(name) | Then::Renew(name)) => match self.machine.key(&name) {
                 Some(key) => Answer::ok(&view::key_status(&self.machine, key, clock::now(), &self.calendar)),
                 None => key_is_gone(),
             },
@@ -107,6 +112,10 @@ impl Daemon {
         }
     }
 
+    fn way_to_save(&self) -> String {
+        format!("make room for, or allow writing to, {}", self.options.paths.state_dir.display())
+    }
+
     /// Problems that the core doesn't know of.
     pub(super) fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
@@ -116,14 +125,18 @@ impl Daemon {
         }
         if let Some((_, error)) = &self.unsaved_since {
             let message = format!("the state can't be saved ({error}): after a restart, alerts may come twice");
-            let fix = format!("make room for, or allow writing to, {}", self.options.paths.state_dir.display());
-            problems.push(problem("state-not-saved", Severity::Error, message, fix));
+            problems.push(problem("state-not-saved", Severity::Error, message, self.way_to_save()));
         }
         // Until the user has removed what was kept.
         if let Some(damage) = self.damage.as_ref().filter(|damage| damage.kept.as_ref().is_none_or(|kept| kept.exists())) {
             let kept = damage.kept.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
             let fix = format!("check the dates shown here, then remove {kept}");
             problems.push(problem("state-recovered", Severity::Warning, damage.message.clone(), fix));
+        }
+        if let Some(error) = self.workers.obstacle() {
+            let message = format!("credd can't start what reads files, asks issuers and restarts consumers ({error}); it tries again");
+            let fix = "raise the user's limits of processes and open files, or end what uses them up".into();
+            problems.push(problem("workers-not-started", Severity::Error, message, fix));
         }
         if let Some(reason) = &self.degraded {
             problems.push(problem("watch-degraded", Severity::Warning, reason.clone(), "see the README, section Watching".into()));

@@ -3,8 +3,6 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::future::pending;
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -16,13 +14,15 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::configured::Configured;
+use super::environment::shed;
 use super::notices::{self, Happened, Notices};
 use super::pids::ProcessWatch;
 use super::reload::{Settling, calendar, hold_jobs, watched};
 use super::rest::Rest;
 use super::schedule::Schedule;
-use super::server::{self, Answer, Call};
+use super::server::{Answer, Call};
 use super::service_manager::{self, Watchdog};
+use super::socket::{Fate, Socket};
 use super::timer::{Wake, WallTimer};
 use super::workers::Workers;
 use crate::clock;
@@ -30,10 +30,10 @@ use crate::config::{Config, ConfigError, Surroundings};
 use crate::core::{ConsumerName, Event, KeyName, Machine, Ticket};
 use crate::cron::CronCalendar;
 use crate::desktop::Desktop;
+use crate::hardening;
 use crate::paths::{Paths, private_dir};
 use crate::salt::Salt;
-use crate::store::{Damage, History, Journal, Lock};
-use crate::task;
+use crate::store::{Damage, History, Journal, Lock, StateDir};
 use crate::view::settings;
 use crate::watcher::{Hint, Watcher};
 
@@ -67,9 +67,12 @@ const IO_EVENTS: usize = 64;
 
 /// Runs until SIGTERM or SIGINT.
 pub fn run(options: Options) -> Result<(), StartError> {
-    harden();
+    // Nothing that is made can be read by others, whatever the umask was.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    hardening::hide();
     let surroundings = Surroundings { home: options.paths.home.clone() };
     let config = Config::load(&options.paths.config, options.paths.config_named, &surroundings)?;
+    shed(&config).context("credd can't begin anew without the keys in its environment")?;
     let rest = Rest::default();
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder
@@ -88,13 +91,6 @@ pub fn run(options: Options) -> Result<(), StartError> {
     Ok(())
 }
 
-/// Nothing that is made can be read by others, whatever the umask was; no core dump; no debugger.
-fn harden() {
-    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-    #[cfg(target_os = "linux")]
-    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
-}
-
 /// Whoever waits for an answer, and what to make of the core's reply.
 pub(super) struct Waiter {
     pub(super) answer: oneshot::Sender<Answer>,
@@ -104,6 +100,8 @@ pub(super) struct Waiter {
 pub(super) enum Then {
     Status,
     Key(KeyName),
+    /// What the user said of it: that is to be on disk.
+    Recorded(KeyName),
     Verify(KeyName),
     Renew(KeyName),
     Apply(ConsumerName),
@@ -141,8 +139,9 @@ pub(super) struct Daemon {
     pub(super) watchdog: Option<Watchdog>,
     pub(super) from_service: bool,
     rest: Rest,
-    socket_id: Option<(u64, u64)>,
+    socket: Socket,
     _lock: Lock,
+    _held: StateDir,
 }
 
 impl Daemon {
@@ -154,14 +153,14 @@ impl Daemon {
         let lock = Lock::take(&paths.state_dir).with_context(unusable)?;
         let lock = lock.ok_or_else(|| anyhow::anyhow!("another credd is running with {}; see: credd status", paths.state_dir.display()))?;
         Salt::load_or_create(&paths.state_dir).with_context(unusable)?;
-        let (journal, ledger, damage) = Journal::open(&paths.state_dir, now).with_context(unusable)?;
-        if let Some(dir) = paths.socket.parent() {
-            make_socket_dir(dir).with_context(|| format!("the socket's directory {} can't be made", dir.display()))?;
-        }
-        let listener = server::bind(&paths.socket).map_err(anyhow::Error::msg)?;
-        let socket_id = file_id(&paths.socket);
+        let held = StateDir::hold(&paths.state_dir).with_context(unusable)?;
+        let (journal, ledger, damage) = Journal::open(held.path(), now).with_context(unusable)?;
+        let damage =
+            damage.map(|damage| Damage { kept: damage.kept.and_then(|kept| Some(paths.state_dir.join(kept.file_name()?))), ..damage });
+        // Workers come to it by its name, and don't follow a symlink that has taken it since.
+        let state_dir = std::fs::canonicalize(&paths.state_dir).with_context(unusable)?;
         let (calls_in, calls) = mpsc::unbounded_channel();
-        task::spawn_local(server::serve(listener, calls_in));
+        let socket = Socket::make(&paths.socket, calls_in)?;
         let (events, inbox) = mpsc::unbounded_channel();
         let (desktop_in, desktop_events) = mpsc::unbounded_channel();
         let mut schedule = Schedule::new().await?;
@@ -175,12 +174,12 @@ impl Daemon {
             jobs,
             timer: WallTimer::new().context("no timer can be made")?,
             watcher: Watcher::new(watched(&config, &paths.config)),
-            workers: Workers::new(&paths.state_dir, events.clone()),
+            workers: Workers::new(&state_dir, events.clone()),
             renewals: HashMap::new(),
             processes: ProcessWatch::new(events.clone()),
             notices: Notices::new(Desktop::new(desktop_in), &paths.home, from_service),
             journal,
-            history: History::new(&paths.state_dir),
+            history: History::new(held.path()),
             unsaved_since: None,
             damage,
             degraded: None,
@@ -193,12 +192,13 @@ impl Daemon {
             watchdog: Watchdog::wanted(now),
             from_service,
             rest,
-            socket_id,
+            socket,
             config_error: None,
             config_settling: None,
             config: Rc::new(Configured::new(config)),
             surroundings,
             _lock: lock,
+            _held: held,
             options,
         };
         Ok(daemon)
@@ -228,6 +228,7 @@ impl Daemon {
                 Some(event) = self.inbox.recv() => Happening::Event(event),
                 Some(event) = self.desktop_events.recv() => Happening::Desktop(event),
                 hint = self.watcher.next() => Happening::Hint(hint),
+                () = self.socket.stirred() => Happening::Socket,
                 () = self.rest.come() => Happening::Quiet,
             };
             self.rest.end();
@@ -235,12 +236,7 @@ impl Daemon {
         }
         service_manager::stopping();
         tracing::info!("ended");
-        // A socket that nobody listens on would have to be told from a live one. One that was put in place
-        // of ours is another daemon's.
-        let socket = &self.options.paths.socket;
-        if file_id(socket).is_some_and(|found| self.socket_id == Some(found)) {
-            let _ = std::fs::remove_file(socket);
-        }
+        self.socket.remove();
         Ok(())
     }
 
@@ -263,6 +259,7 @@ impl Daemon {
                     self.save(&[]);
                 }
                 self.reload_if_due(now).await?;
+                self.mind_socket();
                 self.step(Event::Tick);
             }
             Happening::Call(call) => self.call(call),
@@ -282,9 +279,12 @@ impl Daemon {
                 Happened::Nothing => {}
             },
             Happening::Hint(hint) => self.hint(hint),
-            Happening::Reload => self.reload("SIGHUP").await?,
+            Happening::Socket => self.mind_socket(),
+            Happening::Reload => self.reload_now().await?,
             Happening::Quiet => {
                 self.tidy();
+                // Where nothing could tell.
+                self.mind_socket();
                 self.rest.begin();
             }
         }
@@ -314,20 +314,28 @@ impl Daemon {
         }
     }
 
+    fn mind_socket(&mut self) {
+        match self.socket.mind(clock::now()) {
+            Fate::AsBefore => {}
+            Fate::MadeAgain => self.tell("socket-restored", "the socket was gone and is made again".into()),
+            Fate::Lost(why) => {
+                let socket = self.options.paths.socket.display();
+                self.tell("socket-lost", format!("the socket {socket} is gone, and nobody can ask credd: {why}; it tries again"));
+            }
+        }
+    }
+
     /// The next time something is to be done without anything happening.
     fn arm(&mut self) -> io::Result<()> {
         let retry = self.unsaved_since.as_ref().map(|(since, _)| *since + SAVE_RETRY);
         let watchdog = self.watchdog.as_ref().map(Watchdog::next);
         let reload = self.config_settling.as_ref().map(|settling| settling.until);
-        let next = [self.machine.next_deadline(), self.schedule.next(), retry, watchdog, reload].into_iter().flatten().min();
+        let next = [self.machine.next_deadline(), self.schedule.next(), retry, watchdog, reload, self.socket.deadline()]
+            .into_iter()
+            .flatten()
+            .min();
         self.timer.arm(next)
     }
-}
-
-/// What names a file for as long as it is there: its device and inode.
-fn file_id(path: &Path) -> Option<(u64, u64)> {
-    let found = std::fs::symlink_metadata(path).ok()?;
-    Some((found.dev(), found.ino()))
 }
 
 enum Happening {
@@ -336,6 +344,8 @@ enum Happening {
     Event(Event),
     Desktop(crate::desktop::DesktopEvent),
     Hint(Hint),
+    /// It may be gone.
+    Socket,
     Reload,
     /// Nothing.
     Quiet,
@@ -345,11 +355,6 @@ async fn received(signal: &mut Signal) {
     if signal.recv().await.is_none() {
         pending::<()>().await;
     }
-}
-
-/// The socket's directory: ours alone where it is credd's own, untouched where the user named one.
-fn make_socket_dir(dir: &Path) -> io::Result<()> {
-    if dir.file_name().is_some_and(|name| name == "credd") || !dir.exists() { private_dir(dir) } else { Ok(()) }
 }
 
 /// Whether this process is the service itself, rather than something started by hand inside some

@@ -2,6 +2,7 @@
 //! loop, which only ever answers from memory.
 
 use std::convert::Infallible;
+use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::rc::Rc;
@@ -13,18 +14,19 @@ use hyper::service::service_fn;
 use hyper::{Method, Request};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::de::DeserializeOwned;
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixListener;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Semaphore, oneshot};
 
 pub use super::answer::{Answer, Streamed};
+use super::places::{Asking, Place, Places, Stream};
 use crate::core::{ConsumerName, Fingerprint, KeyName};
 use crate::paths::too_long_for_a_socket;
 use crate::protocol::{ApplyRequest, IssuedRequest, RenewRequest, RenewedRequest, SnoozeRequest, SnoozeUntil, VerifyRequest};
 use crate::task;
 
-/// Connections served at once; more wait in the kernel's queue.
-const MOST_CONNECTIONS: usize = 64;
+/// Requests that wait for what takes long, at once: less than there are places, so that the others are free.
+const MOST_WAITING: usize = 32;
 /// Bytes of a request's body.
 const LONGEST_BODY: usize = 64 * 1024;
 /// Bytes of a request's head.
@@ -54,6 +56,13 @@ pub enum Ask {
     Renew(KeyName),
     /// `POST /v1/consumers/{name}/apply`.
     Apply(ConsumerName, bool),
+}
+
+impl Ask {
+    /// Whether it waits for the issuer or a restart.
+    fn takes_long(&self) -> bool {
+        matches!(self, Self::Verify(_) | Self::Renew(_) | Self::Apply(..))
+    }
 }
 
 /// An ask, and where its answer goes.
@@ -97,75 +106,93 @@ pub fn bind(path: &Path) -> Result<UnixListener, String> {
 /// Serves clients until the runtime ends.
 pub async fn serve(listener: UnixListener, calls: UnboundedSender<Call>) {
     let own = rustix::process::geteuid().as_raw();
-    let places = Rc::new(Semaphore::new(MOST_CONNECTIONS));
+    let places = Rc::new(Places::default());
+    let waiting = Rc::new(Semaphore::new(MOST_WAITING));
+    // Given up for a client when descriptors are used up: `status` is to say what is wrong just then.
+    let mut spare = File::open("/dev/null").ok();
+    let mut is_refusing = false;
     loop {
-        let Ok(place) = places.clone().acquire_owned_rc().await else { return };
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
+            Err(_) if spare.take().is_some() => continue,
             Err(error) => {
                 // Descriptors used up, most likely: not at once again.
-                tracing::warn!(%error, "a connection could not be accepted");
+                if !std::mem::replace(&mut is_refusing, true) {
+                    tracing::warn!(%error, "connections can't be accepted");
+                }
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 continue;
             }
         };
-        let calls = calls.clone();
+        spare = spare.or_else(|| File::open("/dev/null").ok());
+        is_refusing &= spare.is_none();
+        // Peer credentials, besides the modes: a path may be reachable in ways that modes don't see. Root, too, has no
+        // business here. Before anything else, so that nobody else takes a place.
+        if !stream.peer_cred().is_ok_and(|peer| peer.uid() == own) {
+            continue;
+        }
+        let place = places.take().await;
+        let desk = Desk { calls: calls.clone(), waiting: waiting.clone() };
         task::spawn_local(async move {
-            let _place = place;
-            // Peer credentials, besides the modes: a path may be reachable in ways that modes don't see.
-            if stream.peer_cred().is_ok_and(|peer| peer.uid() == own) {
-                connection(stream, calls).await;
+            tokio::select! {
+                () = connection(stream, &place, desk) => {}
+                () = place.leave() => {}
             }
         });
     }
 }
 
-/// `Semaphore::acquire_owned` for an `Rc`.
-trait AcquireRc {
-    async fn acquire_owned_rc(self) -> Result<Place, tokio::sync::AcquireError>;
+/// Where requests go.
+#[derive(Clone)]
+struct Desk {
+    calls: UnboundedSender<Call>,
+    /// Room for those that take long.
+    waiting: Rc<Semaphore>,
 }
 
-/// Gives its place back when dropped.
-struct Place(Rc<Semaphore>);
-
-impl AcquireRc for Rc<Semaphore> {
-    async fn acquire_owned_rc(self) -> Result<Place, tokio::sync::AcquireError> {
-        self.acquire().await?.forget();
-        Ok(Place(self))
-    }
+/// Serves one client, of whom the caller knows who it is, until it or the runtime ends: a task of a current-thread
+/// runtime with its timer.
+pub async fn serve_one(stream: impl Stream, calls: UnboundedSender<Call>) {
+    let place = Rc::new(Places::default()).take().await;
+    connection(stream, &place, Desk { calls, waiting: Rc::new(Semaphore::new(MOST_WAITING)) }).await;
 }
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.add_permits(1);
-    }
-}
-
-async fn connection(stream: UnixStream, calls: UnboundedSender<Call>) {
+async fn connection(stream: impl Stream, place: &Place, desk: Desk) {
+    let asking = place.asking();
     let service = service_fn(move |request| {
-        let calls = calls.clone();
-        async move { Ok::<_, Infallible>(answer(request, &calls).await.respond(&calls)) }
+        let (desk, asking) = (desk.clone(), asking.clone());
+        async move { Ok::<_, Infallible>(answer(request, &desk, &asking).await.respond(&desk.calls)) }
     });
     // A client's faults are its own: nothing to log.
     let _ = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(SLOWEST_REQUEST)
         .max_buf_size(LONGEST_HEAD)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(place.stream(stream)), service)
         .await;
 }
 
-async fn answer(request: Request<Incoming>, calls: &UnboundedSender<Call>) -> Answer {
+async fn answer(request: Request<Incoming>, desk: &Desk, asking: &Asking) -> Answer {
     let ask = match route(request).await {
         Ok(ask) => ask,
         Err(answer) => return answer,
     };
+    let _room = match (ask.takes_long(), desk.waiting.try_acquire()) {
+        (true, Err(_)) => {
+            return Answer::error(503, "busy", &format!("{MOST_WAITING} requests are waiting already"), "try again once they are answered");
+        }
+        (true, Ok(room)) => Some(room),
+        (false, _) => None,
+    };
     let (answer, wait) = oneshot::channel();
     let ending = || Answer::error(503, "ending", "the daemon is ending", "try again in a moment");
-    if calls.send(Call { ask, answer }).is_err() {
+    if desk.calls.send(Call { ask, answer }).is_err() {
         return ending();
     }
-    wait.await.unwrap_or_else(|_| ending())
+    asking.set(true);
+    let answer = wait.await.unwrap_or_else(|_| ending());
+    asking.set(false);
+    answer
 }
 
 async fn route(request: Request<Incoming>) -> Result<Ask, Answer> {
@@ -188,10 +215,9 @@ async fn route(request: Request<Incoming>) -> Result<Ask, Answer> {
             Ok(Ask::Renew(name.into()))
         }
         ["v1", "consumers", name, "apply"] if post => Ok(Ask::Apply(name.into(), json::<ApplyRequest>(request).await?.force)),
-        ["v1", "status" | "history"]
-        | ["v1", "keys", _, "issued" | "snooze" | "verify" | "renew" | "renewed"]
-        | ["v1", "consumers", _, "apply"] => {
-            Err(Answer::error(405, "method", &format!("{path} doesn't take {}", request.method()), "GET reads, POST changes"))
+        ["v1", "status" | "history"] => Err(Answer::method(&path, request.method().as_str(), "GET")),
+        ["v1", "keys", _, "issued" | "snooze" | "verify" | "renew" | "renewed"] | ["v1", "consumers", _, "apply"] => {
+            Err(Answer::method(&path, request.method().as_str(), "POST"))
         }
         _ => Err(Answer::error(404, "not-found", &format!("there is no {path}"), "start with /v1/status")),
     }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -37,12 +38,21 @@ const APPLY_LIMIT: Duration = Duration::from_mins(10);
 pub struct Workers {
     events: UnboundedSender<Event>,
     state_dir: PathBuf,
+    obstacle: Obstacle,
 }
+
+/// Why the last worker couldn't be started, if it couldn't.
+type Obstacle = Arc<Mutex<Option<String>>>;
 
 impl Workers {
     /// Workers of the installation with this state directory.
     pub fn new(state_dir: &Path, events: UnboundedSender<Event>) -> Self {
-        Self { events, state_dir: state_dir.into() }
+        Self { events, state_dir: state_dir.into(), obstacle: Obstacle::default() }
+    }
+
+    /// Why none can be started, as the last try had it.
+    pub fn obstacle(&self) -> Option<String> {
+        self.obstacle.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Where events are sent.
@@ -229,7 +239,7 @@ impl Workers {
     /// Runs a worker and tells of it: each answer, then its end.
     fn run(&self, job: Job, terms: Terms, mut tell: impl FnMut(Said, &UnboundedSender<Event>) + Send + 'static) {
         let events = self.events.clone();
-        task::spawn(attend(job, terms, Box::new(move |said| tell(said, &events))));
+        task::spawn(attend(job, terms, self.obstacle.clone(), Box::new(move |said| tell(said, &events))));
     }
 }
 
@@ -288,8 +298,10 @@ fn warn_of(name: &KeyName, outcome: io::Result<()>) {
 }
 
 /// One future for all workers.
-async fn attend(job: Job, terms: Terms, mut tell: Box<dyn FnMut(Said) + Send>) {
-    let work = converse(&job, terms.bound_to_daemon, terms.leave, &mut tell);
+async fn attend(job: Job, terms: Terms, obstacle: Obstacle, mut tell: Box<dyn FnMut(Said) + Send>) {
+    let child = spawn(terms.bound_to_daemon);
+    *obstacle.lock().unwrap_or_else(PoisonError::into_inner) = child.as_ref().err().map(ToString::to_string);
+    let work = converse(&job, child, terms.leave, &mut tell);
     let outcome = tokio::time::timeout(terms.limit, work).await;
     tell(Said::End(outcome.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))));
 }
@@ -297,11 +309,11 @@ async fn attend(job: Job, terms: Terms, mut tell: Box<dyn FnMut(Said) + Send>) {
 /// Runs one worker to its end.
 async fn converse(
     job: &Job,
-    kill_on_drop: bool,
+    child: io::Result<Child>,
     leave: Option<UnboundedReceiver<()>>,
     tell: &mut (dyn FnMut(Said) + Send),
 ) -> io::Result<()> {
-    let mut child = spawn(kill_on_drop)?;
+    let mut child = child?;
     give(&mut child, job).await?;
     let stdin = child.stdin.take();
     let pass_on = async move {

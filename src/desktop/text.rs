@@ -1,5 +1,7 @@
 //! Makes text fit to be shown: the names in it come from files that anybody may have written.
 
+use crate::plain::steers;
+
 /// More than any server shows.
 const LIMIT: usize = 1_000;
 
@@ -38,9 +40,7 @@ fn clean(text: &str, keep: impl Fn(char) -> bool) -> String {
             // White space that would break the line.
             '\t' | '\n' | '\r' | '\u{0b}' | '\u{0c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => Some(' '),
             // NUL among them: it makes the bus drop the connection.
-            c if c.is_control() => None,
-            // They make text read otherwise than it is written.
-            '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => None,
+            c if steers(c) => None,
             c => Some(c),
         })
         .take(LIMIT)

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::endpoint::Endpoint;
 use super::finding::{Finding, Retry};
-use super::{form, patience, request, route};
+use super::talker::Talker;
+use super::{form, patience};
 use crate::clock;
 use crate::core::{ProbeManner, ProbeReport, ProbeVerdict};
 use crate::secret::Secret;
@@ -18,21 +19,20 @@ pub fn candidate(key: &Secret, endpoint: Option<&str>, region: &str, going_on: &
     let finding = match form::flaw(key.expose()) {
         Some(flaw) => Finding::new(ProbeVerdict::Rejected, Retry::Useless, flaw.to_string()),
         None => Endpoint::choose(endpoint, region, environment)
-            .map_err(|why| Finding::new(ProbeVerdict::Unknown, Retry::Useless, why))
-            .and_then(|endpoint| Ok((route::agent(&endpoint, environment)?, endpoint)))
-            .map_or_else(|finding| finding, |(agent, endpoint)| ask(&agent, &endpoint, key, going_on)),
+            .map_or_else(|why| Finding::new(ProbeVerdict::Unknown, Retry::Useless, why), |endpoint| ask(&endpoint, key, going_on)),
     };
     ProbeReport { verdict: finding.verdict, detail: finding.detail, consumers: Vec::new() }
 }
 
-fn ask(agent: &ureq::Agent, endpoint: &Endpoint, key: &Secret, going_on: &mut dyn FnMut(&str) -> bool) -> Finding {
+fn ask(endpoint: &Endpoint, key: &Secret, going_on: &mut dyn FnMut(&str) -> bool) -> Finding {
     let start = clock::monotonic();
     let elapsed = || clock::monotonic().saturating_duration_since(start);
+    let mut talker = Talker::to(endpoint);
     let mut tries = 0;
     loop {
         tries += 1;
         let most = patience::FRESH.saturating_sub(elapsed()).max(Duration::from_secs(1));
-        let finding = request::ask(agent, endpoint, key, most);
+        let finding = talker.ask(key, most);
         let Some(pause) = patience::pause(ProbeManner::Fresh, tries, elapsed(), &finding) else { return finding };
         if !going_on(&finding.detail) {
             return finding;

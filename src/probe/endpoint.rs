@@ -71,6 +71,12 @@ impl Endpoint {
         }
     }
 
+    /// Where it listens.
+    pub(super) fn port(&self) -> u16 {
+        let port = self.base.parse::<Uri>().ok().and_then(|uri| uri.port_u16());
+        port.unwrap_or(if self.base.starts_with("http:") { 80 } else { 443 })
+    }
+
     /// Whether it is this machine by its very name or number.
     pub(super) fn is_loopback(&self) -> bool {
         self.host == "localhost" || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())

@@ -1,9 +1,11 @@
 //! What asking once came to.
 
+use serde::{Deserialize, Serialize};
+
 use crate::core::ProbeVerdict;
 
 /// The outcome of one try.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Finding {
     pub(super) verdict: ProbeVerdict,
     /// One sentence for people, without a secret.
@@ -12,7 +14,7 @@ pub(super) struct Finding {
 }
 
 /// Whether asking again could give another answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Retry {
     /// No.
     Useless,

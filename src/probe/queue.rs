@@ -6,12 +6,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use std::{io, thread};
 
-use ureq::Agent;
-
 use super::combine::combine;
 use super::endpoint::Endpoint;
 use super::finding::{Finding, Retry};
-use super::{form, patience, request, route};
+use super::talker::Talker;
+use super::{form, patience};
 use crate::clock;
 use crate::consumers::{self, Provers};
 use crate::core::{ProbeManner, ProbeReport, ProbeVerdict};
@@ -57,7 +56,6 @@ struct Job<'a> {
 /// Keys of one endpoint.
 struct Queue {
     endpoint: Endpoint,
-    agent: Agent,
     orders: Vec<ProbeOrder>,
 }
 
@@ -87,17 +85,15 @@ impl Job<'_> {
                 queue.orders.push(order);
                 continue;
             }
-            match route::agent(&endpoint, environment) {
-                Ok(agent) => queues.push_back(Queue { endpoint, agent, orders: vec![order] }),
-                Err(finding) => self.conclude(&order, finding),
-            }
+            queues.push_back(Queue { endpoint, orders: vec![order] });
         }
         queues
     }
 
     /// Rounds of asking after each key that is still open, with growing pauses in between.
     fn work_through(&self, queue: Queue) {
-        let Queue { endpoint, agent, mut orders } = queue;
+        let Queue { endpoint, mut orders } = queue;
+        let mut talker = Talker::to(&endpoint);
         let start = clock::monotonic();
         let elapsed = || clock::monotonic().saturating_duration_since(start);
         for tries in 1.. {
@@ -108,7 +104,7 @@ impl Job<'_> {
                 let Some(key) = self.value(order) else { return false };
                 let finding = down.clone().unwrap_or_else(|| {
                     let most = if tries == 1 { patience::FRESH } else { patience::FRESH.saturating_sub(elapsed()) };
-                    request::ask(&agent, &endpoint, &key, most.max(LOOK))
+                    talker.ask(&key, most.max(LOOK))
                 });
                 drop(key);
                 if finding.retry == Retry::Endpoint {

@@ -24,7 +24,9 @@ const LARGEST_BUNDLE: u64 = 4 << 20;
 ///
 /// Trusted is whom the system trusts (on Linux, `SSL_CERT_FILE` and `SSL_CERT_DIR` instead where they are
 /// set, as with OpenSSL), unless `AWS_CA_BUNDLE` names a file, as with the AWS CLI.
-pub(super) fn agent(endpoint: &Endpoint, environment: impl Fn(&str) -> Option<String>) -> Result<Agent, Finding> {
+///
+/// With it come the ports of TCP that it connects to.
+pub(super) fn agent(endpoint: &Endpoint, environment: impl Fn(&str) -> Option<String>) -> Result<(Agent, Vec<u16>), Finding> {
     let unreachable = |why: String| Finding::new(ProbeVerdict::Unreachable, Retry::Useless, why);
     let proxy = proxy::choose(endpoint, &environment)
         .map(|url| Proxy::new(&url).map_err(|_| unreachable("HTTPS_PROXY isn't the URL of a proxy, like http://host:port".to_owned())))
@@ -37,6 +39,7 @@ pub(super) fn agent(endpoint: &Endpoint, environment: impl Fn(&str) -> Option<St
         .root_certs(roots)
         .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .build();
+    let port = proxy.as_ref().map_or_else(|| endpoint.port(), Proxy::port);
     let config = Agent::config_builder()
         .tls_config(tls)
         .proxy(proxy)
@@ -46,7 +49,7 @@ pub(super) fn agent(endpoint: &Endpoint, environment: impl Fn(&str) -> Option<St
         .timeout_connect(Some(CONNECT))
         .user_agent(concat!("credd/", env!("CARGO_PKG_VERSION")))
         .build();
-    Ok(config.new_agent())
+    Ok((config.new_agent(), vec![port]))
 }
 
 /// The certificates of a PEM file. The error goes on a sentence that begins with the file's name.

@@ -23,9 +23,11 @@ mod temporary;
 
 use std::path::{Path, PathBuf};
 
+use zeroize::Zeroizing;
+
 use crate::secret::Secret;
 use place::Place;
-use plan::Source;
+use plan::{Plan, Source};
 
 /// What was done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,6 +120,21 @@ pub fn remove_dead(path: &Path, variable: &str, home: &Path) -> Result<Vec<usize
     };
     swap::exchange(&place, &original, &contents)?;
     Ok(lines)
+}
+
+/// What [`replace`] would write over `bytes`, and what it would say of that; no file is touched. `path` is for messages
+/// alone.
+pub fn rewritten(path: &Path, bytes: &[u8], variable: &str, new: &Secret, home: &Path) -> Result<(Zeroizing<Vec<u8>>, Replaced), Refusal> {
+    check(variable, new)?;
+    let source = Source::new(path, bytes, variable, home);
+    source.value()?;
+    let Plan { contents, line, how, duplicates, derived } = source.replace(new.expose())?;
+    Ok((contents, Replaced { path: path.to_owned(), line, how, duplicates, derived }))
+}
+
+/// What [`remove_dead`] would write over `bytes`, and the lines that it would say; no file is touched.
+pub fn without_dead(bytes: &[u8], variable: &str, home: &Path) -> Option<(Zeroizing<Vec<u8>>, Vec<usize>)> {
+    dead::without(bytes, variable, home)
 }
 
 fn check(variable: &str, new: &Secret) -> Result<(), Refusal> {

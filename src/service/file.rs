@@ -1,8 +1,8 @@
 //! The service's file on disk: ours is told from another's, and never more than it is touched.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, DirBuilder, Permissions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use atomic_write_file::AtomicWriteFile;
@@ -60,7 +60,8 @@ fn is_marked(text: &str) -> bool {
 pub(super) fn write(path: &Path, text: &str) -> Result<()> {
     let attempt = || -> io::Result<()> {
         if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent)?;
+            // Nobody else is to put a service there, whatever the umask.
+            DirBuilder::new().recursive(true).mode(0o755).create(parent)?;
         }
         let mut file = AtomicWriteFile::open(path)?;
         // Neither the old file's mode nor the umask's: there is no secret in it.

@@ -5,9 +5,9 @@
 //! line that was torn by a crash ends the file and is cut off; any other damage keeps the whole file
 //! aside, and everything that is still readable counts.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use atomic_write_file::AtomicWriteFile;
@@ -15,7 +15,7 @@ use atomic_write_file::unix::OpenOptionsExt as _;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::private_options;
+use super::{append_to, private_options};
 use crate::core::{Ledger, Record};
 
 const FILE: &str = "state.journal";
@@ -24,6 +24,8 @@ const VERSION: u32 = 1;
 const GROWTH: u64 = 4;
 /// … and at least so long (bytes).
 const WORTH_COMPACTING: u64 = 256 * 1024;
+/// Files that are kept aside in one second.
+const MOST_KEPT: u32 = 100;
 
 #[derive(Serialize, Deserialize)]
 struct Header {
@@ -91,7 +93,8 @@ impl Journal {
     pub fn open(state_dir: &Path, now: Timestamp) -> io::Result<(Self, Ledger, Option<Damage>)> {
         let path = state_dir.join(FILE);
         let mut journal = Self { dir: state_dir.into(), file: None, length: 0, lines: 0, compact_at: WORTH_COMPACTING };
-        let mut file = match private_options().read(true).append(true).open(&path) {
+        // For reading first: one that is damaged is kept as it is, and nothing more is written to it.
+        let file = match private_options().read(true).open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 journal.save_all(std::iter::empty())?;
@@ -101,6 +104,7 @@ impl Journal {
         };
         let found = scan(BufReader::new(&file))?;
         let Some(message) = found.damage() else {
+            let file = append_to(&path)?;
             if found.torn {
                 file.set_len(found.good)?;
                 file.sync_data()?;
@@ -110,12 +114,8 @@ impl Journal {
             journal.lines = found.lines;
             return Ok((journal, found.ledger, None));
         };
-        let stamp = now.strftime("%Y%m%dT%H%M%SZ");
-        let kept = state_dir.join(format!("{FILE}.{}-{stamp}", if found.newer { "newer" } else { "damaged" }));
-        let mut copy = private_options().create_new(true).write(true).open(&kept)?;
-        file.rewind()?;
-        io::copy(&mut file, &mut copy)?;
-        copy.sync_all()?;
+        let why = if found.newer { "newer" } else { "damaged" };
+        let kept = keep_aside(&path, &format!("{FILE}.{why}-{}", now.strftime("%Y%m%dT%H%M%SZ")))?;
         journal.save_all(found.ledger.records())?;
         Ok((journal, found.ledger, Some(Damage { message, kept: Some(kept) })))
     }
@@ -182,6 +182,28 @@ impl Journal {
     }
 }
 
+/// Gives the file at `path` a second name beside it, that of an earlier try if there is one: it takes no room on a disk
+/// that is full, and each moment there is a whole file under the first name.
+fn keep_aside(path: &Path, name: &str) -> io::Result<PathBuf> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let own = fs::symlink_metadata(path)?;
+    if own.nlink() > 1 {
+        let is_it = |entry: &fs::DirEntry| entry.path() != path && entry.metadata().is_ok_and(|found| found.ino() == own.ino());
+        if let Some(kept) = fs::read_dir(dir)?.flatten().find(is_it) {
+            return Ok(kept.path());
+        }
+    }
+    for number in 1..=MOST_KEPT {
+        let kept = dir.join(if number == 1 { name.to_owned() } else { format!("{name}-{number}") });
+        match fs::hard_link(path, &kept) {
+            Ok(()) => return Ok(kept),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && number < MOST_KEPT => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
+}
+
 fn line(out: &mut impl Write, entry: &impl Serialize) -> io::Result<()> {
     let json = serde_json::to_vec(entry)?;
     write!(out, "{:08x} ", crc32fast::hash(&json))?;
@@ -233,7 +255,6 @@ fn checked(line: &[u8]) -> Option<&[u8]> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     use super::*;
@@ -295,22 +316,55 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let ledger = filled(dir.path(), 10);
         let whole = fs::read(dir.path().join(FILE)).unwrap();
-        for at in (0..whole.len()).step_by(7) {
-            let flipped = tempfile::tempdir().unwrap();
+        let flipped = tempfile::tempdir().unwrap();
+        for (at, bit) in (0..whole.len()).flat_map(|at| (0..8).map(move |bit| (at, bit))) {
             let mut bytes = whole.clone();
-            bytes[at] ^= 1 << (at % 8);
+            bytes[at] ^= 1 << bit;
             fs::write(flipped.path().join(FILE), &bytes).unwrap();
-            let unopened = read_ledger(flipped.path()).unwrap();
-            let (_, read, damage) = Journal::open(flipped.path(), now()).unwrap();
-            assert_eq!((&unopened.0, unopened.1.is_some()), (&read, damage.is_some()), "the same without a daemon");
+            let (read, damage) = read_ledger(flipped.path()).unwrap();
             // Harmless: a checksum's digit in the other case. Torn: the last newline is gone.
-            assert!(damage.is_some() || read == ledger || at == whole.len() - 1, "at {at}");
+            assert!(damage.is_some() || read == ledger || at == whole.len() - 1, "bit {bit} of {at}");
             // A newline that is flipped away takes its neighbour along.
             assert!(read.keys.len() + 2 >= ledger.keys.len());
-            if let Some(damage) = damage {
-                assert_eq!(fs::read(damage.kept.unwrap()).unwrap(), bytes);
+            // Writing it anew takes its time: not for every bit.
+            if at % 7 == 0 && at % 8 == bit {
+                let unopened = (read, damage.is_some());
+                let (_, read, damage) = Journal::open(flipped.path(), now()).unwrap();
+                assert_eq!(unopened, (read, damage.is_some()), "the same without a daemon");
+                if let Some(kept) = damage.and_then(|damage| damage.kept) {
+                    assert_eq!(fs::read(&kept).unwrap(), bytes);
+                    fs::remove_file(kept).unwrap();
+                }
             }
         }
+    }
+
+    #[test]
+    fn what_is_damaged_is_kept_once_however_often_it_is_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        filled(dir.path(), 10);
+        let path = dir.path().join(FILE);
+        let kept = |name: &str| dir.path().join(format!("{FILE}.damaged-{name}"));
+        let damaged = |byte: usize| {
+            let mut bytes = fs::read(&path).unwrap();
+            bytes[byte] ^= 1;
+            fs::write(&path, &bytes).unwrap();
+            bytes
+        };
+        let first = damaged(40);
+        // One that was killed when it had kept the file, and not written a new one.
+        fs::hard_link(&path, kept("earlier")).unwrap();
+        let (_, _, damage) = Journal::open(dir.path(), now()).unwrap();
+        assert_eq!(damage.unwrap().kept, Some(kept("earlier")));
+        assert_eq!(fs::read(kept("earlier")).unwrap(), first);
+        // Twice in a second.
+        for name in ["20270115T080000Z", "20270115T080000Z-2"] {
+            let bytes = damaged(40);
+            let (_, _, damage) = Journal::open(dir.path(), now()).unwrap();
+            assert_eq!(damage.unwrap().kept, Some(kept(name)));
+            assert_eq!(fs::read(kept(name)).unwrap(), bytes);
+        }
+        assert_eq!(fs::read(kept("earlier")).unwrap(), first);
     }
 
     #[test]

@@ -17,6 +17,8 @@ mod linux;
 mod other;
 pub mod paths;
 mod polling;
+#[cfg(target_os = "linux")]
+mod presence;
 pub mod table;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -30,9 +32,13 @@ use disk::Disk;
 #[cfg(target_os = "linux")]
 use linux::{Source, advice};
 #[cfg(not(target_os = "linux"))]
+pub use other::Presence;
+#[cfg(not(target_os = "linux"))]
 use other::{Source, advice};
 use paths::{Route, resolve};
 use polling::{Blind, Plan, plan};
+#[cfg(target_os = "linux")]
+pub use presence::Presence;
 use table::Touched;
 
 /// How often the way to a file is looked at until it stands still long enough to be watched.

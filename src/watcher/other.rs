@@ -143,3 +143,18 @@ impl Source {
 pub fn advice(error: &io::Error) -> String {
     format!("the system's file events don't work here ({error})")
 }
+
+/// Whether what is in a directory may have gone: nothing tells here, and the daemon looks now and then.
+pub struct Presence;
+
+impl Presence {
+    /// Of a directory.
+    pub fn of(_: &std::path::Path) -> Self {
+        Self
+    }
+
+    /// Never comes.
+    pub async fn stirred(&self) {
+        std::future::pending().await
+    }
+}

@@ -44,6 +44,11 @@ pub enum Job {
         /// Which, and how.
         probes: Vec<ProbeOrder>,
     },
+    /// For another worker: ask one endpoint after keys, which come after the job, and do nothing else ([`crate::probe`]).
+    Talk {
+        /// Its URL.
+        base: String,
+    },
     /// Ask IAM for the true dates of keys.
     AskIam {
         /// Holds the salt.
@@ -80,6 +85,7 @@ impl Job {
             Self::Inspect { .. } => "inspect",
             Self::Apply(_) => "apply",
             Self::Probe { .. } => "probe",
+            Self::Talk { .. } => "talk",
             Self::AskIam { .. } => "ask-iam",
             Self::Renew(_) => "renew",
             Self::SettleRenewal(_) => "settle-renewal",

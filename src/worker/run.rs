@@ -2,12 +2,12 @@
 
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt as _;
-use std::process::ExitCode;
 
 use serde::Deserialize;
 
 use super::job::{Answer, Job};
 use crate::consumers::{self, Provers};
+use crate::hardening;
 use crate::probe;
 use crate::renewal;
 use crate::salt::Salt;
@@ -20,18 +20,19 @@ const LARGEST: u64 = 64 << 20;
 /// Whoever gave the job may be gone before it is done: an apply that was begun is brought to its end, and
 /// answers that nobody takes are dropped. Fails (and says why on standard error) only for a job that can't
 /// be understood or begun; what it says starts with `error_prefix`.
-pub fn run(error_prefix: &str) -> ExitCode {
-    consumers::sys::hide_memory();
+pub fn run(error_prefix: &str) -> u8 {
+    hardening::hide();
+    hardening::hold_in_memory();
     // It was executed by way of /proc/self/exe, and would be `exe` in `ps` and systemd's messages.
     #[cfg(target_os = "linux")]
     let _ = rustix::thread::set_name(c"credd-worker");
     // A hang-up or a Ctrl-C that is meant for the daemon must not cut a restart in half.
     let _ = rustix::process::setsid();
     match work() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => 0,
         Err(error) => {
             let _ = writeln!(io::stderr(), "{error_prefix}credd worker: {error}");
-            ExitCode::FAILURE
+            1
         }
     }
 }
@@ -48,6 +49,7 @@ fn work() -> io::Result<()> {
         }
         Job::Inspect { state_dir, keys, consumers } => consumers::inspect(&state_dir, &keys, consumers, &answer),
         Job::Probe { state_dir, consumers, probes } => probe::probe(&state_dir, Provers::new(consumers), probes, &answer),
+        Job::Talk { base } => probe::talk(&base, &mut io::stdin().lock(), &mut io::stdout().lock()),
         Job::AskIam { state_dir, orders } => renewal::ask_iam(&state_dir, orders, &answer),
         Job::Renew(order) => renewal::renew(&order, &mut io::stdin().lock(), &answer),
         Job::SettleRenewal(order) => renewal::settle(&order, &answer),

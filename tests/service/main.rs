@@ -5,6 +5,7 @@
 mod support;
 
 mod place;
+mod sandbox;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};

@@ -19,6 +19,7 @@ pub mod guest;
 pub mod home;
 pub mod http;
 pub mod iam;
+pub mod light;
 pub mod litellm;
 pub mod load;
 pub mod pane;

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::finding::Finding;
+use crate::client::json as laid_out;
 use crate::client::status::{ascii, fold};
 use crate::client::terminal::Terminal;
 use crate::protocol::{Problem, Severity};
@@ -29,7 +30,7 @@ pub fn is_ok(findings: &[Finding]) -> bool {
 /// As JSON.
 pub fn json(findings: &[Finding]) -> Result<String, serde_json::Error> {
     let document = Document { findings: findings.iter().map(|finding| &finding.problem).collect(), ok: is_ok(findings) };
-    Ok(serde_json::to_string_pretty(&document)? + "\n")
+    laid_out::text(&document)
 }
 
 /// For people, the worst first.

@@ -268,9 +268,6 @@ pub fn spec_file(bytes: &[u8]) -> io::Result<OwnedFd> {
 /// A pipe that was read is empty.
 pub fn wipe(_file: &File) {}
 
-/// Core dumps are off by default here.
-pub fn hide_memory() {}
-
 /// This very program.
 pub fn own_program() -> io::Result<PathBuf> {
     std::env::current_exe()

@@ -1,11 +1,13 @@
-//! Scenarios of [`super::Machine`] against a world of pretence, one file by topic, and a simulator.
+//! Scenarios of [`super::Machine`] against a world of pretence, one file by topic, and two simulators.
 
 mod alerts;
 mod consumers;
 mod file_track;
 mod files;
 mod probes;
+mod random;
 mod renewal;
 mod setup;
 mod simulation;
 pub(super) mod world;
+mod years;

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::core::consumer::{ConsumerState, Targets};
@@ -22,23 +23,34 @@ pub const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 pub const SECOND: SignedDuration = SignedDuration::from_secs(1);
 pub const MOMENT: SignedDuration = SignedDuration::from_millis(20);
 
-/// Reminders daily at 10:00 UTC.
-pub struct Daily;
+/// Reminders daily at 10:00, probes every six hours, in a time zone.
+pub struct Local(pub TimeZone);
 
-impl Calendar for Daily {
+impl Local {
+    /// The first time after `time` of those that are so many hours apart on the clock, from midnight on.
+    fn next(&self, time: Timestamp, hours: &[i8]) -> Option<Timestamp> {
+        let today = time.to_zoned(self.0.clone()).date();
+        [today, today.tomorrow().ok()?]
+            .into_iter()
+            .flat_map(|day| hours.iter().map(move |hour| day.at(*hour, 0, 0, 0)))
+            .filter_map(|at| at.to_zoned(self.0.clone()).ok())
+            .map(|at| at.timestamp())
+            .find(|at| *at > time)
+    }
+}
+
+impl Calendar for Local {
     fn next_reminder(&self, time: Timestamp) -> Option<Timestamp> {
-        let ten = 10 * 3600;
-        Timestamp::from_second((time.as_second() - ten).div_euclid(86_400) * 86_400 + 86_400 + ten).ok()
+        self.next(time, &[10])
     }
 
     fn tomorrow(&self, now: Timestamp) -> Timestamp {
-        let midnight = Timestamp::from_second(now.as_second().div_euclid(86_400) * 86_400 + 86_400 - 1).unwrap();
-        self.next_reminder(midnight).unwrap()
+        let tomorrow = now.to_zoned(self.0.clone()).date().tomorrow().unwrap();
+        tomorrow.at(10, 0, 0, 0).to_zoned(self.0.clone()).unwrap().timestamp()
     }
 
     fn next_probe(&self, _key: &KeyName, time: Timestamp) -> Option<Timestamp> {
-        let six_hours = 6 * 3600;
-        Timestamp::from_second((time.as_second().div_euclid(six_hours) + 1) * six_hours).ok()
+        self.next(time, &[0, 6, 12, 18])
     }
 }
 
@@ -122,9 +134,12 @@ struct Worker {
 
 pub struct World {
     pub settings: Settings,
+    pub calendar: Local,
     pub machine: Machine,
     /// What was saved.
     pub ledger: Ledger,
+    /// It is saved as text. This is most of a world's time.
+    pub writes_down: bool,
     /// Milliseconds that passed.
     real: i64,
     /// What the clock shows more.
@@ -242,7 +257,9 @@ impl World {
         Self {
             machine: Machine::new(settings.clone(), Ledger::default()),
             settings,
+            calendar: Local(TimeZone::UTC),
             ledger: Ledger::default(),
+            writes_down: true,
             real: 0,
             offset: start.as_millisecond(),
             run: 0,
@@ -518,7 +535,7 @@ impl World {
     pub fn step(&mut self, event: Event) {
         let now = self.now();
         self.steps += 1;
-        let effects = self.machine.step(now, event, &Daily);
+        let effects = self.machine.step(now, event, &self.calendar);
         let next = self.machine.next_deadline();
         assert!(next.is_none_or(|next| next > now), "busy loop: at {now} the next deadline is {next:?}");
         let mut effects = effects.into_iter();

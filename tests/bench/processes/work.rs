@@ -31,7 +31,7 @@ pub fn measure(wanted: &Wanted) -> String {
     let home = Home::new().on_bus(&desktop.bus()).asking(&bedrock.url());
     home.set_key(&key("edit", 0));
     fs::write(home.path().join("served.env"), "export SERVED_KEY=\"planted\"\n").unwrap();
-    let consumers: Vec<Consumer> = (0..wanted.work.div_ceil(RESTARTS))
+    let consumers: Vec<Consumer> = (0..wanted.consumers(RESTARTS))
         .map(|number| Consumer::start(&home, &format!("consumer-{number}"), &[("SERVED_KEY", "planted")]))
         .collect();
     let mut config =
@@ -48,9 +48,11 @@ pub fn measure(wanted: &Wanted) -> String {
         all.iter().all(|consumer| consumer["state"] == "current") && status["keys"][0]["probe"]["verdict"] == "works"
     });
     sleep(SETTLING);
+    let restarts = wanted.work.min(consumers.len() * RESTARTS);
     let mut rows = vec![row("after its start", process)];
     for round in 1..=wanted.work {
-        work(&daemon, &home, &consumers[(round - 1) % consumers.len()], round);
+        let consumer = &consumers[(round - 1) % consumers.len()];
+        work(&daemon, &home, (round <= restarts).then_some(consumer), round);
         if round == wanted.work.div_ceil(2) {
             sleep(SETTLING);
             rows.push(row(&format!("after {round} of each"), process));
@@ -64,7 +66,7 @@ pub fn measure(wanted: &Wanted) -> String {
     rows.push(row("ssh-agent, idle", agent.process));
     format!(
         "| credd with {} consumers | PSS | Anonymous | RSS | Descriptors | Threads |\n| --- | --- | --- | --- | --- | --- |\n{}\n\
-         Of each: edits that were read and probed, alerts that popped up, restarts, renewals, status requests.\n",
+         Of each: edits that were read and probed, alerts that popped up, renewals, status requests; and {restarts} restarts.\n",
         consumers.len(),
         rows.concat()
     )
@@ -80,8 +82,8 @@ fn row(when: &str, process: Process) -> String {
     format!("| {when} | {pss} KB | {anonymous} KB | {rss} KB | {descriptors} | {threads} |\n")
 }
 
-/// One of each.
-fn work(daemon: &Daemon<'_>, home: &Home, consumer: &Consumer, round: usize) {
+/// One of each; a restart where there is a consumer that may be restarted.
+fn work(daemon: &Daemon<'_>, home: &Home, consumer: Option<&Consumer>, round: usize) {
     let fingerprint = || daemon.status()["keys"][0]["fingerprint"].clone();
     let before = fingerprint();
     home.set_key(&key("edit", round));
@@ -91,7 +93,9 @@ fn work(daemon: &Daemon<'_>, home: &Home, consumer: &Consumer, round: usize) {
     });
     daemon.ok(&["issued", "bedrock", "27 days ago"]);
     daemon.until("an alert", SOON, |status| status["keys"][0]["alerts_sent"][0]["delivered"] == true);
-    daemon.ok(&["apply", &consumer.name, "--force"]);
+    if let Some(consumer) = consumer {
+        daemon.ok(&["apply", &consumer.name, "--force"]);
+    }
     let mut renew = daemon.command();
     let mut renew =
         renew.args(["renew", "bedrock", "--stdin"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

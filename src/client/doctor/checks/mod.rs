@@ -1,5 +1,6 @@
 //! The checks: a file each, and a line here.
 
+mod confinement;
 mod daemon;
 mod duplicates;
 mod git;
@@ -32,4 +33,5 @@ pub const ALL: &[Check] = &[
     revoke::check,
     iam::check,
     search::check,
+    confinement::check,
 ];

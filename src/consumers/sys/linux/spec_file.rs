@@ -30,9 +30,3 @@ pub fn wipe(file: &File) {
 pub fn own_program() -> io::Result<PathBuf> {
     Ok(PathBuf::from("/proc/self/exe"))
 }
-
-/// Keeps this process out of core dumps and other processes of the user from reading its memory; until
-/// it executes another program.
-pub fn hide_memory() {
-    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
-}

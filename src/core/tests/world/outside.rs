@@ -8,10 +8,12 @@ impl World {
         match effect {
             Effect::Probe(name, print, manner) => self.probe(name, print, manner),
             Effect::Save(records) => {
-                for record in records {
+                for mut record in records {
                     // Whatever is saved can be read again.
-                    let json = serde_json::to_string(&record).unwrap();
-                    self.ledger.absorb(serde_json::from_str(&json).unwrap());
+                    if self.writes_down {
+                        record = serde_json::from_str(&serde_json::to_string(&record).unwrap()).unwrap();
+                    }
+                    self.ledger.absorb(record);
                 }
             }
             Effect::Tell(entry) => self.told.push(entry),
