@@ -72,6 +72,8 @@ enum Command {
     Apply(client::apply::ApplyArgs),
     /// Check everything around the keys, and say how to fix what is wrong
     Doctor(client::doctor::DoctorArgs),
+    /// Say why the next alert is when it is, and why one came late or didn't come
+    Explain(client::explain::ExplainArgs),
     /// Show what happened
     History(client::history::HistoryArgs),
     /// Check or show the configuration
@@ -164,6 +166,7 @@ fn dispatch(command: Option<Command>, global: &Global) -> Result<u8, Failure> {
         Some(Command::Verify(args)) => client::verify::run(&paths, &args),
         Some(Command::Apply(args)) => client::apply::run(&paths, &args),
         Some(Command::Doctor(args)) => client::doctor::run(&paths, &args),
+        Some(Command::Explain(args)) => client::explain::run(&paths, &args),
         Some(Command::History(args)) => client::history::run(&paths, &args),
         Some(Command::Config(args)) => client::config::run(&paths, &args),
         Some(Command::Install(args)) => client::service::install(&paths, &args, &service_args(global)),

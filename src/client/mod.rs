@@ -5,6 +5,7 @@ mod body;
 pub mod check;
 pub mod config;
 pub mod doctor;
+pub mod explain;
 pub mod generate;
 pub mod history;
 mod http;
