@@ -76,6 +76,8 @@ enum Command {
     Explain(client::explain::ExplainArgs),
     /// Show what happened
     History(client::history::HistoryArgs),
+    /// Print when keys end as iCalendar, with an alarm at the first alert
+    Calendar,
     /// Check or show the configuration
     Config(client::config::ConfigArgs),
     /// Install the user service and start it
@@ -168,6 +170,7 @@ fn dispatch(command: Option<Command>, global: &Global) -> Result<u8, Failure> {
         Some(Command::Doctor(args)) => client::doctor::run(&paths, &args),
         Some(Command::Explain(args)) => client::explain::run(&paths, &args),
         Some(Command::History(args)) => client::history::run(&paths, &args),
+        Some(Command::Calendar) => client::calendar::run(&paths),
         Some(Command::Config(args)) => client::config::run(&paths, &args),
         Some(Command::Install(args)) => client::service::install(&paths, &args, &service_args(global)),
         Some(Command::Uninstall(args)) => client::service::uninstall(&paths, &args),

@@ -2,6 +2,7 @@
 
 pub mod apply;
 mod body;
+pub mod calendar;
 pub mod check;
 pub mod config;
 pub mod doctor;
