@@ -118,6 +118,12 @@ fn at_a_glance(arguments: &[OsString]) -> Option<Cli> {
 /// The command line as clap reads it, which ends the program where it is wrong or help is asked for. Its errors quote the arguments
 /// as they are: those that could steer a terminal are told of as all else.
 fn understood(arguments: &[OsString]) -> Result<Cli, Failure> {
+    if arguments.iter().any(|word| word == "--help") || arguments.get(1).is_some_and(|word| word == "help") {
+        let asked = client::help::in_full(Cli::command()).try_get_matches_from(arguments);
+        if let Some(help) = asked.err().filter(|error| !error.use_stderr()) {
+            help.exit();
+        }
+    }
     Cli::try_parse_from(arguments).map_err(|error| {
         if !error.use_stderr() || !arguments.iter().any(|argument| argument.to_string_lossy().chars().any(steers)) {
             error.exit();

@@ -8,6 +8,7 @@ pub mod config;
 pub mod doctor;
 pub mod explain;
 pub mod generate;
+pub mod help;
 pub mod history;
 mod http;
 pub mod issued;
