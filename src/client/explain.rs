@@ -6,7 +6,7 @@ use std::path::Path;
 
 use jiff::Zoned;
 
-use super::status::{ascii, fold, standing_word};
+use super::status::{Current, ascii, fold, standing_word};
 use super::terminal::{Terminal, clean};
 use super::{Failure, history, status, words};
 use crate::clock;
@@ -54,13 +54,27 @@ pub fn run(paths: &Paths, args: &ExplainArgs) -> Result<u8, Failure> {
     let config = Config::load(&paths.config, paths.config_named, &surroundings).map_err(|error| Failure::usage(error.to_string()))?;
     let entries = history::entries(paths, usize::MAX)?;
     let now = words::local(clock::now());
-    let terminal = Terminal::of_stdout();
+    let text = page(&current, args.name.as_deref(), &config, &entries, &paths.home, &now, Terminal::of_stdout());
+    std::io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(0)
+}
+
+/// All that is to be said of one key, or of all.
+fn page(
+    current: &Current,
+    name: Option<&str>,
+    config: &Config,
+    entries: &[HistoryEntry],
+    home: &Path,
+    now: &Zoned,
+    terminal: Terminal,
+) -> String {
     let width = terminal.width.min(WIDEST);
     let mut text = String::new();
     if let Some(failure) = &current.offline {
         paragraph(&mut text, &format!("{}: this is the last saved state, and nothing is sent", failure.message), 0, width);
     }
-    let mut keys = current.status.keys.iter().filter(|key| args.name.as_ref().is_none_or(|name| key.name == *name)).peekable();
+    let mut keys = current.status.keys.iter().filter(|key| name.is_none_or(|name| key.name == name)).peekable();
     if keys.peek().is_none() {
         paragraph(&mut text, "Nothing is known yet: no daemon has seen a key. Start one with: credd install", 0, width);
     }
@@ -70,8 +84,8 @@ pub fn run(paths: &Paths, args: &ExplainArgs) -> Result<u8, Failure> {
             alerts: &config.alerts,
             spec: config.keys.iter().find(|spec| spec.name.as_str() == key.name),
             history: entries.iter().filter(|entry| entry.key.as_ref().is_some_and(|name| name.as_str() == key.name)).collect(),
-            home: &paths.home,
-            now: &now,
+            home,
+            now,
         };
         if !text.is_empty() {
             text.push('\n');
@@ -81,11 +95,7 @@ pub fn run(paths: &Paths, args: &ExplainArgs) -> Result<u8, Failure> {
             paragraph(&mut text, &sentence, INDENT, width);
         }
     }
-    if !terminal.unicode {
-        text = ascii(&text);
-    }
-    std::io::stdout().lock().write_all(text.as_bytes())?;
-    Ok(0)
+    if terminal.unicode { text } else { ascii(&text) }
 }
 
 fn paragraph(text: &mut String, sentence: &str, indent: usize, width: usize) {

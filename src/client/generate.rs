@@ -48,7 +48,7 @@ fn write_pages(dir: &Path, command: clap::Command) -> io::Result<()> {
 fn pages(command: clap::Command) -> io::Result<Vec<(String, String)>> {
     let mut command = help::in_full(command).disable_help_subcommand(true);
     command.build();
-    let mut pages = vec![("credd".to_owned(), page("credd", "", &command)?)];
+    let mut pages = vec![("credd".to_owned(), page("credd", "credd", &command)?)];
     for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
         // What all commands take stands in credd(1).
         let own = sub.clone().mut_args(|arg| {
@@ -71,45 +71,36 @@ fn page(name: &str, of: &str, command: &clap::Command) -> io::Result<String> {
     if command.get_arguments().any(|arg| !arg.is_hide_set()) {
         man.render_options_section(&mut made)?;
     }
-    if of.is_empty() {
+    if of == "credd" {
         man.render_subcommands_section(&mut made)?;
     }
     let mut text = format!(".TH {} 1 {} \"credd {version}\" \"credd manual\"\n", name.to_uppercase(), help::DATE);
     tidied(&mut text, &String::from_utf8_lossy(&made));
     if let Some(page) = help::page(of) {
-        ours(&mut text, page);
+        ours(&mut text, of, &page);
     }
     Ok(text)
 }
 
 /// The sections of which `clap_mangen` knows nothing.
-fn ours(text: &mut String, page: &Page) {
-    let list = |text: &mut String, title: &str, lines: &'static str| {
-        let _ = writeln!(text, ".SH {title}");
-        for (word, what) in pairs(lines) {
-            let _ = write!(text, ".TP\n\\fB{}\\fR\n", plain(word));
-            fold(text, &plain(what));
-        }
-    };
-    list(text, "\"EXIT STATUS\"", page.exits);
-    if page.command.is_empty() {
-        list(text, "ENVIRONMENT", help::ENVIRONMENT);
-        list(text, "FILES", help::FILES);
+fn ours(text: &mut String, of: &str, page: &Page) {
+    list(text, "\"EXIT STATUS\"", &page.exits);
+    if of == "credd" {
+        list(text, "ENVIRONMENT", &pairs(help::ENVIRONMENT).collect::<Vec<_>>());
+        list(text, "FILES", &pairs(help::FILES).collect::<Vec<_>>());
     }
-    text.push_str(".SH EXAMPLES\n");
-    for example in page.examples.lines() {
-        let (line, what) = example.split_once("  # ").unwrap_or((example, ""));
-        let _ = write!(text, ".TP\n\\fB{}\\fR\n", plain(line));
-        fold(text, &plain(what));
-    }
+    list(text, "EXAMPLES", &page.examples);
     text.push_str(".SH \"SEE ALSO\"\n");
-    let above = (!page.command.is_empty()).then(|| "credd".to_owned());
-    let mut others: Vec<String> = above.into_iter().chain(page.also.iter().map(|also| format!("credd\\-{also}"))).collect();
-    if let Some(last) = others.pop() {
-        for other in others {
-            let _ = writeln!(text, ".BR {other} (1),");
-        }
-        let _ = writeln!(text, ".BR {last} (1)");
+    let others = page.also.iter().map(|also| format!("credd\\-{also}"));
+    let all: Vec<String> = (of != "credd").then(|| "credd".to_owned()).into_iter().chain(others).collect();
+    let _ = writeln!(text, ".BR {} (1)", all.join(" (1),\n.BR "));
+}
+
+fn list(text: &mut String, title: &str, entries: &[(&str, &str)]) {
+    let _ = writeln!(text, ".SH {title}");
+    for (word, what) in entries {
+        let _ = writeln!(text, ".TP\n\\fB{}\\fR", plain(word));
+        fold(text, &plain(what));
     }
 }
 

@@ -44,24 +44,30 @@ impl Case {
         Self { config, ..self }
     }
 
-    /// What is said, a line for each paragraph.
-    fn said(&self) -> String {
+    fn config(&self) -> Config {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("config.toml");
         std::fs::write(&file, self.config).unwrap();
-        let config = Config::load(&file, true, &Surroundings { home: "/home/u".into() }).unwrap();
+        Config::load(&file, true, &Surroundings { home: "/home/u".into() }).unwrap()
+    }
+
+    fn status(&self) -> Status {
         let document =
             json!({"schema": 1, "live": self.live, "daemon": null, "keys": [self.key], "consumers": [], "problems": self.problems});
-        let status: Status = serde_json::from_value(document).unwrap();
+        serde_json::from_value(document).unwrap()
+    }
+
+    /// What is said, a line for each paragraph.
+    fn said(&self) -> String {
+        let (config, status) = (self.config(), self.status());
         let history: Vec<HistoryEntry> = serde_json::from_value(self.history.clone()).unwrap();
-        let now = "2026-11-22T15:00:00[UTC]".parse().unwrap();
         let grounds = Grounds {
             status: &status,
             alerts: &config.alerts,
             spec: config.keys.iter().find(|spec| spec.name.as_str() == "bedrock"),
             history: history.iter().collect(),
             home: Path::new("/home/u"),
-            now: &now,
+            now: &now(),
         };
         format!("\n{}\n", explained(&status.keys[0], &grounds).join("\n"))
     }
@@ -70,6 +76,42 @@ impl Case {
         let said = self.said();
         assert!(said.contains(what), "{what:?} isn't said in: {said}");
     }
+}
+
+fn now() -> Zoned {
+    "2026-11-22T15:00:00[UTC]".parse().unwrap()
+}
+
+#[test]
+fn forty_columns_are_enough() {
+    let case = Case { live: false, ..Case::of(&json!({"issued_source": "declared", "env_file": "/home/u/\u{1b}[31m"})) };
+    let offline = Some(Failure::failed("no daemon answers at /run/user/1000/credd/credd.sock"));
+    let current = Current { status: case.status(), offline, keys: vec!["bedrock".into()], consumers: Vec::new() };
+    let terminal = Terminal { colour: false, unicode: false, width: 40 };
+    let text = page(&current, None, &case.config(), &[], Path::new("/home/u"), &now(), terminal);
+    assert_eq!(
+        format!("\n{text}"),
+        "
+no daemon answers at
+/run/user/1000/credd/credd.sock: this is
+the last saved state, and nothing is
+sent
+
+bedrock: due
+  It was issued 27 October 15:00, as you
+  said (credd issued).
+  It ends Thursday 26 November 15:00: 30
+  days after that, its lifetime in the
+  configuration.
+  Its alerts are due on day 25 of its
+  life (yesterday 15:00), and at its
+  end.
+  The alert of day 25 came yesterday
+  15:00, when it was due.
+  With a daemon, reminders follow remind
+  = \"0 0 10 * * *\", up to its end.
+"
+    );
 }
 
 fn event(at: &str, event: &str, message: &str) -> Value {
