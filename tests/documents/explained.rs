@@ -12,6 +12,7 @@ fn an_explanation_needs_no_daemon() {
     let nothing = home.command(CREDD).arg("explain").output().unwrap();
     assert!(nothing.status.success() && said(&nothing).contains("Nothing is known yet"), "{}", said(&nothing));
     let mut daemon = Daemon::start(CREDD, &home);
+    daemon.until("the file to be missed", SOON, |status| status["problems"][0]["code"] == "env-file-missing");
     home.set_key(KEY);
     daemon.until("the key", SOON, |status| status["keys"][0]["state"] == "ok");
     let text = daemon.ok(&["explain"]);

@@ -65,8 +65,9 @@ pub(super) fn due(life: &Life, on: &Grounds) -> Option<String> {
             format!("{before} before its end ({when}), as day {day} of a 30-day key comes to for this one")
         });
     }
-    Some(match parts.is_empty() {
-        true => "Its alert is due at its end alone: days is empty in the configuration.".into(),
-        false => format!("Its alerts are due {}, and at its end.", parts.join(", ")),
+    Some(if parts.is_empty() {
+        "Its alert is due at its end alone: days is empty in the configuration.".into()
+    } else {
+        format!("Its alerts are due {}, and at its end.", parts.join(", "))
     })
 }

@@ -6,6 +6,8 @@ use crate::config::KindChoice;
 use crate::core::{Iam, Life, Reason};
 use crate::protocol::{KeyStanding, KeyStatus};
 
+const END_WAS_TOLD: &str = "Its end was told, and nothing is left to say until another key takes its place.";
+
 /// What comes next, and what is done about it.
 pub(super) fn next(key: &KeyStatus, on: &Grounds) -> Vec<String> {
     let why = || key.detail.as_deref().unwrap_or("its value can't be told");
@@ -41,11 +43,7 @@ fn with_one(key: &KeyStatus, life: &Life, on: &Grounds) -> String {
         return "Reminders go on from when that alert has been shown.".into();
     }
     let Some(at) = key.next_alert_at else {
-        let is_told = key.alerts_sent.iter().any(|alert| alert.reason == Reason::Expired.to_string());
-        return match is_told {
-            true => "Its end was told, and nothing is left to say until another key takes its place.".into(),
-            false => "No further alert is planned.".into(),
-        };
+        return if is_told(key, Reason::Expired) { END_WAS_TOLD.into() } else { "No further alert is planned.".into() };
     };
     let when = words::moment(at, on.now);
     if at <= now {
@@ -68,14 +66,16 @@ fn with_one(key: &KeyStatus, life: &Life, on: &Grounds) -> String {
     }
 }
 
+fn is_told(key: &KeyStatus, reason: Reason) -> bool {
+    key.alerts_sent.iter().any(|alert| alert.delivered && alert.reason == reason.to_string())
+}
+
 /// Without a daemon nothing is planned; what would be is told by its dates.
 fn without_a_daemon(key: &KeyStatus, life: &Life, on: &Grounds) -> String {
     let now = on.now.timestamp();
-    let is_told = |reason: Reason| key.alerts_sent.iter().any(|alert| alert.delivered && alert.reason == reason.to_string());
-    let mut open = life.thresholds(&on.alerts.days).into_iter().filter(|threshold| !is_told(threshold.reason));
-    let told_end = is_told(Reason::Expired);
+    let mut open = life.thresholds(&on.alerts.days).into_iter().filter(|threshold| !is_told(key, threshold.reason));
     match open.next() {
-        _ if told_end => "Its end was told, and nothing is left to say until another key takes its place.".into(),
+        _ if is_told(key, Reason::Expired) => END_WAS_TOLD.into(),
         Some(threshold) if threshold.at > now && key.alerts_sent.is_empty() => {
             format!("With a daemon, the next alert comes {}.", words::moment(threshold.at, on.now))
         }
