@@ -72,8 +72,12 @@ enum Command {
     Apply(client::apply::ApplyArgs),
     /// Check everything around the keys, and say how to fix what is wrong
     Doctor(client::doctor::DoctorArgs),
+    /// Say why the next alert is when it is, and why one came late or didn't come
+    Explain(client::explain::ExplainArgs),
     /// Show what happened
     History(client::history::HistoryArgs),
+    /// Print when keys end as iCalendar, with an alarm at the first alert
+    Calendar,
     /// Check or show the configuration
     Config(client::config::ConfigArgs),
     /// Install the user service and start it
@@ -114,6 +118,12 @@ fn at_a_glance(arguments: &[OsString]) -> Option<Cli> {
 /// The command line as clap reads it, which ends the program where it is wrong or help is asked for. Its errors quote the arguments
 /// as they are: those that could steer a terminal are told of as all else.
 fn understood(arguments: &[OsString]) -> Result<Cli, Failure> {
+    if arguments.iter().any(|word| word == "--help") || arguments.get(1).is_some_and(|word| word == "help") {
+        let asked = client::help::in_full(Cli::command()).try_get_matches_from(arguments);
+        if let Some(help) = asked.err().filter(|error| !error.use_stderr()) {
+            help.exit();
+        }
+    }
     Cli::try_parse_from(arguments).map_err(|error| {
         if !error.use_stderr() || !arguments.iter().any(|argument| argument.to_string_lossy().chars().any(steers)) {
             error.exit();
@@ -164,7 +174,9 @@ fn dispatch(command: Option<Command>, global: &Global) -> Result<u8, Failure> {
         Some(Command::Verify(args)) => client::verify::run(&paths, &args),
         Some(Command::Apply(args)) => client::apply::run(&paths, &args),
         Some(Command::Doctor(args)) => client::doctor::run(&paths, &args),
+        Some(Command::Explain(args)) => client::explain::run(&paths, &args),
         Some(Command::History(args)) => client::history::run(&paths, &args),
+        Some(Command::Calendar) => client::calendar::run(&paths),
         Some(Command::Config(args)) => client::config::run(&paths, &args),
         Some(Command::Install(args)) => client::service::install(&paths, &args, &service_args(global)),
         Some(Command::Uninstall(args)) => client::service::uninstall(&paths, &args),

@@ -1,5 +1,6 @@
-//! `credd completions` and `credd man`: made from the command line's own definition.
+//! `credd completions` and `credd man`: made from the command line's own definition, and what `help` adds to it.
 
+use std::fmt::Write as _;
 use std::fs::{DirBuilder, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
@@ -9,6 +10,10 @@ use atomic_write_file::AtomicWriteFile;
 use atomic_write_file::unix::OpenOptionsExt as _;
 
 use super::Failure;
+use super::help::{self, Page, pairs};
+
+/// Bytes of a line of a manual page, at most.
+const LONGEST: usize = 79;
 
 /// Prints the completions of a shell.
 pub fn completions(shell: clap_complete::Shell, command: &mut clap::Command) -> Result<u8, Failure> {
@@ -29,17 +34,135 @@ pub fn man(dir: &Path, command: clap::Command) -> Result<u8, Failure> {
 /// Each page whole, by name: a symlink or a hard link in its place isn't written through, as it would be by `clap_mangen`'s
 /// own way to write files.
 fn write_pages(dir: &Path, command: clap::Command) -> io::Result<()> {
-    let mut command = command.disable_help_subcommand(true);
-    command.build();
-    let mut all = vec![command];
-    while let Some(command) = all.pop() {
-        all.extend(command.get_subcommands().filter(|sub| !sub.is_hide_set()).cloned());
-        let page = clap_mangen::Man::new(command);
-        let mut file = AtomicWriteFile::options().preserve_mode(false).open(dir.join(page.get_filename()))?;
+    for (name, text) in pages(command)? {
+        let mut file = AtomicWriteFile::options().preserve_mode(false).open(dir.join(name + ".1"))?;
         // Whatever the umask: it is for all to read, and nobody else to write.
         file.as_file().set_permissions(Permissions::from_mode(0o644))?;
-        page.render(&mut file)?;
+        file.write_all(text.as_bytes())?;
         file.commit()?;
     }
     Ok(())
+}
+
+/// The pages by name: of credd, and of each command.
+fn pages(command: clap::Command) -> io::Result<Vec<(String, String)>> {
+    let mut command = help::in_full(command).disable_help_subcommand(true);
+    command.build();
+    let mut pages = vec![("credd".to_owned(), page("credd", "credd", &command)?)];
+    for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
+        // What all commands take stands in credd(1).
+        let own = sub.clone().mut_args(|arg| {
+            let is_everybodys = arg.is_global_set() || matches!(arg.get_id().as_str(), "help" | "version");
+            arg.hide(is_everybodys)
+        });
+        let name = format!("credd-{}", sub.get_name());
+        pages.push((name.clone(), page(&name, sub.get_name(), &own)?));
+    }
+    Ok(pages)
+}
+
+fn page(name: &str, of: &str, command: &clap::Command) -> io::Result<String> {
+    let version = env!("CARGO_PKG_VERSION");
+    let man = clap_mangen::Man::new(command.clone());
+    let mut made = Vec::new();
+    man.render_name_section(&mut made)?;
+    man.render_synopsis_section(&mut made)?;
+    man.render_description_section(&mut made)?;
+    if command.get_arguments().any(|arg| !arg.is_hide_set()) {
+        man.render_options_section(&mut made)?;
+    }
+    if of == "credd" {
+        man.render_subcommands_section(&mut made)?;
+    }
+    let mut text = format!(".TH {} 1 {} \"credd {version}\" \"credd manual\"\n", name.to_uppercase(), help::DATE);
+    tidied(&mut text, &String::from_utf8_lossy(&made));
+    if let Some(page) = help::page(of) {
+        ours(&mut text, of, &page);
+    }
+    Ok(text)
+}
+
+/// The sections of which `clap_mangen` knows nothing.
+fn ours(text: &mut String, of: &str, page: &Page) {
+    list(text, "\"EXIT STATUS\"", &page.exits);
+    if of == "credd" {
+        list(text, "ENVIRONMENT", &pairs(help::ENVIRONMENT).collect::<Vec<_>>());
+        list(text, "FILES", &pairs(help::FILES).collect::<Vec<_>>());
+    }
+    list(text, "EXAMPLES", &page.examples);
+    text.push_str(".SH \"SEE ALSO\"\n");
+    let others = page.also.iter().map(|also| format!("credd\\-{also}"));
+    let all: Vec<String> = (of != "credd").then(|| "credd".to_owned()).into_iter().chain(others).collect();
+    let _ = writeln!(text, ".BR {} (1)", all.join(" (1),\n.BR "));
+}
+
+fn list(text: &mut String, title: &str, entries: &[(&str, &str)]) {
+    let _ = writeln!(text, ".SH {title}");
+    for (word, what) in entries {
+        let _ = writeln!(text, ".TP\n\\fB{}\\fR", plain(word));
+        fold(text, &plain(what));
+    }
+}
+
+/// Text as roff has it.
+fn plain(text: &str) -> String {
+    text.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\(aq").replace('"', "\\(dq").replace('~', "\\(ti")
+}
+
+/// What `clap_mangen` wrote, without what checkers of manual pages find in it: lines that are too long, blank ones, breaks
+/// that break nothing.
+fn tidied(text: &mut String, made: &str) {
+    let mut before = "";
+    for line in made.lines().map(str::trim_end) {
+        // Its own definitions of an apostrophe stand once.
+        let is_needless = line.is_empty() || line.starts_with(".ie ") || line.starts_with(".el ") || line == ".br";
+        if !is_needless {
+            let line = line.replace("\\*(Aq", "\\(aq");
+            // The line after .TP is one tag.
+            if line.starts_with('.') || before == ".TP" {
+                text.push_str(&line);
+                text.push('\n');
+            } else {
+                fold(text, &line);
+            }
+            before = if line == ".TP" { ".TP" } else { "" };
+        }
+    }
+}
+
+/// Breaks a line of text at spaces.
+fn fold(text: &mut String, line: &str) {
+    for (number, part) in super::status::fold(line, LONGEST - 2).into_iter().enumerate() {
+        // It isn't the beginning of a request.
+        if number > 0 && part.starts_with(['.', '\'']) {
+            text.push_str("\\&");
+        }
+        text.push_str(&part);
+        text.push('\n');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_text_never_becomes_a_request() {
+        let mut text = String::new();
+        fold(&mut text, &format!("{} .env 'x", "word ".repeat(15).trim_end()));
+        assert!(text.lines().count() == 2 && text.ends_with("\n\\&.env 'x\n"), "{text}");
+        text.clear();
+        tidied(&mut text, ".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n.TP\n\\fB\\-\\-a\\fR \nit\\*(Aqs\n.br\n\n.br\nmore");
+        assert_eq!(text, ".TP\n\\fB\\-\\-a\\fR\nit\\(aqs\nmore\n");
+        assert_eq!(plain("a-b \\ '~'"), "a\\-b \\e \\(aq\\(ti\\(aq");
+    }
+
+    #[test]
+    fn only_commands_that_are_shown_have_a_page() {
+        let sub = |name: &'static str| clap::Command::new(name).about("Do it");
+        let command = clap::Command::new("credd").about("x").subcommand(sub("check")).subcommand(sub("worker").hide(true));
+        let pages = pages(command).unwrap();
+        assert_eq!(pages.iter().map(|(name, _)| &**name).collect::<Vec<_>>(), ["credd", "credd-check"]);
+        assert!(pages[1].1.contains(".SH EXAMPLES\n.TP\n\\fBcredd check\\fR\nin a script\n"), "{}", pages[1].1);
+    }
 }

@@ -2,10 +2,13 @@
 
 pub mod apply;
 mod body;
+pub mod calendar;
 pub mod check;
 pub mod config;
 pub mod doctor;
+pub mod explain;
 pub mod generate;
+pub mod help;
 pub mod history;
 mod http;
 pub mod issued;

@@ -43,8 +43,6 @@ const TRIES: u32 = 3;
 
 /// Arguments of `credd renew`.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "Exit codes: 0 renewed; 1 not renewed, or written and not taken up (it says which); 2 usage; \
-                        3 no daemon; 130 ended by Ctrl-C")]
 pub struct RenewArgs {
     /// The key [default: the only one, or the only one that is due]
     name: Option<String>,

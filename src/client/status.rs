@@ -15,7 +15,8 @@ mod page;
 mod worst;
 
 use page::full;
-use worst::{standing_word, urgency};
+pub(super) use worst::standing_word;
+use worst::urgency;
 
 /// Arguments of `credd status`.
 #[derive(Clone, Debug, Default, clap::Args)]

@@ -144,6 +144,8 @@ fn nothing_shown_steers_a_terminal() {
         &["status", EVIL],
         &["check"],
         &["check", EVIL],
+        &["explain"],
+        &["explain", EVIL],
         &["history"],
         &["history", "--json"],
         &["doctor"],
@@ -188,7 +190,7 @@ fn nothing_shown_steers_a_terminal() {
     }
     // Without the daemon, too.
     drop(daemon);
-    for args in [&["status"][..], &["status", "--json"], &["check"], &["history", "--json"], &["doctor", "--json"]] {
+    for args in [&["status"][..], &["status", "--json"], &["check"], &["explain"], &["history", "--json"], &["doctor", "--json"]] {
         all_of(&format!("credd {args:?} alone"), &home.command(CREDD).args(args).stdin(Stdio::null()).output().unwrap());
     }
     drop(consumer);

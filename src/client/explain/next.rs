@@ -1,0 +1,85 @@
+//! When the next alert is, and why then.
+
+use super::{Grounds, life};
+use crate::client::words;
+use crate::config::KindChoice;
+use crate::core::{Iam, Life, Reason};
+use crate::protocol::{KeyStanding, KeyStatus};
+
+const END_WAS_TOLD: &str = "Its end was told, and nothing is left to say until another key takes its place.";
+
+/// What comes next, and what is done about it.
+pub(super) fn next(key: &KeyStatus, on: &Grounds) -> Vec<String> {
+    let why = || key.detail.as_deref().unwrap_or("its value can't be told");
+    let first = match key.state {
+        KeyStanding::Missing => format!("No alert is due while there is no key: {}.", why()),
+        KeyStanding::Dynamic => format!("No alert is due while its value can't be told: {}.", why()),
+        _ if !on.status.live => life(key).map_or_else(String::new, |life| without_a_daemon(key, &life, on)),
+        _ => life(key).map_or_else(String::new, |life| with_one(key, &life, on)),
+    };
+    let mut said = vec![first];
+    said.retain(|sentence| !sentence.is_empty());
+    if key.state == KeyStanding::Unreadable {
+        said.push(format!("Its file can't be read now, so its dates are those of the key that was there: {}.", why()));
+    }
+    if !on.alerts.desktop && on.alerts.command.is_empty() {
+        said.push("Nobody is told of any alert: desktop is false in the configuration, and there is no command.".into());
+    }
+    match on.spec {
+        Some(spec) if spec.kind == KindChoice::ShortTerm => {
+            said.push("credd makes its successor with a third of its life left; an alert comes only if it can't.".into());
+        }
+        Some(spec) if spec.iam == Iam::Renew => {
+            said.push("credd makes its successor through IAM when its first alert is due; the alert comes only if it can't.".into());
+        }
+        _ => {}
+    }
+    said
+}
+
+fn with_one(key: &KeyStatus, life: &Life, on: &Grounds) -> String {
+    let now = on.now.timestamp();
+    if key.alerts_sent.last().is_some_and(|alert| !alert.delivered) && key.next_alert_at.is_none() {
+        return "Reminders go on from when that alert has been shown.".into();
+    }
+    let Some(at) = key.next_alert_at else {
+        return if is_told(key, Reason::Expired) { END_WAS_TOLD.into() } else { "No further alert is planned.".into() };
+    };
+    let when = words::moment(at, on.now);
+    if at <= now {
+        return "The next alert is due now.".into();
+    }
+    let threshold = life.thresholds(&on.alerts.days).into_iter().find(|threshold| threshold.at == at);
+    if key.snoozed_until == Some(at) && threshold.is_none_or(|threshold| threshold.reason != Reason::Expired) {
+        return format!(
+            "The next alert comes {when}: you asked for quiet until then. To be reminded again: credd snooze {} --clear",
+            key.name
+        );
+    }
+    let quiet = key.snoozed_until.map_or("", |_| " You asked for quiet, but its end is told in any case.");
+    match threshold.map(|threshold| threshold.reason) {
+        Some(Reason::Day(day)) => format!("The next alert comes {when}: that of day {day}."),
+        Some(_) => format!("The next alert comes {when}, when it ends: no reminder is planned before.{quiet}"),
+        None => {
+            format!("The next reminder comes {when}: they follow remind = {:?} until another key takes its place.{quiet}", on.alerts.remind)
+        }
+    }
+}
+
+fn is_told(key: &KeyStatus, reason: Reason) -> bool {
+    key.alerts_sent.iter().any(|alert| alert.delivered && alert.reason == reason.to_string())
+}
+
+/// Without a daemon nothing is planned; what would be is told by its dates.
+fn without_a_daemon(key: &KeyStatus, life: &Life, on: &Grounds) -> String {
+    let now = on.now.timestamp();
+    let mut open = life.thresholds(&on.alerts.days).into_iter().filter(|threshold| !is_told(key, threshold.reason));
+    match open.next() {
+        _ if is_told(key, Reason::Expired) => END_WAS_TOLD.into(),
+        Some(threshold) if threshold.at > now && key.alerts_sent.is_empty() => {
+            format!("With a daemon, the next alert comes {}.", words::moment(threshold.at, on.now))
+        }
+        Some(threshold) if threshold.at <= now && key.snoozed_until.is_none() => "With a daemon, the next alert comes at once.".into(),
+        _ => format!("With a daemon, reminders follow remind = {:?}, up to its end.", on.alerts.remind),
+    }
+}

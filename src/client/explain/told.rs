@@ -1,0 +1,129 @@
+//! What became of each alert that was due.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::Grounds;
+use crate::client::words;
+use crate::core::{HistoryEntry, Life, Reason, Threshold};
+use crate::protocol::{AlertStatus, KeyStatus};
+
+/// An alert that came no later came when it was due.
+const LATE: SignedDuration = SignedDuration::from_mins(2);
+
+/// Of each alert that was due, when it came, and why it didn't come then; of reminders how many there were.
+pub(super) fn told(key: &KeyStatus, life: &Life, on: &Grounds) -> Vec<String> {
+    let now = on.now.timestamp();
+    let mut said: Vec<String> = life
+        .thresholds(&on.alerts.days)
+        .into_iter()
+        .filter(|threshold| threshold.at <= now)
+        .map(|threshold| match key.alerts_sent.iter().rfind(|alert| weight(alert) == Some(threshold.reason)) {
+            Some(alert) if alert.delivered => came(key, threshold, alert, on),
+            Some(alert) => format!("{} is due since {}: {}.", named(threshold.reason), when(alert.at, on), in_the_way(key, on)),
+            None => passed_over(key, threshold, on),
+        })
+        .collect();
+    if let Some(alert) = key.alerts_sent.iter().rfind(|alert| alert.reason == Reason::Rejected.to_string() && alert.delivered) {
+        said.push(format!("That its issuer rejects it was told {}.", when(alert.at, on)));
+    }
+    let reminders: Vec<&AlertStatus> = key.alerts_sent.iter().filter(|alert| alert.reason == Reason::Reminder.to_string()).collect();
+    if let Some(last) = reminders.last() {
+        let state = if last.delivered { "came" } else { "is due since" };
+        said.push(format!("You were reminded of it since; the latest reminder {state} {}.", when(last.at, on)));
+    }
+    said
+}
+
+fn when(at: Timestamp, on: &Grounds) -> String {
+    words::moment(at, on.now)
+}
+
+fn named(reason: Reason) -> String {
+    match reason {
+        Reason::Day(day) => format!("The alert of day {day}"),
+        _ => "The alert about its end".into(),
+    }
+}
+
+/// Which threshold an alert spoke of.
+fn weight(alert: &AlertStatus) -> Option<Reason> {
+    match alert.reason.strip_prefix("day-") {
+        Some(day) => day.parse().ok().map(Reason::Day),
+        None => (alert.reason == Reason::Expired.to_string()).then_some(Reason::Expired),
+    }
+}
+
+/// What keeps an alert from being shown now.
+fn in_the_way(key: &KeyStatus, on: &Grounds) -> String {
+    if let Some(until) = key.snoozed_until {
+        return format!("you asked for quiet until {}", when(until, on));
+    }
+    if !on.status.live {
+        return "no daemon runs that could show it; start one with: credd install".into();
+    }
+    match on.status.problems.iter().find(|problem| problem.code == "notifications-unavailable") {
+        Some(problem) => format!("it reached nobody yet, and is tried again by itself: {}", problem.message),
+        None => "it is being shown now".into(),
+    }
+}
+
+/// Nothing was sent for a threshold that has passed.
+fn passed_over(key: &KeyStatus, threshold: Threshold, on: &Grounds) -> String {
+    let name = named(threshold.reason);
+    let later = key.alerts_sent.iter().find(|alert| weight(alert).is_some_and(|reason| reason > threshold.reason));
+    let rejected = || key.alerts_sent.iter().find(|alert| alert.reason == Reason::Rejected.to_string() && alert.at >= threshold.at);
+    if let Some(alert) = later.or_else(rejected) {
+        let (due, at) = (when(threshold.at, on), when(alert.at, on));
+        return format!("{name} was due {due} and not sent by itself: of several that were missed one is sent, {} {at}.", alert.reason);
+    }
+    let why = match &key.renewal {
+        Some(renewal) => format!("credd is {renewal}, which may make it needless"),
+        None if key.snoozed_until.is_some() || !on.status.live => in_the_way(key, on),
+        None => "it waits until the key can be told, or is about to be sent".into(),
+    };
+    format!("{name} is due since {}: {why}.", when(threshold.at, on))
+}
+
+/// An alert that came.
+fn came(key: &KeyStatus, threshold: Threshold, alert: &AlertStatus, on: &Grounds) -> String {
+    let (name, at) = (named(threshold.reason), when(alert.at, on));
+    if alert.at.duration_since(threshold.at) <= LATE {
+        return format!("{name} came {at}, when it was due.");
+    }
+    let why = why_late(key, threshold.at, alert.at, on).join(", and ");
+    let late = words::days(alert.at.duration_since(threshold.at).as_secs_f64() / 86_400.0);
+    format!("{name} came {at}, {late} late: {why}.")
+}
+
+/// Why an alert that was due came later, from what happened meanwhile.
+fn why_late(key: &KeyStatus, due: Timestamp, came: Timestamp, on: &Grounds) -> Vec<String> {
+    let of_this_value = |entry: &HistoryEntry| entry.fingerprint.is_none() || entry.fingerprint == key.fingerprint;
+    let before = || on.history.iter().rev().filter(|entry| entry.at <= came && of_this_value(entry));
+    let mut why = Vec::new();
+    let learned =
+        |entry: &&&HistoryEntry| matches!(&*entry.event, "issued-declared" | "iam-dates" | "key-new" | "key-restored" | "key-back");
+    if let Some(entry) = before().find(learned).filter(|entry| entry.at > due) {
+        let what = if entry.event.starts_with("key-") { "the key was seen" } else { "its true date was learned" };
+        why.push(format!("{what} only {}", when(entry.at, on)));
+    }
+    // "reminders are quiet until …"
+    let quiet =
+        before().find(|entry| entry.event == "snoozed").and_then(|entry| entry.message.rsplit(' ').next()?.parse::<Timestamp>().ok());
+    if let Some(until) = quiet.filter(|until| *until > due) {
+        why.push(format!("you had asked for quiet until {}", when(until, on)));
+    }
+    if before().any(|entry| entry.event == "renewal-begun" && entry.at >= due) {
+        why.push("credd was making the next key, which would have made it needless".into());
+    }
+    let decided = on.history.iter().find(|entry| entry.event == "alert" && entry.at >= due && entry.at <= came && of_this_value(entry));
+    match decided {
+        _ if !why.is_empty() => {}
+        Some(entry) if entry.at.duration_since(due) <= LATE => {}
+        Some(_) => why.push("no daemon ran, or the machine was off or asleep, when it was due".into()),
+        None => why.push("the history no longer says why".into()),
+    }
+    if let Some(entry) = decided.filter(|entry| came.duration_since(entry.at) > LATE) {
+        why.push(format!("nothing took it from {} on: no notification service was there, or the alert command failed", when(entry.at, on)));
+    }
+    why
+}

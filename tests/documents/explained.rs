@@ -1,0 +1,59 @@
+//! `credd explain` and `credd history`, of what a real daemon did.
+
+use super::support::daemon::{Daemon, SOON};
+use super::support::home::Home;
+use super::support::said;
+use super::{CREDD, KEY, QUIET};
+
+#[test]
+fn an_explanation_needs_no_daemon() {
+    let home = Home::new();
+    home.write_config(QUIET);
+    let nothing = home.command(CREDD).arg("explain").output().unwrap();
+    assert!(nothing.status.success() && said(&nothing).contains("Nothing is known yet"), "{}", said(&nothing));
+    let mut daemon = Daemon::start(CREDD, &home);
+    daemon.until("the file to be missed", SOON, |status| status["problems"][0]["code"] == "env-file-missing");
+    home.set_key(KEY);
+    daemon.until("the key", SOON, |status| status["keys"][0]["state"] == "ok");
+    let text = daemon.ok(&["explain"]);
+    // Folded: the words are what counts.
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in ["bedrock: ok", "when credd saw it arrive in ~/.backlog-toolkit-env", "its lifetime in the configuration", "that of day 25"]
+    {
+        assert!(words(&text).contains(part), "{part}: {text}");
+    }
+    daemon.ok(&["issued", "bedrock", "26", "days", "ago"]);
+    let text = daemon.ok(&["explain", "bedrock"]);
+    for part in ["bedrock: due", "as you said", "The alert of day 25 is due since", "Nobody is told of any alert: desktop is false"] {
+        assert!(words(&text).contains(part), "{part}: {text}");
+    }
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    let unknown = daemon.credd(&["explain", "nobody"]);
+    assert!(unknown.status.code() == Some(2) && said(&unknown).contains("there is: bedrock"), "{}", said(&unknown));
+    daemon.kill();
+    let text = daemon.ok(&["explain"]);
+    for part in ["this is the last saved state", "as you said", "credd install"] {
+        assert!(words(&text).contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains(KEY));
+}
+
+#[test]
+fn a_log_is_by_day_and_in_local_time() {
+    let home = Home::new();
+    home.write_config(QUIET);
+    home.set_key(KEY);
+    let daemon = Daemon::start(CREDD, &home);
+    daemon.until("the key", SOON, |status| status["keys"][0]["state"] == "ok");
+    daemon.ok(&["issued", "bedrock", "2026-10-28T20:00:00Z"]);
+    let shown = |zone: &str| {
+        let output = daemon.command().args(["history"]).env("TZ", zone).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(shown("UTC").contains("issued at 28 October 2026 20:00"), "{}", shown("UTC"));
+    assert!(shown("Asia/Kolkata").contains("issued at 29 October 2026 01:30"), "{}", shown("Asia/Kolkata"));
+    let text = shown("UTC");
+    let first = text.lines().next().unwrap();
+    assert!(first.split(' ').count() == 4 && first.ends_with(|c: char| c.is_ascii_digit()), "a day: {first}");
+    assert!(text.lines().any(|line| line.contains("  bedrock  a new key is in")), "{text}");
+}
