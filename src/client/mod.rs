@@ -5,6 +5,7 @@ mod body;
 pub mod check;
 pub mod config;
 pub mod doctor;
+mod events;
 pub mod generate;
 pub mod history;
 mod http;
