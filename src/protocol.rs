@@ -67,6 +67,9 @@ pub struct KeyStatus {
     pub days_left: Option<f64>,
     /// When the next alert is.
     pub next_alert_at: Option<Timestamp>,
+    /// When the first alert of its end is, or was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_alert_at: Option<Timestamp>,
     /// Reminders are quiet until then.
     pub snoozed_until: Option<Timestamp>,
     /// Alerts about the key that is there now.

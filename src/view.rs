@@ -17,8 +17,10 @@ use crate::protocol::{
     Status,
 };
 
+mod digest;
 mod stream;
 
+pub use digest::digest;
 pub use stream::Stream;
 
 /// Version of the status document.
@@ -155,6 +157,7 @@ fn key_status_among(machine: &Machine, key: &Key, now: Timestamp, calendar: &dyn
         age_days: life.map(|life| round(life.age_days(now))),
         days_left: life.and_then(|life| life.days_left(now)).map(round),
         next_alert_at: key.next_alert_at(days, calendar, now),
+        first_alert_at: life.and_then(|life| life.first_alert_at(days)),
         snoozed_until: key.record.snoozed_until.filter(|until| *until > now),
         alerts_sent: known
             .map(|known| {

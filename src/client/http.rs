@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::Failure;
 use super::body::{Body, Head};
+use super::events;
 use super::noted::Noted;
 use crate::paths::too_long_for_a_socket;
 use crate::protocol::ErrorBody;
@@ -37,7 +38,7 @@ pub fn post<T: DeserializeOwned>(socket: &Path, path: &str, body: &impl Serializ
 /// Asks for a document and hands it on as it comes. What `take` makes of a document that breaks off, or is
 /// none, is an error of serde's, and told as a strange answer.
 pub fn stream<T>(socket: &Path, path: &str, take: impl FnOnce(&mut Document<'_>) -> serde_json::Result<T>) -> Result<T, Failure> {
-    exchange(socket, "GET", path, &[], Some(LIMIT), |body| {
+    exchange(socket, "GET", path, &[], Some(LIMIT), false, |body| {
         // serde_json reads byte by byte.
         let mut source = BufReader::with_capacity(BUFFER, body);
         let mut document = serde_json::Deserializer::from_reader(&mut source as &mut dyn Read);
@@ -45,8 +46,15 @@ pub fn stream<T>(socket: &Path, path: &str, take: impl FnOnce(&mut Document<'_>)
     })
 }
 
+/// Follows what happens, without an end: each event's kind and its document. An error says how it ended.
+pub fn events(socket: &Path, take: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), Failure> {
+    exchange(socket, "GET", "/v1/events", &[], Some(LIMIT), true, |body| {
+        events::read(&mut BufReader::with_capacity(4 * BUFFER, body), take).map_err(serde_json::Error::io)
+    })
+}
+
 fn call<T: DeserializeOwned>(socket: &Path, method: &str, path: &str, body: &[u8], limit: Option<Duration>) -> Result<T, Failure> {
-    exchange(socket, method, path, body, limit, whole)
+    exchange(socket, method, path, body, limit, false, whole)
 }
 
 /// Reads a document to its end first: three times as fast as reading it as it comes.
@@ -62,6 +70,7 @@ fn exchange<T>(
     path: &str,
     body: &[u8],
     limit: Option<Duration>,
+    is_endless: bool,
     take: impl FnOnce(&mut dyn Read) -> serde_json::Result<T>,
 ) -> Result<T, Failure> {
     let stream = send(socket, method, path, body, limit).map_err(|error| unreachable(socket, &error))?;
@@ -73,12 +82,20 @@ fn exchange<T>(
     };
     let mut answer = BufReader::with_capacity(BUFFER, stream);
     let Some(head) = Head::read(&mut answer).map_err(|error| not_read(&error))? else { return Err(ended()) };
+    if is_endless && head.code == 200 {
+        answer.get_ref().set_read_timeout(None)?;
+    }
     let mut body = Noted::new(Body::new(answer, &head));
     let found = if head.code == 200 { take(&mut body).map(Ok) } else { whole::<ErrorBody>(&mut body).map(|body| Err(body.error)) };
     match found {
         Ok(Ok(found)) => Ok(found),
         Ok(Err(error)) => {
-            let code = if error.code.starts_with("unknown-") || error.code == "bad-request" { 2 } else { 1 };
+            let code = match &*error.code {
+                "ending" => 3,
+                "bad-request" => 2,
+                code if code.starts_with("unknown-") => 2,
+                _ => 1,
+            };
             Err(Failure { code, message: error.message, hint: Some(error.hint) })
         }
         Err(_) => Err(match body.into_fault() {

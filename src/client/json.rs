@@ -24,6 +24,20 @@ pub fn text(document: &impl Serialize) -> serde_json::Result<String> {
     String::from_utf8(out).map_err(serde::ser::Error::custom)
 }
 
+/// A document as it came, on one line. What steers can only be within its texts, where it can be written in another way.
+pub fn one_line(document: &str) -> String {
+    let mut line = String::with_capacity(document.len() + 1);
+    for c in document.chars() {
+        if steers(c) {
+            line.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            line.push(c);
+        }
+    }
+    line.push('\n');
+    line
+}
+
 /// serde's own layout. JSON has to escape no more than what is below U+0020 (RFC 8259).
 pub struct Shown(PrettyFormatter<'static>);
 
@@ -94,5 +108,8 @@ mod tests {
         assert!(!text.replace('\n', "").chars().any(steers), "{text:?}");
         assert!(text.contains("a\\u009b2J") && text.contains("\\u007fy\\u202e\\u2028z\\u0085"), "{text}");
         assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), document);
+        let line = one_line(&document.to_string());
+        assert!(!line.trim_end().chars().any(steers), "{line:?}");
+        assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), document);
     }
 }

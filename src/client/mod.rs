@@ -6,6 +6,7 @@ pub mod calendar;
 pub mod check;
 pub mod config;
 pub mod doctor;
+mod events;
 pub mod explain;
 pub mod generate;
 pub mod help;

@@ -3,15 +3,22 @@
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
+use jiff::Timestamp;
+
 use super::noted::Noted;
-use super::terminal::{Terminal, clean};
+use super::terminal::{Terminal, clean, is_dumb};
 use super::{Failure, http, json, offline, words};
 use crate::clock;
 use crate::core::order;
 use crate::paths::{Paths, tilde};
 use crate::protocol::{KeyStanding, KeyStatus, Status, those_there_are};
 
+mod bar;
+mod consumers;
+mod follow;
+mod keys;
 mod page;
+mod problems;
 mod worst;
 
 use page::full;
@@ -32,10 +39,16 @@ pub struct StatusArgs {
     /// Print one short line, for prompts and bars
     #[arg(long)]
     pub short: bool,
+    /// Stay, and show each change as it comes
+    #[arg(long)]
+    pub follow: bool,
 }
 
 /// Shows the status; without a daemon the last saved one.
 pub fn run(paths: &Paths, args: &StatusArgs) -> Result<u8, Failure> {
+    if args.follow {
+        return follow::run(paths, args);
+    }
     if args.json && args.name.is_none() && lay_out(paths)? {
         return Ok(0);
     }
@@ -43,20 +56,37 @@ pub fn run(paths: &Paths, args: &StatusArgs) -> Result<u8, Failure> {
     if let Some(name) = &args.name {
         select(&mut current, name, &paths.home)?;
     }
-    let Current { status, offline, .. } = current;
-    let terminal = Terminal::of_stdout();
-    let mut text = if args.json {
-        json::text(&status).map_err(|error| Failure::failed(error.to_string()))?
-    } else if args.short {
-        short(&status)
+    let text = if args.json {
+        json::text(&current.status).map_err(|error| Failure::failed(error.to_string()))?
     } else {
-        full(&status, offline.as_ref(), paths, terminal, &words::local(clock::now()), args.all)
+        page(&current, paths, args, Layout::of_stdout(), clock::now())
     };
-    if !terminal.unicode && !args.json {
-        text = ascii(&text);
-    }
     std::io::stdout().lock().write_all(text.as_bytes())?;
     Ok(0)
+}
+
+/// How a page is laid out.
+#[derive(Clone, Copy)]
+struct Layout {
+    terminal: Terminal,
+    /// Bars are of use: a screen reader would read them cell by cell.
+    draws: bool,
+}
+
+impl Layout {
+    fn of_stdout() -> Self {
+        Self { terminal: Terminal::of_stdout(), draws: !is_dumb() }
+    }
+}
+
+/// The text that was asked for, as of now.
+fn page(current: &Current, paths: &Paths, args: &StatusArgs, layout: Layout, now: Timestamp) -> String {
+    let text = if args.short {
+        short(&current.status)
+    } else {
+        full(&current.status, current.offline.as_ref(), paths, layout, &words::local(now), args.all)
+    };
+    if layout.terminal.unicode { text } else { ascii(&text) }
 }
 
 /// Prints the daemon's document as it comes, laid out for people. Returns whether a daemon answers.
@@ -90,14 +120,20 @@ pub struct Current {
 /// Asks the daemon, else reads the state.
 pub fn current(paths: &Paths) -> Result<Current, Failure> {
     match http::get::<Status>(&paths.socket, "/v1/status") {
-        Ok(status) => Ok(Current {
+        Ok(status) => Ok(Current::live(status)),
+        Err(failure) if failure.code == 3 => offline::current(paths, failure),
+        Err(failure) => Err(failure),
+    }
+}
+
+impl Current {
+    fn live(status: Status) -> Self {
+        Self {
             keys: status.keys.iter().map(|key| key.name.clone()).collect(),
             consumers: status.consumers.iter().map(|consumer| consumer.name.clone()).collect(),
             offline: None,
             status,
-        }),
-        Err(failure) if failure.code == 3 => offline::current(paths, failure),
-        Err(failure) => Err(failure),
+        }
     }
 }
 

@@ -21,15 +21,19 @@ impl Terminal {
     pub fn of_stdout() -> Self {
         let tty = io::stdout().is_terminal();
         let set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
-        let dumb = env::var("TERM").is_ok_and(|term| term == "dumb");
         let columns = rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0);
-        Self { colour: tty && !set("NO_COLOR") && !dumb, unicode: unicode(), width: columns.unwrap_or(80).clamp(20, 100) }
+        Self { colour: tty && !set("NO_COLOR") && !is_dumb(), unicode: unicode(), width: columns.unwrap_or(80).clamp(20, 100) }
     }
 
     /// `text` in a colour (an SGR parameter), where colours are welcome.
     pub fn paint(self, sgr: &str, text: &str) -> String {
         if self.colour && !sgr.is_empty() { format!("\x1b[{sgr}m{text}\x1b[0m") } else { text.to_owned() }
     }
+}
+
+/// The terminal understands nothing but text: whoever reads it there may be hearing it.
+pub fn is_dumb() -> bool {
+    env::var("TERM").is_ok_and(|term| term == "dumb")
 }
 
 /// As the C library tells it: the first of these that is set.

@@ -115,6 +115,13 @@ impl Life {
         thresholds
     }
 
+    /// When its first alert is, if it has any before its end.
+    pub fn first_alert_at(&self, days: &[u32]) -> Option<Timestamp> {
+        let (expires_at, first) = (self.expires_at?, days.iter().min()?);
+        let lifetime = expires_at.duration_since(self.issued_at).max(SignedDuration::ZERO);
+        Some(minus(expires_at, lead(lifetime, *first)))
+    }
+
     /// How old it is, in days; never negative, whatever the clock says.
     pub fn age_days(&self, now: Timestamp) -> f64 {
         days(now.duration_since(self.issued_at)).max(0.0)

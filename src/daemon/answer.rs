@@ -13,6 +13,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
 use super::configured::Configured;
+use super::events::Followed;
 use super::server::{Ask, Call};
 use crate::protocol::{ErrorBody, ErrorDetail};
 use crate::view::Stream;
@@ -26,12 +27,17 @@ pub struct Streamed {
     pub stream: Stream,
 }
 
-/// An answer: a status and a JSON document, or its beginning.
+const JSON: &str = "application/json";
+const EVENTS: &str = "text/event-stream";
+
+/// An answer: a status and a JSON document, or its beginning; or events, which have no end.
 #[derive(Debug)]
 pub struct Answer {
     status: StatusCode,
     body: Vec<u8>,
-    rest: Option<Box<Streamed>>,
+    content_type: &'static str,
+    /// What brings the next piece.
+    rest: Option<Ask>,
     /// The method to come with instead (RFC 9110, section 15.5.6).
     allow: Option<&'static str>,
 }
@@ -40,14 +46,25 @@ impl Answer {
     /// A document with status 200.
     pub fn ok(document: &impl serde::Serialize) -> Self {
         match serde_json::to_vec(document) {
-            Ok(body) => Self { status: StatusCode::OK, body, rest: None, allow: None },
+            Ok(body) => Self { status: StatusCode::OK, body, content_type: JSON, rest: None, allow: None },
             Err(error) => Self::internal(&error),
         }
     }
 
     /// A piece of a document, and what is to follow.
     pub fn piece(body: Vec<u8>, rest: Option<Streamed>) -> Self {
-        Self { status: StatusCode::OK, body, rest: rest.map(Box::new), allow: None }
+        let rest = rest.map(|streamed| Ask::More(Box::new(streamed)));
+        Self { status: StatusCode::OK, body, content_type: JSON, rest, allow: None }
+    }
+
+    /// Events, perhaps none yet, and who is owed the next.
+    pub fn events(body: Vec<u8>, followed: Box<Followed>) -> Self {
+        Self { status: StatusCode::OK, body, content_type: EVENTS, rest: Some(Ask::Next(followed)), allow: None }
+    }
+
+    /// Whether it has no end.
+    pub fn is_events(&self) -> bool {
+        self.content_type == EVENTS
     }
 
     /// A fault of credd's own.
@@ -59,7 +76,8 @@ impl Answer {
     pub fn error(status: u16, code: &str, message: &str, hint: &str) -> Self {
         let error = ErrorDetail { code: code.into(), message: message.into(), hint: hint.into() };
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Self { status, body: serde_json::to_vec(&ErrorBody { error }).unwrap_or_default(), rest: None, allow: None }
+        let body = serde_json::to_vec(&ErrorBody { error }).unwrap_or_default();
+        Self { status, body, content_type: JSON, rest: None, allow: None }
     }
 
     /// A path that takes another method.
@@ -71,12 +89,14 @@ impl Answer {
     /// As HTTP has it; what is to follow is asked for by `calls`.
     pub fn respond(self, calls: &UnboundedSender<Call>) -> Response<Pieces> {
         let rest = match self.rest {
-            Some(streamed) => Rest::Unasked(streamed),
+            Some(ask) => Rest::Unasked(ask),
             None => Rest::Nothing,
         };
-        let mut response = Response::new(Pieces { piece: Some(self.body.into()), rest, calls: calls.clone() });
+        // An empty chunk would be the last.
+        let piece = Some(self.body.into()).filter(|body: &Bytes| !body.is_empty());
+        let mut response = Response::new(Pieces { piece, rest, calls: calls.clone() });
         *response.status_mut() = self.status;
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
         if let Some(allow) = self.allow {
             response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
         }
@@ -94,7 +114,7 @@ pub struct Pieces {
 
 enum Rest {
     Nothing,
-    Unasked(Box<Streamed>),
+    Unasked(Ask),
     Asked(oneshot::Receiver<Answer>),
 }
 
@@ -110,9 +130,9 @@ impl Body for Pieces {
         let mut wait = match std::mem::replace(&mut self.rest, Rest::Nothing) {
             Rest::Nothing => return Poll::Ready(None),
             Rest::Asked(wait) => wait,
-            Rest::Unasked(streamed) => {
+            Rest::Unasked(ask) => {
                 let (answer, wait) = oneshot::channel();
-                if self.calls.send(Call { ask: Ask::More(streamed), answer }).is_err() {
+                if self.calls.send(Call { ask, answer }).is_err() {
                     return Poll::Ready(Some(Err(ended())));
                 }
                 wait
@@ -126,8 +146,8 @@ impl Body for Pieces {
             Ok(answer) if answer.status == StatusCode::OK => answer,
             _ => return Poll::Ready(Some(Err(ended()))),
         };
-        if let Some(streamed) = answer.rest {
-            self.rest = Rest::Unasked(streamed);
+        if let Some(ask) = answer.rest {
+            self.rest = Rest::Unasked(ask);
         }
         Poll::Ready(Some(Ok(Frame::data(answer.body.into()))))
     }

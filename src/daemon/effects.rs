@@ -23,6 +23,7 @@ impl Daemon {
     /// Steps the core through events and carries out what it wants, in order, with one save ahead of
     /// everything else.
     pub(super) fn steps(&mut self, events: impl IntoIterator<Item = Event>) {
+        self.events.stir();
         let now = clock::now();
         let mut records: Vec<Record> = Vec::new();
         let mut told: Vec<HistoryEntry> = Vec::new();
@@ -136,6 +137,7 @@ impl Daemon {
                 event => tracing::info!(event, key, consumer, "{}", entry.message),
             }
         }
+        self.events.told(entries);
         if !entries.is_empty()
             && let Err(error) = self.history.append(entries)
         {

@@ -5,6 +5,7 @@ mod answer;
 mod configured;
 mod effects;
 mod environment;
+mod events;
 mod notices;
 mod pids;
 mod places;

@@ -19,6 +19,11 @@ use crate::clock;
 
 /// Connections served at once; more wait in the kernel's queue.
 const MOST_CONNECTIONS: usize = 64;
+/// Of them, so many may follow what happens; the others are for those who ask.
+pub(super) const MOST_FOLLOWERS: usize = 16;
+/// A follower that takes nothing for so long has to go where others come. Not before: it may be a terminal that somebody
+/// has halted.
+const SLOWEST_FOLLOWER: Duration = Duration::from_secs(30);
 /// A client that takes nothing of its answer for so long gets no more of it. A person reads in a pager meanwhile; and it
 /// has to go sooner where others come. Armed only while something is to be taken: it wakes no daemon at rest.
 const SLOWEST_READER: Duration = Duration::from_mins(5);
@@ -35,7 +40,18 @@ struct Seat {
     /// Since when its client is waited for; `None` while it is being answered, and before it was looked at.
     waits_since: Cell<Option<Instant>>,
     is_asking: Cell<bool>,
+    /// Its answer has no end. What is waited for is that it takes what there is, not that it asks again.
+    follows: Cell<bool>,
     leave: Notify,
+}
+
+impl Seat {
+    /// Since when its client has kept the daemon waiting, where that is long enough to send it away.
+    fn in_the_way_since(&self) -> Option<Instant> {
+        let since = self.waits_since.get()?;
+        let keeps = self.follows.get() && clock::monotonic().saturating_duration_since(since) < SLOWEST_FOLLOWER;
+        (!keeps).then_some(since)
+    }
 }
 
 /// A connection's place, given back when dropped.
@@ -58,8 +74,13 @@ impl Places {
     }
 
     fn send_one_away(&self) -> bool {
+        self.send_away(|_| true)
+    }
+
+    fn send_away(&self, those: impl Fn(&Seat) -> bool) -> bool {
         let mut seats = self.seats.borrow_mut();
-        let waiting = seats.iter().enumerate().filter_map(|(at, seat)| Some((seat.waits_since.get()?, at)));
+        let waiting = seats.iter().enumerate().filter(|(_, seat)| those(seat));
+        let waiting = waiting.filter_map(|(at, seat)| Some((seat.in_the_way_since()?, at)));
         let Some((_, at)) = waiting.min() else { return false };
         seats.swap_remove(at).leave.notify_one();
         true
@@ -105,6 +126,28 @@ impl Asking {
         self.seat.waits_since.set(None);
     }
 
+    /// Whether its client may follow what happens from now on.
+    pub(super) fn follow(&self) -> bool {
+        let count = self.places.seats.borrow().iter().filter(|seat| seat.follows.get()).count();
+        if count >= MOST_FOLLOWERS && !self.places.send_away(|seat| seat.follows.get()) {
+            return false;
+        }
+        self.seat.follows.set(true);
+        true
+    }
+
+    /// It doesn't follow after all.
+    pub(super) fn unfollow(&self) {
+        self.seat.follows.set(false);
+    }
+
+    /// Nothing comes from it.
+    fn says_nothing(&self) {
+        if !self.seat.follows.get() {
+            self.waits();
+        }
+    }
+
     fn waits(&self) {
         if !self.seat.is_asking.get() && self.seat.waits_since.get().is_none() {
             self.seat.waits_since.set(Some(clock::monotonic()));
@@ -139,6 +182,9 @@ impl<S> Attended<S> {
             return written;
         }
         self.place.waits();
+        if self.place.seat.follows.get() {
+            return written;
+        }
         let patience = self.patience;
         let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
         stalled.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
@@ -148,10 +194,10 @@ impl<S> Attended<S> {
 impl<S: Stream> AsyncRead for Attended<S> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.stream).poll_read(context, into);
-        if read.is_ready() {
+        if read.is_pending() {
+            self.place.says_nothing();
+        } else if !self.place.seat.follows.get() {
             self.place.goes_on();
-        } else {
-            self.place.waits();
         }
         read
     }
@@ -232,9 +278,45 @@ mod tests {
             let one = soon(places.take()).await.unwrap();
             tokio::time::timeout(Duration::from_secs(1), all[3].leave()).await.unwrap();
             assert!(soon(places.take()).await.is_err());
+            // Whoever follows is waited for only while it takes nothing.
+            assert!(all[5].asking().follow());
+            all[5].asking().says_nothing();
+            assert!(soon(places.take()).await.is_err());
+            all[5].asking().waits();
+            assert!(soon(places.take()).await.is_err());
+            all[5].seat.waits_since.set(clock::monotonic().checked_sub(SLOWEST_FOLLOWER));
+            let two = soon(places.take()).await.unwrap();
+            tokio::time::timeout(Duration::from_secs(1), all[5].leave()).await.unwrap();
+            drop(two);
+            let three = soon(places.take()).await.unwrap();
+            assert!(soon(places.take()).await.is_err());
+            drop(three);
             // Whoever leaves makes room.
             drop(one);
             assert!(soon(places.take()).await.is_ok());
+        });
+    }
+
+    #[test]
+    fn few_follow_and_one_that_takes_nothing_for_long_makes_room() {
+        runtime().block_on(async {
+            let places = Rc::new(Places::default());
+            let mut all = Vec::new();
+            for _ in 0..MOST_FOLLOWERS + 2 {
+                all.push(places.take().await);
+            }
+            let (late, followers) = all.split_last().unwrap();
+            let (latest, followers) = followers.split_last().unwrap();
+            assert!(followers.iter().all(|place| place.asking().follow()));
+            assert!(!late.asking().follow());
+            followers[3].asking().waits();
+            assert!(!late.asking().follow());
+            followers[3].seat.waits_since.set(clock::monotonic().checked_sub(SLOWEST_FOLLOWER));
+            assert!(late.asking().follow());
+            tokio::time::timeout(Duration::from_secs(1), followers[3].leave()).await.unwrap();
+            assert!(!latest.asking().follow());
+            late.asking().unfollow();
+            assert!(latest.asking().follow());
         });
     }
 }

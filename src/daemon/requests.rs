@@ -3,6 +3,7 @@
 use super::run::{Daemon, Then, Waiter};
 use super::server::{Answer, Ask, Call, Streamed};
 use crate::clock;
+use crate::config::Config;
 use crate::core::{Calendar as _, Denial, Event, KeyName, Reply, Request, Ticket};
 use crate::protocol::{ApplyAnswer, DaemonStatus, Problem, RenewAnswer, RenewalEnd, Severity, SnoozeUntil, those_there_are};
 use crate::view::{self, Stream, Viewpoint, problem};
@@ -25,7 +26,9 @@ impl Daemon {
                 let _ = call.answer.send(self.piece(*streamed));
                 return;
             }
+            Ask::Next(followed) => return self.follow_on(followed, call.answer),
             Ask::Status => (Request::Refresh, Then::Status),
+            Ask::Events(since) => (Request::Refresh, Then::Follow(since)),
             Ask::Issued(name, at) => (Request::Issued(name.clone(), at), Then::Recorded(name)),
             Ask::Snooze(name, until) => {
                 let until = match until {
@@ -49,6 +52,10 @@ impl Daemon {
 
     pub(super) fn reply(&mut self, ticket: Ticket, reply: Reply) {
         let Some(waiter) = self.waiters.remove(&ticket) else { return };
+        if let Then::Follow(since) = waiter.then {
+            let _ = waiter.answer.send(self.followed_from(since));
+            return;
+        }
         let answer = match (reply, waiter.then) {
             (Reply::Denied(Denial::UnknownKey(name)), _) => {
                 Self::unknown("key", name.as_str(), self.config.keys.iter().map(|key| key.name.as_str()))
@@ -79,7 +86,9 @@ impl Daemon {
                 Some(key) => Answer::ok(&view::key_status(&self.machine, key, clock::now(), &self.calendar)),
                 None => key_is_gone(),
             },
-            (_, Then::Status | Then::Apply(_)) => self.piece(Streamed { config: self.config.clone(), stream: Stream::new(&self.machine) }),
+            (_, Then::Status | Then::Apply(_) | Then::Follow(_)) => {
+                self.piece(Streamed { config: self.config.clone(), stream: Stream::new(&self.machine) })
+            }
         };
         // Whoever asked may have gone.
         let _ = waiter.answer.send(answer);
@@ -97,18 +106,26 @@ impl Daemon {
 
     /// The next piece of a status document.
     fn piece(&self, mut streamed: Streamed) -> Answer {
+        match self.write(&mut streamed) {
+            Ok(piece) => Answer::piece(piece, Some(streamed).filter(|streamed| !streamed.stream.is_done())),
+            Err(error) => Answer::internal(&error),
+        }
+    }
+
+    pub(super) fn write(&self, streamed: &mut Streamed) -> serde_json::Result<Vec<u8>> {
+        streamed.stream.write(&self.machine, &self.viewpoint(&streamed.config))
+    }
+
+    /// For documents of this configuration.
+    pub(super) fn viewpoint<'a>(&'a self, config: &'a Config) -> Viewpoint<'a> {
         let daemon = DaemonStatus { version: env!("CARGO_PKG_VERSION").into(), pid: std::process::id(), started_at: self.started_at };
-        let at = Viewpoint {
+        Viewpoint {
             now: clock::now(),
             calendar: &self.calendar,
-            config: &streamed.config,
+            config,
             home: &self.options.paths.home,
             daemon: Some(daemon),
             problems: self.problems(),
-        };
-        match streamed.stream.write(&self.machine, &at) {
-            Ok(piece) => Answer::piece(piece, Some(streamed).filter(|streamed| !streamed.stream.is_done())),
-            Err(error) => Answer::internal(&error),
         }
     }
 

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::configured::Configured;
 use super::environment::shed;
+use super::events::Events;
 use super::notices::{self, Happened, Notices};
 use super::pids::ProcessWatch;
 use super::reload::{Settling, calendar, hold_jobs, watched};
@@ -99,6 +100,8 @@ pub(super) struct Waiter {
 
 pub(super) enum Then {
     Status,
+    /// What happens from now on, or after this event.
+    Follow(Option<u64>),
     Key(KeyName),
     /// What the user said of it: that is to be on disk.
     Recorded(KeyName),
@@ -127,6 +130,7 @@ pub(super) struct Daemon {
     pub(super) notices: Notices,
     pub(super) journal: Journal,
     pub(super) history: History,
+    pub(super) events: Events,
     pub(super) unsaved_since: Option<(Timestamp, String)>,
     pub(super) damage: Option<Damage>,
     pub(super) degraded: Option<String>,
@@ -180,6 +184,7 @@ impl Daemon {
             notices: Notices::new(Desktop::new(desktop_in), &paths.home, from_service),
             journal,
             history: History::new(held.path()),
+            events: Events::since(now),
             unsaved_since: None,
             damage,
             degraded: None,
@@ -229,6 +234,7 @@ impl Daemon {
                 Some(event) = self.desktop_events.recv() => Happening::Desktop(event),
                 hint = self.watcher.next() => Happening::Hint(hint),
                 () = self.socket.stirred() => Happening::Socket,
+                () = self.events.settled() => Happening::Settled,
                 () = self.rest.come() => Happening::Quiet,
             };
             self.rest.end();
@@ -281,6 +287,7 @@ impl Daemon {
             Happening::Hint(hint) => self.hint(hint),
             Happening::Socket => self.mind_socket(),
             Happening::Reload => self.reload_now().await?,
+            Happening::Settled => self.tell_followers(),
             Happening::Quiet => {
                 self.tidy();
                 // Where nothing could tell.
@@ -347,6 +354,8 @@ enum Happening {
     /// It may be gone.
     Socket,
     Reload,
+    /// Those who follow are to be told.
+    Settled,
     /// Nothing.
     Quiet,
 }

@@ -19,7 +19,8 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Semaphore, oneshot};
 
 pub use super::answer::{Answer, Streamed};
-use super::places::{Asking, Place, Places, Stream};
+pub use super::events::Followed;
+use super::places::{Asking, MOST_FOLLOWERS, Place, Places, Stream};
 use crate::core::{ConsumerName, Fingerprint, KeyName};
 use crate::paths::too_long_for_a_socket;
 use crate::protocol::{ApplyRequest, IssuedRequest, RenewRequest, RenewedRequest, SnoozeRequest, SnoozeUntil, VerifyRequest};
@@ -42,6 +43,10 @@ pub enum Ask {
     Status,
     /// The next piece of that.
     More(Box<Streamed>),
+    /// `GET /v1/events?since=`.
+    Events(Option<u64>),
+    /// The next piece of that, once there is one.
+    Next(Box<Followed>),
     /// `GET /v1/history?n=`.
     History(usize),
     /// `POST /v1/keys/{name}/issued`.
@@ -184,6 +189,10 @@ async fn answer(request: Request<Incoming>, desk: &Desk, asking: &Asking) -> Ans
         (true, Ok(room)) => Some(room),
         (false, _) => None,
     };
+    let follows = matches!(ask, Ask::Events(_));
+    if follows && !asking.follow() {
+        return Answer::error(503, "busy", &format!("{MOST_FOLLOWERS} clients follow already"), "end one of them, or ask for /v1/status");
+    }
     let (answer, wait) = oneshot::channel();
     let ending = || Answer::error(503, "ending", "the daemon is ending", "try again in a moment");
     if desk.calls.send(Call { ask, answer }).is_err() {
@@ -192,6 +201,9 @@ async fn answer(request: Request<Incoming>, desk: &Desk, asking: &Asking) -> Ans
     asking.set(true);
     let answer = wait.await.unwrap_or_else(|_| ending());
     asking.set(false);
+    if follows && !answer.is_events() {
+        asking.unfollow();
+    }
     answer
 }
 
@@ -202,6 +214,7 @@ async fn route(request: Request<Incoming>) -> Result<Ask, Answer> {
     let post = request.method() == Method::POST;
     match parts[..] {
         ["v1", "status"] if get => Ok(Ask::Status),
+        ["v1", "events"] if get => events(&request),
         ["v1", "history"] if get => history(request.uri().query().unwrap_or_default()),
         ["v1", "keys", name, "issued"] if post => Ok(Ask::Issued(name.into(), json::<IssuedRequest>(request).await?.at)),
         ["v1", "keys", name, "snooze"] if post => Ok(Ask::Snooze(name.into(), json::<SnoozeRequest>(request).await?.until)),
@@ -215,12 +228,20 @@ async fn route(request: Request<Incoming>) -> Result<Ask, Answer> {
             Ok(Ask::Renew(name.into()))
         }
         ["v1", "consumers", name, "apply"] if post => Ok(Ask::Apply(name.into(), json::<ApplyRequest>(request).await?.force)),
-        ["v1", "status" | "history"] => Err(Answer::method(&path, request.method().as_str(), "GET")),
+        ["v1", "status" | "history" | "events"] => Err(Answer::method(&path, request.method().as_str(), "GET")),
         ["v1", "keys", _, "issued" | "snooze" | "verify" | "renew" | "renewed"] | ["v1", "consumers", _, "apply"] => {
             Err(Answer::method(&path, request.method().as_str(), "POST"))
         }
         _ => Err(Answer::error(404, "not-found", &format!("there is no {path}"), "start with /v1/status")),
     }
+}
+
+/// Resumes where the client says; browsers say so in a header of their own (HTML, section 9.2.4).
+fn events(request: &Request<Incoming>) -> Result<Ask, Answer> {
+    let since = request.uri().query().unwrap_or_default().split('&').find_map(|pair| pair.strip_prefix("since="));
+    let header = || request.headers().get("last-event-id").map(|id| id.to_str().unwrap_or_default());
+    let since = since.or_else(header).map(str::parse).transpose();
+    since.map(Ask::Events).map_err(|_| Answer::error(400, "bad-request", "since is not the id of an event", "leave it out to have all"))
 }
 
 fn history(query: &str) -> Result<Ask, Answer> {

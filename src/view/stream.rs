@@ -21,6 +21,8 @@ pub struct Stream {
     next: usize,
     /// The list has an entry already.
     goes_on: bool,
+    /// Leaves out what changes while nothing happens.
+    is_ageless: bool,
     holders: Holders,
 }
 
@@ -37,7 +39,12 @@ enum Part {
 impl Stream {
     /// Nothing is written yet.
     pub fn new(machine: &Machine) -> Self {
-        Self { part: Part::Head, next: 0, goes_on: false, holders: Holders::of(machine) }
+        Self { part: Part::Head, next: 0, goes_on: false, is_ageless: false, holders: Holders::of(machine) }
+    }
+
+    /// The same without ages.
+    pub(super) fn ageless(machine: &Machine) -> Self {
+        Self { is_ageless: true, ..Self::new(machine) }
     }
 
     /// Whether all is written.
@@ -66,7 +73,11 @@ impl Stream {
             Part::Keys => match at.config.keys.get(n) {
                 Some(spec) => {
                     if let Some(key) = machine.key(&spec.name) {
-                        self.item(&key_status_among(machine, key, at.now, at.calendar, &self.holders), out)?;
+                        let mut key = key_status_among(machine, key, at.now, at.calendar, &self.holders);
+                        if self.is_ageless {
+                            (key.age_days, key.days_left) = (None, None);
+                        }
+                        self.item(&key, out)?;
                     }
                 }
                 None => self.turn_to(Part::Consumers, b"],\"consumers\":[", out),

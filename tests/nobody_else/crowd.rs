@@ -263,6 +263,22 @@ fn clients_that_stop_reading_in_the_middle() {
 }
 
 #[test]
+fn followers_that_come_and_go_and_read_nothing() {
+    held_against("followers", 200, |on| {
+        let mut open = Vec::new();
+        on.until_over(|| {
+            open.extend(on.connect().map(|mut stream| {
+                let _ = stream.write_all(b"GET /v1/events HTTP/1.1\r\nHost: credd\r\n\r\n");
+                stream
+            }));
+            if open.len() > 100 {
+                open.drain(..50);
+            }
+        });
+    });
+}
+
+#[test]
 fn requests_that_wait_for_others() {
     // Each is for a probe: more of them than there are places.
     held_against("requests that take long", 20, |on| {

@@ -15,6 +15,7 @@ pub mod bedrock;
 pub mod daemon;
 pub mod desktop;
 pub mod disk;
+pub mod golden;
 pub mod guest;
 pub mod home;
 pub mod http;

@@ -84,6 +84,16 @@ impl<'h> Pane<'h> {
         (run(self.tmux().args(["capture-pane", "-p", "-e"])), (x.parse().unwrap(), y.parse().unwrap()))
     }
 
+    /// Gives the window another size.
+    pub fn resizes(&self, columns: u32, rows: u32) {
+        run(self.tmux().args(["resize-window", "-x", &columns.to_string(), "-y", &rows.to_string()]));
+    }
+
+    /// What tmux knows of the terminal, such as `#{alternate_on}`.
+    pub fn knows(&self, format: &str) -> String {
+        run(self.tmux().args(["display-message", "-p", format])).trim().to_owned()
+    }
+
     /// Waits until something is shown.
     pub fn until(&self, text: &str) {
         self.until_count(text, 1);

@@ -41,6 +41,7 @@ pub fn key(kind: Option<KeyKind>) -> KeyStatus {
         age_days: None,
         days_left: None,
         next_alert_at: None,
+        first_alert_at: None,
         snoozed_until: None,
         alerts_sent: Vec::new(),
         probe: None,

@@ -7,7 +7,7 @@ fn key(fields: &Value) -> Value {
         "name": "bedrock", "variable": "AWS_BEARER_TOKEN_BEDROCK", "env_file": "/home/u/.backlog-toolkit-env",
         "kind": "bedrock-long-term", "state": "ok", "detail": null, "fingerprint": null,
         "issued_at": null, "issued_source": null, "expires_at": null, "age_days": null, "days_left": null,
-        "next_alert_at": null, "snoozed_until": null, "alerts_sent": [], "probe": null
+        "next_alert_at": null, "first_alert_at": null, "snoozed_until": null, "alerts_sent": [], "probe": null
     });
     for (name, value) in fields.as_object().unwrap() {
         key[name] = value.clone();
@@ -19,6 +19,7 @@ fn due() -> Value {
     key(&json!({
         "state": "due", "issued_at": "2026-10-27T15:00:00Z", "issued_source": "file", "expires_at": "2026-11-26T15:00:00Z",
         "age_days": 26.0, "days_left": 4.0, "next_alert_at": "2026-11-23T10:00:00Z",
+        "first_alert_at": "2026-11-21T15:00:00Z",
         "alerts_sent": [{"at": "2026-11-21T15:00:00Z", "reason": "day-25", "delivered": true}]
     }))
 }
@@ -27,7 +28,7 @@ fn fine() -> Value {
     key(&json!({
         "name": "openai", "variable": "OPENAI_API_KEY", "env_file": "/etc/keys", "issued_at": "2026-11-12T15:00:00Z",
         "issued_source": "declared", "expires_at": "2027-02-10T15:00:00Z", "age_days": 10.0, "days_left": 80.0,
-        "next_alert_at": "2027-02-05T15:00:00Z"
+        "next_alert_at": "2027-02-05T15:00:00Z", "first_alert_at": "2027-02-05T15:00:00Z"
     }))
 }
 
@@ -42,6 +43,10 @@ fn litellm(state: &str, fields: &Value) -> Value {
 }
 
 fn page(keys: &[Value], consumers: &[Value], problems: &Value, width: usize) -> String {
+    laid_out(keys, consumers, problems, width, true)
+}
+
+fn laid_out(keys: &[Value], consumers: &[Value], problems: &Value, width: usize, draws: bool) -> String {
     let document = json!({
         "schema": 1, "live": true, "daemon": null, "keys": keys, "consumers": consumers, "problems": problems
     });
@@ -49,7 +54,7 @@ fn page(keys: &[Value], consumers: &[Value], problems: &Value, width: usize) -> 
     let paths = Paths { home: "/home/u".into(), config: "/c".into(), config_named: false, state_dir: "/s".into(), socket: "/k".into() };
     let terminal = Terminal { colour: false, unicode: false, width };
     let now = "2026-11-22T15:00:00[UTC]".parse().unwrap();
-    let text = full(&status, None, &paths, terminal, &now, false);
+    let text = full(&status, None, &paths, Layout { terminal, draws }, &now, false);
     for line in text.lines() {
         assert!(line.is_ascii() && !line.ends_with(' '), "{line:?}");
     }
@@ -69,7 +74,7 @@ fn the_worst_comes_first() {
     assert_eq!(
         text,
         "
-bedrock     due       ==========================----  4 days left
+bedrock     due       =========================|----  4 days left
             AWS_BEARER_TOKEN_BEDROCK in ~/.backlog-toolkit-env
             expires Thu 26 Nov 15:00, next reminder tomorrow 10:00
             issued 27 October or earlier (the file's date)
@@ -97,6 +102,7 @@ fn forty_columns_are_enough() {
         text,
         "
 bedrock     due       4 days left
+  =========================|----
   AWS_BEARER_TOKEN_BEDROCK in
   ~/.backlog-toolkit-env
   expires Thu 26 Nov 15:00
@@ -128,6 +134,7 @@ fn what_can_t_be_told_says_why() {
         page(&[missing, expired], &[litellm("absent", &json!({"name": "other"})), stale], &json!([]), 80),
         "
 a-name-of-some-length  expired   24 hours ago
+                       ==============================
                        AWS_BEARER_TOKEN_BEDROCK in ~/.backlog-toolkit-env
                        expired yesterday 15:00
                        issued 22 October (seen to arrive)
@@ -169,6 +176,50 @@ bedrock     ok        doesn't expire
     );
 }
 
+fn rejected() -> Value {
+    key(&json!({"name": "r", "state": "rejected", "detail": "not known to Bedrock", "fingerprint": "00112233445566778899aabbccddeeff"}))
+}
+
+#[test]
+fn who_uses_a_key_stands_with_it() {
+    let prints = |print: &str| json!({"key_fingerprints": {"r": print, "other": null}});
+    let mut serving = litellm("current", &prints("00112233445566778899aabbccddeeff"));
+    serving["name"] = json!("one");
+    let mut stale = litellm("stale", &prints("ffeeddccbbaa99887766554433221100"));
+    stale["name"] = json!("two");
+    let mut other = rejected();
+    (other["name"], other["state"], other["detail"]) = (json!("other"), json!("ok"), json!(null));
+    let problem = |key: &str| json!({"code": "rejected-key", "severity": "error", "message": format!("the key {key} is not accepted"), "fix": format!("credd renew {key}")});
+    assert_eq!(
+        page(&[other, rejected()], &[serving, stale], &json!([problem("r"), problem("elsewhere")]), 80),
+        "
+r           rejected
+            AWS_BEARER_TOKEN_BEDROCK in ~/.backlog-toolkit-env
+            not known to Bedrock
+            used by two (stale), one (current)
+            > credd renew r
+
+other       ok        doesn't expire
+            AWS_BEARER_TOKEN_BEDROCK in ~/.backlog-toolkit-env
+            used by two (stale)
+
+two         stale     process 4711
+one         current   process 4711
+
+error       the key elsewhere is not accepted (rejected-key)
+            > credd renew elsewhere
+"
+    );
+}
+
+#[test]
+fn where_nothing_is_drawn_the_bar_is_in_words() {
+    let text = laid_out(&[due(), fine()], &[], &json!([]), 80, false);
+    assert!(text.contains("\nbedrock     due       4 days left, day 27 of 30\n"), "{text}");
+    assert!(text.contains("\nopenai      ok        80 days left, day 11 of 90\n"), "{text}");
+    assert!(!text.contains("=="), "{text}");
+}
+
 #[test]
 fn one_line_for_a_bar() {
     let document = json!({"schema": 1, "live": true, "daemon": null, "keys": [fine(), due()], "consumers": [], "problems": []});
@@ -200,7 +251,7 @@ fn of_many_the_worst_are_shown_and_the_rest_summed_up() {
     assert_eq!(
         many(80),
         "
-bedrock     due       ==========================----  4 days left
+bedrock     due       =========================|----  4 days left
             AWS_BEARER_TOKEN_BEDROCK in ~/.backlog-toolkit-env
             expires Thu 26 Nov 15:00, next reminder tomorrow 10:00
             issued 27 October or earlier (the file's date)

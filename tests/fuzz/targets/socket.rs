@@ -86,6 +86,8 @@ fn reply(world: &mut World, ask: Ask, ticket: Ticket) -> Answer {
     let request = match ask {
         Ask::History(n) => return Answer::ok(&n),
         Ask::More(streamed) => return piece(world, *streamed),
+        // Followers are the loop's own to serve.
+        Ask::Events(_) | Ask::Next(_) => return Answer::error(409, "refused", "nobody is told", "see: credd status"),
         Ask::Status => Request::Refresh,
         Ask::Issued(name, at) => Request::Issued(name, at),
         Ask::Snooze(name, SnoozeUntil::At(at)) => Request::Snooze(name, Some(at)),

@@ -1,0 +1,53 @@
+//! A consumer on the page.
+
+use super::page::{DIM, GREEN, Page, RED, YELLOW};
+use super::worst::{counted, state_word, trouble};
+use crate::client::terminal::clean;
+use crate::client::words;
+use crate::core::Outcome;
+use crate::protocol::{ConsumerState, ConsumerStatus};
+
+impl Page {
+    pub(super) fn consumer(&mut self, consumer: &ConsumerStatus) {
+        let word = state_word(consumer.state);
+        let colour = match consumer.state {
+            ConsumerState::Current => GREEN,
+            ConsumerState::Stale | ConsumerState::Applying | ConsumerState::Pending => YELLOW,
+            ConsumerState::Failed => RED,
+            ConsumerState::Absent => DIM,
+        };
+        let what = match consumer.state {
+            ConsumerState::Absent if consumer.detail.is_none() => "no such process runs".to_owned(),
+            _ => consumer.pid.map(|pid| format!("process {pid}")).unwrap_or_default(),
+        };
+        self.head(&consumer.name, word, colour, &[&what], what.len());
+        // What the last apply says is said below.
+        let said = |detail: &&String| consumer.last_apply.as_ref().is_some_and(|last| last.detail == **detail);
+        if let Some(detail) = consumer.detail.as_ref().filter(|detail| !said(detail)) {
+            self.facts(&[clean(detail)]);
+        }
+        if let Some(at) = consumer.retry_at {
+            self.facts(&[format!("next try {}", words::moment_short(at, &self.now))]);
+        }
+        if let Some(last) = &consumer.last_apply {
+            let ago = words::ago(last.at, self.now.timestamp());
+            let why = if last.detail.is_empty() { String::new() } else { format!(": {}", clean(&last.detail)) };
+            let how = match last.outcome {
+                Outcome::Applied => format!("took up the key {ago}, in {} s", last.seconds),
+                Outcome::RolledBack => format!("kept its old key {ago}{why}"),
+                Outcome::Failed => format!("its restart failed {ago}{why}"),
+                // Why stands with the key.
+                Outcome::Refused => format!("left as it was {ago}: its new key was rejected"),
+                Outcome::Superseded => format!("left as it was {ago}{why}"),
+            };
+            self.facts(&[how]);
+        }
+    }
+
+    pub(super) fn more_consumers(&mut self, consumers: &[&ConsumerStatus]) {
+        if !consumers.is_empty() {
+            let counts = counted(consumers.iter().map(|consumer| (trouble(consumer.state), state_word(consumer.state))));
+            self.sum_up("consumer", consumers.len(), &counts, None);
+        }
+    }
+}

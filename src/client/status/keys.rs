@@ -1,0 +1,189 @@
+//! A key on the page.
+
+use std::path::Path;
+
+use super::bar::bar;
+use super::page::{GREEN, Page, RED, STANDING, YELLOW};
+use super::worst::{counted, standing_rank, standing_word, state_word, trouble};
+use crate::client::terminal::clean;
+use crate::client::words;
+use crate::core::order;
+use crate::core::{IssuedSource, ProbeVerdict, Reason};
+use crate::paths::{Paths, tilde};
+use crate::protocol::{ConsumerState, ConsumerStatus, FormerKey, KeyStanding, KeyStatus};
+
+/// Cells of a bar beside a name, and at most of one on a line of its own.
+const BAR: usize = 30;
+/// What stands behind a bar.
+const LEFT: usize = 20;
+/// So many of those who use a key are named.
+const SOME_USERS: usize = 4;
+
+impl Page {
+    pub(super) fn key(&mut self, key: &KeyStatus, consumers: &[ConsumerStatus], paths: &Paths) {
+        let colour = match key.state {
+            KeyStanding::Ok => GREEN,
+            KeyStanding::Due => YELLOW,
+            _ => RED,
+        };
+        let mut left = match (key.state, key.days_left) {
+            (KeyStanding::Expired, Some(left)) => format!("{} ago", words::days(-left)),
+            (KeyStanding::Ok | KeyStanding::Due, Some(left)) => format!("{} left", words::days(left)),
+            (KeyStanding::Ok, None) => "doesn't expire".into(),
+            _ => String::new(),
+        };
+        let beside = self.terminal.width >= self.column + STANDING + BAR + LEFT;
+        let cells = if beside { BAR } else { (self.terminal.width - self.indent).min(BAR) };
+        let bar = bar(key, cells, self.terminal.unicode).filter(|_| self.draws);
+        if !self.draws {
+            left.extend(day_of_life(key));
+        }
+        match bar {
+            Some(bar) if beside => {
+                let bar = self.terminal.paint(colour, &bar);
+                self.head(&key.name, standing_word(key.state), colour, &[&bar, "  ", &left], BAR + 2 + left.len());
+            }
+            bar => {
+                self.head(&key.name, standing_word(key.state), colour, &[&left], left.len());
+                if let Some(bar) = bar {
+                    let bar = self.terminal.paint(colour, &bar);
+                    self.line(&format!("{:1$}{bar}", "", self.indent));
+                }
+            }
+        }
+        let place = tilde(Path::new(&key.env_file), &paths.home);
+        self.facts(&[format!("{} in {}", clean(&key.variable), clean(&place))]);
+        if let Some(detail) = &key.detail {
+            self.facts(&[clean(detail)]);
+        }
+        let facts = self.dates(key);
+        self.facts(&facts);
+        self.facts(&users(key, consumers));
+        if let (Some(user), Some(account)) = (&key.user, &key.account) {
+            self.facts(&[format!("IAM user {} of account {}", clean(user), clean(account))]);
+        }
+        if let Some(renewal) = &key.renewal {
+            self.facts(&[format!("credd is {}", clean(renewal))]);
+        }
+        for former in &key.former {
+            let facts = self.former(former);
+            self.facts(&facts);
+        }
+        match key.state {
+            KeyStanding::Due | KeyStanding::Expired | KeyStanding::Rejected | KeyStanding::Missing => {
+                self.step(&clean(&renewal(key)), self.indent);
+            }
+            KeyStanding::Ok | KeyStanding::Dynamic | KeyStanding::Unreadable => {}
+        }
+    }
+
+    /// What is left of a key that was replaced.
+    fn former(&self, former: &FormerKey) -> Vec<String> {
+        let whose = former.user.as_ref().map(|user| format!(" (IAM user {})", clean(user))).unwrap_or_default();
+        let replaced = words::ago(former.replaced_at, self.now.timestamp());
+        let what = match former.delete_at {
+            Some(at) => format!("the one before{whose} is inactive and is deleted {}", words::moment_short(at, &self.now)),
+            None => format!("the one before{whose}, replaced {replaced}, may still be accepted: revoke it"),
+        };
+        let holders = former.consumers.iter().map(|name| format!("{} still runs with it", clean(name)));
+        let files = former.env_files.iter().map(|file| format!("still in {}", clean(file)));
+        [what].into_iter().chain(holders).chain(files).collect()
+    }
+
+    fn dates(&self, key: &KeyStatus) -> Vec<String> {
+        let now = &self.now;
+        let told = told_of_dates(key);
+        let waits = key.alerts_sent.last().is_some_and(|alert| !alert.delivered);
+        let expires = key.expires_at.map(|at| {
+            let word = if key.state == KeyStanding::Expired { "expired" } else { "expires" };
+            format!("{word} {}", words::moment_short(at, now))
+        });
+        let next = match (key.snoozed_until, key.next_alert_at) {
+            (None, _) if waits => Some("an alert waits until it can be shown".into()),
+            (Some(until), _) => Some(format!("quiet until {}", words::moment_short(until, now))),
+            (None, Some(at)) if at > now.timestamp() => {
+                let what = if told { "next reminder" } else { "first alert" };
+                Some(format!("{what} {}", words::moment_short(at, now)))
+            }
+            (None, _) => None,
+        };
+        let issued = key.issued_at.map(|at| {
+            let day = words::day(at, now);
+            match key.issued_source {
+                Some(IssuedSource::File) => format!("issued {day} or earlier (the file's date)"),
+                Some(IssuedSource::Observed) => format!("issued {day} (seen to arrive)"),
+                Some(IssuedSource::Renewed) => format!("issued {day} (renewed by credd)"),
+                Some(IssuedSource::Declared) => format!("issued {day} (as you said)"),
+                Some(IssuedSource::Iam) => format!("issued {day} (IAM says so)"),
+                Some(IssuedSource::Key) => format!("issued {day} (the key says so)"),
+                None => format!("issued {day}"),
+            }
+        });
+        let probe = key.probe.as_ref().and_then(|probe| {
+            let ago = words::ago(probe.at, now.timestamp());
+            match probe.verdict {
+                ProbeVerdict::Works => Some(format!("accepted {ago}")),
+                ProbeVerdict::Denied => Some(format!("accepted {ago}, but lacks a permission")),
+                ProbeVerdict::Rejected => Some(format!("rejected {ago}")),
+                ProbeVerdict::Unreachable => Some(format!("nobody could be asked {ago}")),
+                // Where nothing was learned there is nothing to say.
+                ProbeVerdict::Unknown => None,
+            }
+        });
+        [expires, next, issued, probe].into_iter().flatten().collect()
+    }
+
+    /// What keys come to that aren't shown, the first of which is the next to be due.
+    pub(super) fn more_keys(&mut self, keys: &[&KeyStatus]) {
+        if keys.is_empty() {
+            return;
+        }
+        let due = keys.iter().find(|key| key.state == KeyStanding::Ok).and_then(|key| key.next_alert_at);
+        let due = due.map(|at| format!("the next first alert is {}", words::moment_short(at, &self.now)));
+        let counts = counted(keys.iter().map(|key| (standing_rank(key.state), standing_word(key.state))));
+        self.sum_up("key", keys.len(), &counts, due);
+        self.line("");
+    }
+}
+
+/// The next step where a key is due or dead.
+pub(super) fn renewal(key: &KeyStatus) -> String {
+    format!("credd renew {}", key.name)
+}
+
+/// Whether the first alert of its end is past.
+fn told_of_dates(key: &KeyStatus) -> bool {
+    key.alerts_sent.iter().any(|alert| alert.delivered && alert.reason != Reason::Rejected.to_string())
+}
+
+/// Who runs with a key, or should: the worst first.
+fn users(key: &KeyStatus, consumers: &[ConsumerStatus]) -> Vec<String> {
+    let uses = |consumer: &&ConsumerStatus| {
+        let held = consumer.key_fingerprints.get(&key.name);
+        // One that runs as it should without it has no use for it.
+        held.is_some_and(|held| held.is_some() || consumer.state != ConsumerState::Current)
+    };
+    let mut users: Vec<&ConsumerStatus> = consumers.iter().filter(uses).collect();
+    order::sort_by_key(&mut users, |consumer| trouble(consumer.state));
+    let said = |consumer: &&ConsumerStatus| {
+        let has_it = key.fingerprint.is_some() && consumer.key_fingerprints.get(&key.name) == Some(&key.fingerprint);
+        // It may lack another of its keys.
+        let word = if has_it && consumer.state == ConsumerState::Stale { "current" } else { state_word(consumer.state) };
+        format!("{} ({word})", clean(&consumer.name))
+    };
+    let mut all: Vec<String> = users.iter().take(SOME_USERS).map(said).collect();
+    if let Some(first) = all.first_mut() {
+        first.insert_str(0, "used by ");
+    }
+    if users.len() > SOME_USERS {
+        all.push(format!("and {} more", words::thousands(users.len() - SOME_USERS)));
+    }
+    all
+}
+
+/// What a bar would show.
+fn day_of_life(key: &KeyStatus) -> Option<String> {
+    let (age, left) = (key.age_days?, key.days_left?);
+    let is_alive = matches!(key.state, KeyStanding::Ok | KeyStanding::Due);
+    (is_alive && left > 0.0 && age + left >= 2.0).then(|| format!(", day {} of {}", age.floor() + 1.0, (age + left).round()))
+}

@@ -1,0 +1,62 @@
+//! What is wrong, on the page.
+
+use std::collections::BTreeMap;
+
+use super::fold;
+use super::keys::renewal;
+use super::page::{DIM, FEWEST, Page, RED, YELLOW};
+use crate::client::terminal::clean;
+use crate::client::words;
+use crate::protocol::{KeyStanding, KeyStatus, Problem, Severity};
+
+/// So many problems of one kind are shown all; of more, the first few.
+const SOME_ALIKE: usize = 5;
+
+impl Page {
+    /// Problems, the worst first; many of one kind are summed up.
+    pub(super) fn problems(&mut self, problems: &[Problem], keys: &[&KeyStatus], all: bool) {
+        // A key that is shown says itself that it is rejected, and what to do.
+        let said = |problem: &Problem| {
+            let rejected = keys.iter().filter(|key| key.state == KeyStanding::Rejected && key.detail.is_some());
+            problem.code == "rejected-key" && rejected.into_iter().any(|key| problem.fix == renewal(key))
+        };
+        let problems: Vec<&Problem> = problems.iter().filter(|problem| !said(problem)).collect();
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for problem in &problems {
+            *counts.entry(&problem.code).or_default() += 1;
+        }
+        let mut shown: BTreeMap<&str, usize> = BTreeMap::new();
+        for problem in problems {
+            let (alike, shown) = (counts.get(&*problem.code).copied().unwrap_or_default(), shown.entry(&problem.code).or_default());
+            *shown += 1;
+            if all || alike <= SOME_ALIKE || *shown <= FEWEST {
+                self.problem(problem);
+            }
+            if !all && alike > SOME_ALIKE && *shown == FEWEST {
+                let rest = words::thousands(alike - FEWEST);
+                self.facts(&[format!("and {rest} more like it ({})", clean(&problem.code))]);
+                self.step("credd status --all", self.indent);
+            }
+        }
+    }
+
+    fn problem(&mut self, problem: &Problem) {
+        let (word, colour) = match problem.severity {
+            Severity::Error => ("error", RED),
+            Severity::Warning => ("warning", YELLOW),
+            Severity::Info => ("note", DIM),
+        };
+        let text = format!("{} ({})", clean(&problem.message), clean(&problem.code));
+        let word = self.terminal.paint(colour, word) + &" ".repeat(self.column.saturating_sub(word.len()));
+        if self.indent < self.column {
+            self.line(&word);
+            self.facts(&[text]);
+        } else {
+            for (number, part) in fold(&text, self.terminal.width - self.indent).into_iter().enumerate() {
+                let left = if number == 0 { word.clone() } else { " ".repeat(self.indent) };
+                self.line(&format!("{left}{part}"));
+            }
+        }
+        self.step(&clean(&problem.fix), self.indent);
+    }
+}

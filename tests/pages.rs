@@ -1,0 +1,255 @@
+//! All text that people read, as it looks: on 80 columns and on 40, without colour, in a locale that has ASCII alone, and where a
+//! terminal can draw nothing (a screen reader's). The time stands still (`faketime`), and a stand-in answers as the daemon.
+
+#![allow(clippy::unwrap_used, reason = "in a test, a panic that says what went wrong is the error handling")]
+
+mod support;
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{BufReader, Write as _};
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+use support::golden;
+use support::home::Home;
+use support::http::read_message;
+
+const CREDD: &str = env!("CARGO_BIN_EXE_credd");
+const NOW: &str = "2026-11-22 15:00:00";
+
+/// What preloads a clock that stands still.
+fn clock() -> PathBuf {
+    let found = fs::read_dir("/usr/lib").unwrap().flatten().map(|dir| dir.path().join("faketime/libfaketime.so.1"));
+    found.into_iter().find(|path| path.exists()).expect("libfaketime is missing: run tests/setup --only pages")
+}
+
+/// How somebody looks at it.
+struct Eye {
+    name: &'static str,
+    /// On a terminal of so many; off one.
+    columns: Option<u32>,
+    environment: &'static [(&'static str, &'static str)],
+}
+
+const EYES: [Eye; 4] = [
+    Eye { name: "80 columns", columns: None, environment: &[] },
+    Eye { name: "40 columns", columns: Some(40), environment: &[("NO_COLOR", "1"), ("TERM", "xterm")] },
+    Eye { name: "ASCII", columns: None, environment: &[("LANG", "C")] },
+    Eye { name: "nothing to draw with", columns: Some(80), environment: &[("TERM", "dumb")] },
+];
+
+/// What a command says, with its exit code.
+fn said(home: &Home, eye: &Eye, arguments: &str) -> String {
+    let line = format!("{CREDD} {arguments}");
+    let mut command = home.command("sh");
+    match eye.columns {
+        None => command.args(["-c", &format!("exec {line} 2>&1")]),
+        // A terminal's lines end in CR LF.
+        Some(columns) => {
+            command = home.command("script");
+            command.args(["-qec", &format!("stty cols {columns} rows 50; exec {line}"), "/dev/null"])
+        }
+    };
+    command.env("LD_PRELOAD", clock()).env("FAKETIME", NOW).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    command.envs(eye.environment.iter().copied()).stdin(Stdio::null());
+    let output = command.output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap().replace("\r\n", "\n");
+    assert!(!text.contains('\x1b'), "{arguments}: {text:?}");
+    // All homes have names of one length.
+    let home = home.path().display().to_string();
+    let text = text.replace(&home, &format!("{:~<1$}", "/tmp/home", home.len()));
+    format!("{text}[{}]\n", output.status.code().unwrap())
+}
+
+/// All commands as each eye sees them.
+fn seen(home: &Home, commands: &[&str]) -> String {
+    let mut text = String::new();
+    for command in commands {
+        for eye in &EYES {
+            let _ = write!(text, "##### credd {command}, {}\n{}\n", eye.name, said(home, eye, command));
+        }
+    }
+    text
+}
+
+/// Answers each request with this document, as long as the test runs.
+fn stand_in(home: &Home, document: &Value) {
+    fs::create_dir_all(home.socket().parent().unwrap()).unwrap();
+    let listener = UnixListener::bind(home.socket()).unwrap();
+    let text = document.to_string();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut source = BufReader::new(stream.try_clone().unwrap());
+            if read_message(&mut source).is_ok() {
+                let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{text}", text.len());
+            }
+        }
+    });
+}
+
+fn key(name: &str, fields: &Value) -> Value {
+    let mut key = json!({
+        "name": name, "variable": "AWS_BEARER_TOKEN_BEDROCK", "env_file": "/home/u/.backlog-toolkit-env",
+        "kind": "bedrock-long-term", "state": "ok", "detail": null, "fingerprint": "00112233445566778899aabbccddeeff",
+        "issued_at": "2026-11-12T09:30:00Z", "issued_source": "observed", "expires_at": "2026-12-12T09:30:00Z",
+        "age_days": 10.229, "days_left": 19.771, "next_alert_at": "2026-12-07T09:30:00Z", "first_alert_at": "2026-12-07T09:30:00Z",
+        "snoozed_until": null, "alerts_sent": [],
+        "probe": {"verdict": "works", "at": "2026-11-22T12:00:00Z", "detail": ""}
+    });
+    for (name, value) in fields.as_object().unwrap() {
+        key[name] = value.clone();
+    }
+    key
+}
+
+fn due() -> Value {
+    json!({
+        "state": "due", "issued_at": "2026-10-27T15:00:00Z", "issued_source": "file", "expires_at": "2026-11-26T15:00:00Z",
+        "age_days": 26.0, "days_left": 4.0, "next_alert_at": "2026-11-23T10:00:00Z", "first_alert_at": "2026-11-21T15:00:00Z",
+        "alerts_sent": [{"at": "2026-11-21T15:00:00Z", "reason": "day-25", "delivered": true}]
+    })
+}
+
+fn expired() -> Value {
+    json!({
+        "state": "expired", "issued_at": "2026-10-20T15:00:00Z", "issued_source": "iam", "expires_at": "2026-11-19T15:00:00Z",
+        "age_days": 33.0, "days_left": -3.0, "next_alert_at": null, "first_alert_at": "2026-11-14T15:00:00Z", "probe": null
+    })
+}
+
+fn consumer(name: &str, state: &str, fields: &Value) -> Value {
+    let mut consumer = json!({
+        "name": name, "state": state, "pid": 4711, "restart": "process",
+        "key_fingerprints": {"bedrock": "00112233445566778899aabbccddeeff"},
+        "last_apply": {"at": "2026-11-12T09:31:00Z", "outcome": "applied", "seconds": 4.1, "detail": ""}
+    });
+    for (name, value) in fields.as_object().unwrap() {
+        consumer[name] = value.clone();
+    }
+    consumer
+}
+
+fn document(keys: &[Value], consumers: &[Value], problems: &Value) -> Value {
+    json!({
+        "schema": 1, "live": true, "daemon": {"version": "0.1.0", "pid": 1, "started_at": "2026-11-01T00:00:00Z"},
+        "keys": keys, "consumers": consumers, "problems": problems
+    })
+}
+
+/// The page and the line for bars, and what a script is told.
+fn hold_status(name: &str, document: &Value) {
+    let home = Home::new();
+    stand_in(&home, document);
+    golden::hold(name, &seen(&home, &["status", "status --short", "check"]));
+}
+
+#[test]
+fn a_key_that_is_fine() {
+    hold_status("status-fine", &document(&[key("bedrock", &json!({}))], &[consumer("litellm", "current", &json!({}))], &json!([])));
+}
+
+#[test]
+fn a_key_that_is_due_and_whoever_did_not_take_it_up() {
+    let detail = "the new LiteLLM ended before it listened: exit status 3";
+    let apply = json!({"at": "2026-11-22T14:50:00Z", "outcome": "rolled-back", "seconds": 9.0, "detail": detail});
+    let stale = consumer("litellm", "stale", &json!({"key_fingerprints": {"bedrock": null}, "last_apply": apply}));
+    let absent = json!({"pid": null, "key_fingerprints": {}, "last_apply": null});
+    let problems = json!([
+        {"code": "stale-consumer", "severity": "warning", "message": "litellm runs with another key than the env file holds", "fix": "credd apply litellm"},
+        {"code": "env-file-mode", "severity": "warning", "message": "~/.backlog-toolkit-env can be read by others (mode 0644)", "fix": "chmod 600 ~/.backlog-toolkit-env"},
+        {"code": "env-file-missing", "severity": "info", "message": "~/other.env doesn't exist yet; credd waits for it", "fix": "put the key into ~/other.env: export NAME='…'"}
+    ]);
+    hold_status("status-due", &document(&[key("bedrock", &due())], &[consumer("proxy", "absent", &absent), stale], &problems));
+}
+
+#[test]
+fn keys_of_all_standings() {
+    let without = json!({"issued_at": null, "issued_source": null, "expires_at": null, "age_days": null, "days_left": null,
+        "next_alert_at": null, "first_alert_at": null, "probe": null, "fingerprint": null});
+    let such = |name: &str, state: &str, detail: &str| {
+        let mut fields = without.clone();
+        (fields["state"], fields["detail"]) = (json!(state), json!(detail));
+        key(name, &fields)
+    };
+    let rejected = json!({"state": "rejected", "detail": "Bedrock says: API Key is not valid",
+        "probe": {"verdict": "rejected", "at": "2026-11-22T14:30:00Z", "detail": "API Key is not valid"}});
+    let unending = json!({"expires_at": null, "days_left": null, "next_alert_at": null, "first_alert_at": null});
+    let short = json!({"kind": "bedrock-short-term", "issued_at": "2026-11-22T12:00:00Z", "issued_source": "key",
+        "expires_at": "2026-11-23T00:00:00Z", "age_days": 0.125, "days_left": 0.375, "next_alert_at": "2026-11-22T22:00:00Z",
+        "first_alert_at": "2026-11-22T22:00:00Z", "region": "eu-central-1"});
+    let former = json!([{"fingerprint": "ffeeddccbbaa99887766554433221100", "replaced_at": "2026-11-20T15:00:00Z", "expires_at": null,
+        "user": "BedrockAPIKey-abcd", "consumers": ["litellm"], "env_files": ["/home/u/p/.env: KEY"]}]);
+    let renewing = json!({"former": former, "user": "BedrockAPIKey-efgh", "account": "123456789012",
+        "renewal": "asking Bedrock about the next key", "snoozed_until": "2026-11-25T10:00:00Z"});
+    let keys = [
+        key("bedrock", &renewing),
+        key("half-a-day", &short),
+        key("for-ever", &unending),
+        key("expired", &expired()),
+        key("rejected", &rejected),
+        such("a-key-of-a-very-long-name", "missing", "nothing in the file sets it"),
+        such("dynamic", "dynamic", "line 3 runs a command: $(pass show bedrock)"),
+        such("unreadable", "unreadable", "Permission denied (os error 13)"),
+    ];
+    let rejection = json!([{"code": "rejected-key", "severity": "error",
+        "message": "the key rejected in ~/.backlog-toolkit-env is not accepted: Bedrock says: API Key is not valid", "fix": "credd renew rejected"}]);
+    hold_status("status-all", &document(&keys, &[], &rejection));
+}
+
+#[test]
+fn more_keys_than_a_screen_has_room_for() {
+    let mut keys: Vec<_> = (0..1300).map(|n| key(&format!("k{n}"), &json!({}))).collect();
+    keys[700] = key("k700", &due());
+    let consumers: Vec<_> = (0..50).map(|n| consumer(&format!("c{n}"), "current", &json!({"key_fingerprints": {}}))).collect();
+    let problem = |n: usize| json!({"code": "env-file-mode", "severity": "warning", "message": format!("/e/{n} can be read by others"), "fix": format!("chmod 600 /e/{n}")});
+    let problems: Vec<_> = (0..9).map(problem).collect();
+    hold_status("status-many", &document(&keys, &consumers, &json!(problems)));
+}
+
+#[test]
+fn what_is_said_without_a_daemon() {
+    let home = Home::new();
+    golden::hold(
+        "offline",
+        &seen(&home, &["status", "check", "status nobody", "apply", "snooze bedrock", "issued bedrock soon", "verify"]),
+    );
+}
+
+#[test]
+fn what_happened() {
+    let home = Home::new();
+    let dir = home.state_dir().join("credd");
+    fs::create_dir_all(&dir).unwrap();
+    let entries = [
+        json!({"at": "2026-10-27T15:00:00Z", "event": "key-seen", "key": "bedrock", "fingerprint": "00112233445566778899aabbccddeeff", "message": "a new key is in ~/.backlog-toolkit-env"}),
+        json!({"at": "2026-11-21T15:00:01Z", "event": "alert", "key": "bedrock", "message": "day-25: the key expires Thursday 26 November 15:00"}),
+        json!({"at": "2026-11-22T09:00:00Z", "event": "rolled-back", "consumer": "litellm", "message": "the new LiteLLM ended before it listened: exit status 3; the old one serves"}),
+        json!({"at": "2026-11-22T10:00:00Z", "event": "watch-degraded", "message": "schlüssel.env lies on a network file system: it is looked at every 30 s"}),
+    ];
+    fs::write(dir.join("history.jsonl"), entries.map(|entry| format!("{entry}\n")).concat()).unwrap();
+    golden::hold("history", &seen(&home, &["history", "history -n 1"]));
+}
+
+#[test]
+fn the_configuration_and_what_is_wrong_with_one() {
+    let home = Home::new();
+    let mut text = seen(&home, &["config --check", "config --print"]);
+    for wrong in
+        ["[alerts]\ndayz = [25]\n", "[[keys]]\nname = \"k\"\nvariable = \"K\"\nprobe = \"every day\"\n", "[[keys]]\nvariable = \"K\"\n"]
+    {
+        home.write_config(wrong);
+        let _ = write!(text, "##### with\n{wrong}\n{}", seen(&home, &["config --check", "status"]));
+    }
+    golden::hold("config", &text);
+}
+
+#[test]
+fn the_stopped_clock_is_believed() {
+    let home = Home::new();
+    let mut date: Command = home.command("date");
+    let said = support::run(date.args(["-u", "+%F %T"]).env("LD_PRELOAD", clock()).env("FAKETIME", NOW));
+    assert_eq!(said.trim(), NOW);
+}
