@@ -70,6 +70,8 @@ enum Command {
     Verify(client::verify::VerifyArgs),
     /// Have consumers take up the key that is in the env file now
     Apply(client::apply::ApplyArgs),
+    /// Run a command with the keys of the tracked files
+    Exec(client::exec::ExecArgs),
     /// Check everything around the keys, and say how to fix what is wrong
     Doctor(client::doctor::DoctorArgs),
     /// Say why the next alert is when it is, and why one came late or didn't come
@@ -78,6 +80,8 @@ enum Command {
     History(client::history::HistoryArgs),
     /// Print when keys end as iCalendar, with an alarm at the first alert
     Calendar,
+    /// Print what a shell's start-up file runs, so that open shells learn of a new key
+    Hook(client::hook::HookArgs),
     /// Check or show the configuration
     Config(client::config::ConfigArgs),
     /// Install the user service and start it
@@ -173,10 +177,12 @@ fn dispatch(command: Option<Command>, global: &Global) -> Result<u8, Failure> {
         Some(Command::Snooze(args)) => client::snooze::run(&paths, &args),
         Some(Command::Verify(args)) => client::verify::run(&paths, &args),
         Some(Command::Apply(args)) => client::apply::run(&paths, &args),
+        Some(Command::Exec(args)) => client::exec::run(&paths, &args),
         Some(Command::Doctor(args)) => client::doctor::run(&paths, &args),
         Some(Command::Explain(args)) => client::explain::run(&paths, &args),
         Some(Command::History(args)) => client::history::run(&paths, &args),
         Some(Command::Calendar) => client::calendar::run(&paths),
+        Some(Command::Hook(args)) => client::hook::run(&paths, &args, &service_args(global)),
         Some(Command::Config(args)) => client::config::run(&paths, &args),
         Some(Command::Install(args)) => client::service::install(&paths, &args, &service_args(global)),
         Some(Command::Uninstall(args)) => client::service::uninstall(&paths, &args),

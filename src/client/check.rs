@@ -58,7 +58,8 @@ fn worse(a: u8, b: u8) -> u8 {
     if weight(a) >= weight(b) { a } else { b }
 }
 
-fn verdict(key: &KeyStatus, live: bool, within_days: Option<f64>) -> (u8, String) {
+/// The exit code that a key alone would give, and why.
+pub(super) fn verdict(key: &KeyStatus, live: bool, within_days: Option<f64>) -> (u8, String) {
     let detail = || key.detail.as_deref().map(clean).unwrap_or_default();
     let left = key.days_left.map(words::days).unwrap_or_default();
     match key.state {

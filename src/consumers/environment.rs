@@ -120,7 +120,7 @@ pub struct Changes {
 }
 
 impl Changes {
-    fn set(&mut self, name: Vec<u8>, value: Secret) {
+    pub(super) fn set(&mut self, name: Vec<u8>, value: Secret) {
         // The kernel's entries can't hold a NUL, and a name no `=`: such a pair can't be exported.
         if !name.is_empty() && !name.iter().any(|byte| matches!(byte, 0 | b'=')) && !value.expose().contains(&0) {
             self.unset.retain(|gone| *gone != name);
@@ -158,9 +158,19 @@ impl Changes {
         }
     }
 
-    fn unset(&mut self, name: Vec<u8>) {
+    pub(super) fn unset(&mut self, name: Vec<u8>) {
         self.set.remove(&name);
         self.unset.push(name);
+    }
+
+    /// Lays what another file gives over this.
+    pub fn extend(&mut self, other: Self) {
+        for (name, value) in other.set {
+            self.set(name, value);
+        }
+        for name in other.unset {
+            self.unset(name);
+        }
     }
 }
 

@@ -35,6 +35,7 @@ mod start;
 mod stop;
 pub mod survey;
 pub mod sys;
+pub mod tracked;
 mod unit;
 
 pub use apply::apply;

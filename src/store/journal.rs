@@ -27,6 +27,11 @@ const WORTH_COMPACTING: u64 = 256 * 1024;
 /// Files that are kept aside in one second.
 const MOST_KEPT: u32 = 100;
 
+/// Where the journal of a state directory is.
+pub fn journal_path(state_dir: &Path) -> PathBuf {
+    state_dir.join(FILE)
+}
+
 #[derive(Serialize, Deserialize)]
 struct Header {
     credd_state: u32,

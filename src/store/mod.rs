@@ -14,7 +14,7 @@ use atomic_write_file::AtomicWriteFile;
 use atomic_write_file::unix::OpenOptionsExt as _;
 
 pub use history::History;
-pub use journal::{Damage, Journal, read_ledger};
+pub use journal::{Damage, Journal, journal_path, read_ledger};
 
 /// The lock that one daemon holds on a state directory for its life. The kernel drops it when the
 /// process ends, however it ends.

@@ -1,0 +1,19 @@
+#!/bin/bash
+# <swiftbar.title>credd</swiftbar.title>
+# <swiftbar.desc>How long your API keys last</swiftbar.desc>
+# <swiftbar.hideRunInTerminal>true</swiftbar.hideRunInTerminal>
+# macOS: put this into SwiftBar's folder of plugins as credd.1m.sh, and make it executable.
+PATH=/opt/homebrew/bin:/usr/local/bin:$HOME/.cargo/bin:$PATH
+credd check >/dev/null
+case $? in
+0) colour='' ;;
+1) colour=' | color=orange' ;;
+2) colour=' | color=red' ;;
+*) colour=' | color=gray' ;;
+esac
+printf '%s%s\n---\n' "$(credd status --short)" "$colour"
+# A bar would begin the attributes of a line.
+credd status 2>&1 | tr '|' ':' | while IFS= read -r line; do
+  [ -z "$line" ] || printf '%s | font=Menlo trim=false\n' "$line"
+done
+printf -- '---\nRenew… | bash="%s" param1=renew terminal=true\n' "$(command -v credd)"

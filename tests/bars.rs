@@ -1,0 +1,167 @@
+//! The snippets of `packaging/bars`: those of tmux and polybar in the real programs, of the others what they name is run as
+//! the bar would, and its output held to the bar's format.
+
+#![allow(clippy::unwrap_used, reason = "in a test, a panic that says what went wrong is the error handling")]
+
+mod support;
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+use support::daemon::{Daemon, SOON};
+use support::desktop::Desktop;
+use support::home::Home;
+use support::pane::Pane;
+use support::{run, said, wait};
+
+const CREDD: &str = env!("CARGO_BIN_EXE_credd");
+const KEY: &str = "ABSKQmVkcm9ja0FQSUtleS1vbmUtYXQtMTIzNDU2Nzg5MDEyOm9uZS1zZWNyZXQ=";
+
+fn bar(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/bars").join(name)
+}
+
+fn text(name: &str) -> String {
+    fs::read_to_string(bar(name)).unwrap()
+}
+
+/// A home with a key of so many days.
+fn with_key(days: u32, then: impl FnOnce(&Home)) {
+    let home = Home::new();
+    home.write_config("consumers = []\n[alerts]\ndesktop = false\n");
+    home.set_key(KEY);
+    let daemon = Daemon::start(CREDD, &home);
+    daemon.until("the key", SOON, |status| status["keys"][0]["state"] == "ok");
+    daemon.ok(&["issued", "bedrock", &format!("{days} days ago")]);
+    then(&home);
+}
+
+/// With credd on its PATH.
+fn command(home: &Home, program: impl AsRef<Path>) -> Command {
+    let path = format!("{}:{}", Path::new(CREDD).parent().unwrap().display(), std::env::var("PATH").unwrap());
+    let mut command = home.command(program);
+    command.env("PATH", path).stdin(Stdio::null());
+    command
+}
+
+fn shell(home: &Home, line: &str) -> Output {
+    command(home, "sh").args(["-c", line]).output().unwrap()
+}
+
+#[test]
+fn scripts_are_clean() {
+    for name in ["waybar", "argos.1m.sh", "swiftbar.1m.sh"] {
+        run(Command::new("shellcheck").arg(bar(name)));
+        run(Command::new(if name == "waybar" { "sh" } else { "bash" }).arg("-n").arg(bar(name)));
+        run(Command::new("test").arg("-x").arg(bar(name)));
+    }
+}
+
+#[test]
+fn tmux_shows_it() {
+    with_key(26, |home| {
+        let pane = Pane::open(home, CREDD, 80);
+        pane.enters(&format!("tmux -S {}/inner -f {} new", home.runtime_dir().display(), bar("tmux.conf").display()));
+        pane.until("bedrock 4d");
+        run(home.command("tmux").arg("-S").arg(home.runtime_dir().join("inner")).arg("kill-server"));
+    });
+}
+
+#[test]
+fn polybar_shows_it() {
+    let is_there = Command::new("polybar").arg("--version").output().is_ok();
+    assert!(is_there, "polybar is missing: run tests/setup --only shells");
+    for (days, shown) in [(1, "bedrock 29d"), (26, "%{F#e5c07b}bedrock 4d%{F-}")] {
+        with_key(days, |home| {
+            let desktop = Desktop::start_without_server();
+            let config = home.path().join("polybar.ini");
+            let whole = format!("{}\n[bar/test]\nwidth = 100%\nheight = 20\nmodules-right = credd\n", text("polybar.ini"));
+            fs::write(&config, whole).unwrap();
+            let out = home.path().join("polybar.log");
+            let log = File::create(&out).unwrap();
+            let mut polybar = command(home, "polybar");
+            polybar.env("DISPLAY", desktop.display()).args(["--stdout", "-c"]).arg(config).arg("test");
+            let mut polybar = polybar.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
+            let is_shown = wait::try_until(SOON, || fs::read_to_string(&out).unwrap().contains(shown).then_some(()));
+            polybar.kill().unwrap();
+            polybar.wait().unwrap();
+            assert!(is_shown.is_some(), "{}", fs::read_to_string(&out).unwrap());
+        });
+    }
+}
+
+#[test]
+fn waybar_gets_json() {
+    let config: String = text("waybar.jsonc").lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+    let module = &serde_json::from_str::<Value>(&config).unwrap()["custom/credd"];
+    assert_eq!((&module["return-type"], module["interval"].is_u64()), (&"json".into(), true), "{module}");
+    let exec = module["exec"].as_str().unwrap();
+    for (days, short, class, tooltip) in [
+        (1, "bedrock 29d", "ok", ""),
+        (26, "bedrock 4d", "due", "bedrock: 4 days left"),
+        (31, "bedrock expired", "expired", "bedrock: it has expired"),
+    ] {
+        with_key(days, |home| {
+            // Where the comment says.
+            fs::create_dir_all(home.config_dir().join("waybar")).unwrap();
+            fs::copy(bar("waybar"), home.config_dir().join("waybar/credd")).unwrap();
+            let output = shell(home, exec);
+            assert!(output.status.success(), "{}", said(&output));
+            let line: Value = serde_json::from_slice(&output.stdout).unwrap();
+            assert_eq!(line, serde_json::json!({"text": short, "tooltip": tooltip, "class": class}));
+            assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 1);
+        });
+    }
+}
+
+#[test]
+fn starship_is_told_when_and_what() {
+    let config: toml::Table = text("starship.toml").parse().unwrap();
+    let module = &config["custom"]["credd"];
+    assert_eq!(module["shell"][0].as_str(), Some("sh"));
+    for (days, is_shown) in [(1, false), (26, true)] {
+        with_key(days, |home| {
+            assert_eq!(shell(home, module["when"].as_str().unwrap()).status.success(), is_shown);
+            let output = shell(home, module["command"].as_str().unwrap());
+            assert!(output.stdout.starts_with(b"bedrock "), "{}", said(&output));
+        });
+    }
+}
+
+#[test]
+fn i3status_rust_gets_json() {
+    let config: toml::Table = text("i3status-rust.toml").parse().unwrap();
+    let block = &config["block"][0];
+    assert_eq!((block["block"].as_str(), block["json"].as_bool(), block["shell"].as_str()), (Some("custom"), Some(true), Some("sh")));
+    for (days, state, shown) in [(1, "Good", "bedrock 29d"), (26, "Warning", "bedrock 4d"), (31, "Critical", "bedrock expired")] {
+        with_key(days, |home| {
+            let output = shell(home, block["command"].as_str().unwrap());
+            let line: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", said(&output)));
+            assert_eq!(line, serde_json::json!({"state": state, "text": shown}));
+        });
+    }
+}
+
+#[test]
+fn argos_and_swiftbar_get_a_title_and_a_menu() {
+    for name in ["argos.1m.sh", "swiftbar.1m.sh"] {
+        for (days, title) in [(1, "bedrock 29d"), (26, "bedrock 4d | color=orange"), (31, "bedrock expired | color=red")] {
+            with_key(days, |home| {
+                // As installed for one user: the PATH of a desktop is short.
+                fs::create_dir_all(home.path().join(".cargo/bin")).unwrap();
+                std::os::unix::fs::symlink(CREDD, home.path().join(".cargo/bin/credd")).unwrap();
+                let output = home.command(bar(name)).env("PATH", "/usr/bin:/bin").output().unwrap();
+                assert!(output.status.success() && output.stderr.is_empty(), "{}", said(&output));
+                let text = String::from_utf8(output.stdout).unwrap();
+                let parts: Vec<&str> = text.split("---\n").collect();
+                assert_eq!((parts.len(), parts[0]), (3, &*format!("{title}\n")), "{text}");
+                assert!(parts[1].contains("AWS_BEARER_TOKEN_BEDROCK in ~/.backlog-toolkit-env | font="), "{text}");
+                // One bar in each line begins its attributes.
+                assert!(parts[1].lines().chain(parts[2].lines()).all(|line| line.matches('|').count() == 1), "{text}");
+                assert!(parts[2].contains("terminal=true") && parts[2].contains("renew"), "{text}");
+            });
+        }
+    }
+}
