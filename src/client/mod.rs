@@ -5,6 +5,7 @@ mod body;
 pub mod check;
 pub mod config;
 pub mod doctor;
+mod first_run;
 pub mod generate;
 pub mod history;
 mod http;
@@ -17,6 +18,7 @@ pub mod service;
 pub mod snooze;
 pub mod status;
 mod terminal;
+mod trial;
 pub mod verify;
 mod words;
 

@@ -6,7 +6,7 @@
 mod checks;
 mod finding;
 mod git;
-mod look;
+pub(super) mod look;
 mod repair;
 mod report;
 mod situation;
