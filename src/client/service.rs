@@ -48,7 +48,7 @@ pub fn uninstall(paths: &Paths, args: &UninstallArgs) -> Result<u8, Failure> {
     Ok(0)
 }
 
-fn options(paths: &Paths, dry_run: bool, force: bool, arguments: &[String]) -> Result<InstallOptions, Failure> {
+pub(super) fn options(paths: &Paths, dry_run: bool, force: bool, arguments: &[String]) -> Result<InstallOptions, Failure> {
     let base = directories::BaseDirs::new().ok_or_else(|| Failure::usage("no home directory is known; set HOME"))?;
     Ok(InstallOptions {
         manager: Manager::here(),
