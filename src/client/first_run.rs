@@ -70,6 +70,7 @@ pub fn install(paths: &Paths, options: &InstallOptions, given: &Given) -> Result
     dialogue.stage.says("credd was being installed", Some("see how far that is with: credd install --dry-run".into()));
     service::install(options, &mut io::stdout().lock()).map_err(refused)?;
     dialogue.stage.says("credd is installed", Some("see what it knows with: credd status".into()));
+    dates::await_keys(paths);
     dates::record(paths, &dates, &now)?;
     if manner == Manner::Silent {
         return Ok(0);

@@ -8,7 +8,7 @@ use crate::rig::{CREDD, Rig};
 use crate::support::daemon::SOON;
 use crate::support::desktop::Desktop;
 use crate::support::home::Home;
-use crate::support::said;
+use crate::support::{said, wait};
 
 #[test]
 fn without_a_terminal_nothing_is_asked_shown_or_guessed() {
@@ -18,7 +18,7 @@ fn without_a_terminal_nothing_is_asked_shown_or_guessed() {
     assert!(output.status.success(), "{}", said(&output));
     let text = said(&output);
     assert!(text.contains("credd runs") && !text.contains("When was") && !text.contains("popup") && !text.contains("days left"), "{text}");
-    assert_eq!(rig.status()["keys"][0]["issued_source"], "file");
+    wait::until_true("the key", SOON, || rig.status()["keys"][0]["issued_source"] == "file");
     assert!(!rig.config().exists());
     assert_eq!(desktop.notifications().len(), 0);
 }

@@ -48,7 +48,12 @@ pub fn said(command: &mut Command, end: Instant) -> Option<Zeroizing<Vec<u8>>> {
 
 /// The same of a program of the system, in English.
 pub fn text<S: AsRef<OsStr>>(words: &[S]) -> Option<String> {
+    text_within(LIMIT, words)
+}
+
+/// The same of one that takes longer.
+pub fn text_within<S: AsRef<OsStr>>(limit: Duration, words: &[S]) -> Option<String> {
     let (program, arguments) = words.split_first()?;
-    let said = said(Command::new(program).args(arguments).env("LC_ALL", "C"), clock::monotonic() + LIMIT)?;
+    let said = said(Command::new(program).args(arguments).env("LC_ALL", "C"), clock::monotonic() + limit)?;
     Some(String::from_utf8_lossy(&said).trim().to_owned())
 }

@@ -16,7 +16,7 @@ use crate::core::IssuedSource;
 use crate::envfile::{self, Answer};
 use crate::keys;
 use crate::paths::{Paths, tilde};
-use crate::protocol::Status;
+use crate::protocol::{KeyStanding, KeyStatus, Status};
 use crate::renewal;
 use crate::secret::Secret;
 use crate::store::read_ledger;
@@ -26,7 +26,7 @@ const FLAG: &str = "--issued 2026-10-28";
 /// Who has more keys than these isn't asked about each.
 const MOST: usize = 3;
 /// Until the daemon, which runs, has seen the keys.
-const SEEN: Duration = Duration::from_secs(10);
+const SEEN: Duration = Duration::from_secs(4);
 const LOOK: Duration = Duration::from_millis(50);
 
 /// When a key was made.
@@ -131,17 +131,21 @@ fn is_signed_in(key: &KeyConfig, home: &Path) -> bool {
         || [".aws/config", ".aws/credentials"].iter().any(|file| home.join(file).is_file())
 }
 
-/// Has the daemon record them, once it has seen the keys.
-pub fn record(paths: &Paths, dates: &[Date], now: &Zoned) -> Result<(), Failure> {
+/// Waits until the daemon, which has just started, has looked at the keys: those that aren't there are waited for in vain.
+pub fn await_keys(paths: &Paths) {
     let end = clock::monotonic() + SEEN;
+    let is_open = |key: &KeyStatus| key.state == KeyStanding::Missing && Path::new(&key.env_file).exists();
+    while let Ok(status) = http::get::<Status>(&paths.socket, "/v1/status")
+        && status.keys.iter().any(is_open)
+        && clock::monotonic() < end
+    {
+        thread::sleep(LOOK);
+    }
+}
+
+/// Has the daemon record them.
+pub fn record(paths: &Paths, dates: &[Date], now: &Zoned) -> Result<(), Failure> {
     for date in dates {
-        let is_there = || {
-            let status = http::get::<Status>(&paths.socket, "/v1/status");
-            status.is_ok_and(|status| status.keys.iter().any(|key| key.name == date.key && key.fingerprint.is_some()))
-        };
-        while !is_there() && clock::monotonic() < end {
-            thread::sleep(LOOK);
-        }
         issued::record(paths, &date.key, date.at, now).map_err(|failure| {
             let day = date.at.to_zoned(now.time_zone().clone()).strftime("%Y-%m-%d").to_string();
             Failure {

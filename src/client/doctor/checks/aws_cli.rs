@@ -1,6 +1,7 @@
 //! The AWS CLI, where keys need it: it has to be on the PATH that the daemon has.
 
 use std::ffi::OsStr;
+use std::time::Duration;
 
 use super::path::called;
 use crate::client::doctor::ask;
@@ -8,6 +9,9 @@ use crate::client::doctor::finding::Finding;
 use crate::client::doctor::situation::Situation;
 use crate::config::KindChoice;
 use crate::core::Iam;
+
+/// A Python that starts for the first time, on a busy machine.
+const LIMIT: Duration = Duration::from_secs(20);
 
 pub(super) fn check(situation: &Situation) -> Vec<Finding> {
     let Ok(config) = &situation.config else { return Vec::new() };
@@ -27,7 +31,7 @@ pub(super) fn check(situation: &Situation) -> Vec<Finding> {
         return vec![Finding::warning("aws-cli-missing", &format!("the key {name} needs the AWS CLI, which isn't on {whose}"), fix)];
     };
     let shown = situation.tilde(&program);
-    let version = ask::text(&[program.as_os_str(), OsStr::new("--version")]).unwrap_or_default();
+    let version = ask::text_within(LIMIT, &[program.as_os_str(), OsStr::new("--version")]).unwrap_or_default();
     let major = version.strip_prefix("aws-cli/").and_then(|rest| rest.split('.').next()?.parse::<u32>().ok());
     let finding = match major {
         None => Finding::warning("aws-cli-unfit", &format!("{shown} doesn't say its version, as an AWS CLI does"), "aws --version"),
