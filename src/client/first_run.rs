@@ -17,6 +17,7 @@ use super::{Failure, words};
 use crate::clock;
 use crate::config::{Config, Surroundings};
 use crate::paths::Paths;
+use crate::salt::Salt;
 use crate::service::{self, InstallOptions};
 
 /// Answers that were given beforehand.
@@ -43,7 +44,8 @@ pub struct Given {
 pub fn install(paths: &Paths, options: &InstallOptions, given: &Given) -> Result<u8, Failure> {
     let refused = |error: service::ServiceError| Failure::failed(error.to_string());
     service::is_installable(options).map_err(refused)?;
-    let is_first = !options.path().exists();
+    // Or nobody could start it then.
+    let is_first = !options.path().exists() || !Salt::path(&paths.state_dir).exists();
     let manner = match () {
         () if is_first && given.yes => Manner::Takes,
         () if is_first && io::stdin().is_terminal() && io::stdout().is_terminal() => Manner::Asks,
@@ -62,6 +64,9 @@ pub fn install(paths: &Paths, options: &InstallOptions, given: &Given) -> Result
     let dates = dates::choose(paths, &config, &given.issued, &now, &dialogue)?;
     let edit = proxy::choose(paths, given.consumer.as_deref(), given.no_consumer, &dialogue)?;
 
+    if manner == Manner::Asks {
+        writeln!(io::stdout())?;
+    }
     if let Some(edit) = edit {
         dialogue.stage.says("the configuration is written, and nothing else was done", Some("go on with: credd install".into()));
         edit.write()?;

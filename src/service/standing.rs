@@ -57,11 +57,8 @@ pub fn standing(options: &InstallOptions, ask: &dyn Fn(&[String]) -> Option<Stri
         Ok(Found::Absent) | Err(_) => (ServiceFile::Absent, None),
     };
     let (manager, elsewhere) = match options.manager {
-        Manager::Systemd => match ask(&systemd::showing()) {
-            Some(said) => {
-                let (managed, fragment) = systemd::shown(&said);
-                (Some(managed), fragment)
-            }
+        Manager::Systemd => match ask(&systemd::showing()).and_then(|said| systemd::shown(&said)) {
+            Some((managed, file)) => (Some(managed), file),
             None => (None, None),
         },
         Manager::Launchd => {
@@ -141,8 +138,9 @@ mod tests {
     fn what_systemd_says() {
         let said = "LoadState=loaded\nUnitFileState=enabled\nActiveState=active\nFragmentPath=/usr/lib/systemd/user/credd.service\n";
         let all = Managed { known: true, enabled: true, active: true };
-        assert_eq!(systemd::shown(said), (all, Some("/usr/lib/systemd/user/credd.service".into())));
+        assert_eq!(systemd::shown(said).unwrap(), (all, Some("/usr/lib/systemd/user/credd.service".into())));
         let none = "LoadState=not-found\nUnitFileState=\nActiveState=inactive\nFragmentPath=\n";
-        assert_eq!(systemd::shown(none), (Managed::default(), None));
+        assert_eq!(systemd::shown(none).unwrap(), (Managed::default(), None));
+        assert_eq!(systemd::shown(""), None);
     }
 }

@@ -79,14 +79,15 @@ pub(super) fn showing() -> Vec<String> {
 }
 
 /// Reads what that says; the second is where the unit's file is.
-pub(super) fn shown(said: &str) -> (Managed, Option<PathBuf>) {
+pub(super) fn shown(said: &str) -> Option<(Managed, Option<PathBuf>)> {
     let value = |name: &str| said.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('=')).unwrap_or_default();
     let managed = Managed {
         known: value("LoadState") == "loaded",
         enabled: value("UnitFileState").starts_with("enabled"),
         active: value("ActiveState") == "active",
     };
-    (managed, Some(value("FragmentPath")).filter(|path| !path.is_empty()).map(PathBuf::from))
+    let file = Some(value("FragmentPath")).filter(|path| !path.is_empty()).map(PathBuf::from);
+    said.contains("LoadState=").then_some((managed, file))
 }
 
 fn systemctl<const N: usize>(list: [&str; N]) -> Vec<String> {

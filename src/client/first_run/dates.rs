@@ -127,7 +127,7 @@ fn ask(paths: &Paths, key: &KeyConfig, now: &Zoned, dialogue: &Dialogue) -> Resu
 fn is_signed_in(key: &KeyConfig, home: &Path) -> bool {
     let set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     key.aws_profile.is_some()
-        || ["AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"].iter().any(|name| set(&name))
+        || ["AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"].iter().any(set)
         || [".aws/config", ".aws/credentials"].iter().any(|file| home.join(file).is_file())
 }
 

@@ -4,7 +4,7 @@ use std::io::{self, BufRead as _, Write as _};
 
 use crate::client::Failure;
 use crate::client::renew::stage::Stage;
-use crate::client::status::fold;
+use crate::client::status::{ascii, fold};
 use crate::client::terminal::{Terminal, clean};
 
 /// Who can't be understood so many times gives the answer as a flag.
@@ -40,7 +40,7 @@ impl Dialogue {
     pub fn say(&self, text: &str) -> Result<(), Failure> {
         if self.manner != Manner::Silent {
             let mut out = io::stdout().lock();
-            for line in fold(&clean(text), self.terminal.width) {
+            for line in fold(&self.shown(text), self.terminal.width) {
                 writeln!(out, "{line}")?;
             }
         }
@@ -50,7 +50,7 @@ impl Dialogue {
     /// One of several things, each in lines that belong together.
     pub fn item(&self, number: usize, text: &str) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
-        for (at, line) in fold(&clean(text), self.terminal.width.saturating_sub(5)).iter().enumerate() {
+        for (at, line) in fold(&self.shown(text), self.terminal.width.saturating_sub(5)).iter().enumerate() {
             if at == 0 { writeln!(out, "{number:>3}  {line}")? } else { writeln!(out, "     {line}")? }
         }
         Ok(())
@@ -76,10 +76,15 @@ impl Dialogue {
         })
     }
 
+    fn shown(&self, text: &str) -> String {
+        let text = clean(text);
+        if self.terminal.unicode { text } else { ascii(&text) }
+    }
+
     /// A line; whoever closes the input instead is gone.
     fn line(&self, question: &str) -> Result<String, Failure> {
         let mut out = io::stdout().lock();
-        write!(out, "{}", clean(question))?;
+        write!(out, "{}", self.shown(question))?;
         out.flush()?;
         self.stage.line_is_open(true);
         let mut line = Vec::new();

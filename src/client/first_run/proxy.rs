@@ -1,7 +1,8 @@
 //! Which proxy credd is to look after: those that run are shown.
 
+use std::fmt::Write as _;
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 
 use super::config_file::Edit;
@@ -85,6 +86,7 @@ fn ask(dialogue: &Dialogue) -> Result<Option<Vec<String>>, Failure> {
         }
     }
     choices.push(("none: only remind me".into(), Some(Vec::new())));
+    writeln!(io::stdout())?;
     dialogue.say("Which proxy is to have a new key at once?")?;
     for (at, (text, _)) in choices.iter().enumerate() {
         dialogue.item(at + 1, text)?;
@@ -111,7 +113,7 @@ fn shown(proxy: &Proxy) -> String {
     let mut text = "litellm".to_owned();
     for names in TELLING {
         if let Some(value) = option(&proxy.argv, names) {
-            text.push_str(&format!(" {} {}", names[0], value.to_string_lossy()));
+            let _ = write!(text, " {} {}", names[0], value.to_string_lossy());
         }
     }
     format!("{text}, process {}", proxy.pid)

@@ -50,7 +50,8 @@ fn state_of(situation: &Situation, service: &Standing) -> Option<Finding> {
     };
     if !managed.enabled {
         let message = "the service isn't enabled: nothing starts credd at the next login";
-        return Some(Finding::warning("service-not-enabled", message, "credd install"));
+        let fix = if is_there { "credd install" } else { "systemctl --user enable --now credd" };
+        return Some(Finding::warning("service-not-enabled", message, fix));
     }
     if !managed.active && situation.status.live {
         let message = "the daemon that answers isn't the service's, which doesn't run";
