@@ -112,6 +112,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "plain",
             "probe",
             "protocol",
+            "renewal",
             "rewrite",
             "salt",
             "secret",

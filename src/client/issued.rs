@@ -2,6 +2,8 @@
 
 use std::io::Write as _;
 
+use jiff::{Timestamp, Zoned};
+
 use super::terminal::clean;
 use super::{Failure, http, words};
 use crate::clock;
@@ -21,13 +23,24 @@ pub struct IssuedArgs {
 /// Records the date and says what follows from it.
 pub fn run(paths: &Paths, args: &IssuedArgs) -> Result<u8, Failure> {
     let now = words::local(clock::now());
-    let at = words::parse_moment(&args.when.join(" "), &now)?;
+    record(paths, &args.name, moment(&args.when.join(" "), &now)?, &now)?;
+    Ok(0)
+}
+
+/// The date as the user writes it, which isn't in the future.
+pub(super) fn moment(text: &str, now: &Zoned) -> Result<Timestamp, Failure> {
+    let at = words::parse_moment(text, now)?;
     if at > now.timestamp() {
         return Err(Failure::usage("that date is in the future").hint("give the day on which the key was made"));
     }
+    Ok(at)
+}
+
+/// Has the daemon record it.
+pub(super) fn record(paths: &Paths, name: &str, at: Timestamp, now: &Zoned) -> Result<(), Failure> {
     let key: KeyStatus =
-        http::post(&paths.socket, &super::path(&["v1", "keys", &args.name, "issued"])?, &IssuedRequest { at }, Some(http::LIMIT))?;
-    let ends = key.expires_at.map(|at| format!(", expires {}", words::moment(at, &now))).unwrap_or_default();
-    writeln!(std::io::stdout(), "{}: issued {}{ends}", clean(&key.name), words::day(at, &now))?;
-    Ok(0)
+        http::post(&paths.socket, &super::path(&["v1", "keys", name, "issued"])?, &IssuedRequest { at }, Some(http::LIMIT))?;
+    let ends = key.expires_at.map(|at| format!(", expires {}", words::moment(at, now))).unwrap_or_default();
+    writeln!(std::io::stdout(), "{}: issued {}{ends}", clean(&key.name), words::day(at, now))?;
+    Ok(())
 }

@@ -9,6 +9,7 @@ pub mod doctor;
 mod events;
 pub mod exec;
 pub mod explain;
+mod first_run;
 pub mod generate;
 pub mod help;
 pub mod history;
@@ -23,6 +24,7 @@ pub mod service;
 pub mod snooze;
 pub mod status;
 mod terminal;
+mod trial;
 pub mod verify;
 mod words;
 

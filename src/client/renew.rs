@@ -6,7 +6,7 @@ mod editor;
 mod form;
 mod issuer;
 mod progress;
-mod stage;
+pub(super) mod stage;
 mod summary;
 mod tty;
 

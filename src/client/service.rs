@@ -1,11 +1,14 @@
 //! `credd install` and `credd uninstall`.
 
 use super::Failure;
+use super::first_run::{self, Given};
 use crate::paths::Paths;
 use crate::service::{self, InstallOptions, Manager};
 
 /// Arguments of `credd install`.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "The first time, on a terminal, credd asks when the key was made and which proxy to look after,\n\
+                        shows a test popup and ends with the status. With --yes, or an answer as a flag, it asks nothing.")]
 pub struct InstallArgs {
     /// Say what would be done, and do nothing
     #[arg(long)]
@@ -13,6 +16,8 @@ pub struct InstallArgs {
     /// Replace a file that credd didn't write
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    given: Given,
 }
 
 /// Arguments of `credd uninstall`.
@@ -29,8 +34,11 @@ pub struct UninstallArgs {
 /// Installs the user service.
 pub fn install(paths: &Paths, args: &InstallArgs, service_args: &[String]) -> Result<u8, Failure> {
     let options = options(paths, args.dry_run, args.force, service_args)?;
-    service::install(&options, &mut std::io::stdout().lock()).map_err(|error| Failure::failed(error.to_string()))?;
-    Ok(0)
+    if args.dry_run {
+        service::install(&options, &mut std::io::stdout().lock()).map_err(|error| Failure::failed(error.to_string()))?;
+        return Ok(0);
+    }
+    first_run::install(paths, &options, &args.given)
 }
 
 /// Removes it.
@@ -40,7 +48,7 @@ pub fn uninstall(paths: &Paths, args: &UninstallArgs) -> Result<u8, Failure> {
     Ok(0)
 }
 
-fn options(paths: &Paths, dry_run: bool, force: bool, arguments: &[String]) -> Result<InstallOptions, Failure> {
+pub(super) fn options(paths: &Paths, dry_run: bool, force: bool, arguments: &[String]) -> Result<InstallOptions, Failure> {
     let base = directories::BaseDirs::new().ok_or_else(|| Failure::usage("no home directory is known; set HOME"))?;
     Ok(InstallOptions {
         manager: Manager::here(),

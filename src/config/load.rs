@@ -61,6 +61,11 @@ impl Config {
     }
 }
 
+/// Whether the text of a configuration says which consumers there are.
+pub fn names_consumers(text: &str) -> bool {
+    DeTable::parse(text).is_ok_and(|document| document.get_ref().keys().any(|name| &**name.get_ref() == "consumers"))
+}
+
 /// More than any configuration: tens of thousands of keys.
 const MOST_BYTES: u64 = 16 << 20;
 

@@ -22,7 +22,7 @@ pub use crate::core::Iam;
 
 pub use checks::parse_duration;
 pub use error::{ConfigError, Place};
-pub use load::Surroundings;
+pub use load::{Surroundings, names_consumers};
 pub use show::show;
 
 /// Everything the user can set, validated: names are unique, cron expressions parse, consumers refer

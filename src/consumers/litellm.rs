@@ -134,12 +134,12 @@ pub fn config_path(argv: &[Vec<u8>]) -> Option<&OsStr> {
     option(argv, &["--config", "-c"])
 }
 
-fn get<'a>(node: &'a Yaml<'a>, key: &str) -> Option<&'a Yaml<'a>> {
+pub(super) fn get<'a>(node: &'a Yaml<'a>, key: &str) -> Option<&'a Yaml<'a>> {
     node.as_mapping_get(key)
 }
 
 /// The elements of what should be a sequence.
-fn sequence<'a>(node: Option<&'a Yaml<'a>>) -> impl Iterator<Item = &'a Yaml<'a>> {
+pub(super) fn sequence<'a>(node: Option<&'a Yaml<'a>>) -> impl Iterator<Item = &'a Yaml<'a>> {
     node.and_then(Yaml::as_sequence).into_iter().flatten()
 }
 

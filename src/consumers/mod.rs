@@ -30,6 +30,7 @@ mod probe;
 mod program;
 mod prove;
 mod ready;
+pub mod review;
 mod scrub;
 mod start;
 mod stop;

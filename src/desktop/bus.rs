@@ -24,7 +24,7 @@ use zbus::export::futures_core::Stream;
 use zbus::message::Flags;
 use zbus::{Connection, Message, MessageStream, Variant};
 
-use super::{ActionId, Expire, Failure, Popup, Urgency, text};
+use super::{ActionId, Expire, Failure, Popup, SOON, Urgency, text};
 
 /// The well-known name and the interface of notification servers.
 pub(super) const NOTIFICATIONS: &str = "org.freedesktop.Notifications";
@@ -108,6 +108,7 @@ fn describe(popup: &Popup) -> Notification {
         .timeout(match popup.expire {
             Expire::Never => Timeout::Never,
             Expire::Default => Timeout::Default,
+            Expire::Soon => SOON.into(),
         })
         .urgency(match popup.urgency {
             Urgency::Low => notify_rust::Urgency::Low,

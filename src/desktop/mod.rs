@@ -33,6 +33,9 @@ pub use page::{PageFailure, console_url, open_page, opener};
 /// Neither has a limit of its own: a stopped server was seen to hold a call for 45 s and more.
 pub const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
+/// How long a popup stays that nobody needs to answer.
+pub const SOON: Duration = Duration::from_secs(4);
+
 /// What to show: plain data, decided by the core.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Popup {
@@ -72,6 +75,8 @@ pub enum Expire {
     Never,
     /// As the server sees fit.
     Default,
+    /// For [`SOON`].
+    Soon,
 }
 
 /// The buttons there are.

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
+
 use super::Tell;
 use super::in_use::{identity, not_iams};
 use crate::aws::{Cli, iam};
@@ -31,6 +33,14 @@ fn ask(value: &Secret, cli: &Cli<'_>) -> Result<IamReport, Trouble> {
     let (user, name) = identity(value).ok_or_else(not_iams)?;
     let records = iam::list_around(cli, &user).map_err(|failure| failure.trouble)?;
     iam::find(&records, &name).map(|record| IamReport::Found(record.credential.clone())).ok_or_else(|| uncertain(cli, &user))
+}
+
+/// When IAM made this key; `None` where it can't say.
+pub fn made_at(value: &Secret, profile: Option<&str>) -> Option<Timestamp> {
+    match ask(value, &Cli::new(profile)) {
+        Ok(IamReport::Found(credential)) => Some(credential.created_at),
+        _ => None,
+    }
 }
 
 /// No record, however few there are, is taken for a key whose name it doesn't have.

@@ -13,7 +13,7 @@ mod undo;
 
 use crate::worker::job::Answer;
 
-pub use ask::ask_iam;
+pub use ask::{ask_iam, made_at};
 pub use mint::mint;
 pub use renew::renew;
 pub use retire::retire;

@@ -49,6 +49,17 @@ fn escape(word: &str) -> String {
     word.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
+/// The program that an agent starts, and the `PATH` that it gives it.
+pub(super) fn parts(plist: &str) -> (Option<String>, Option<String>) {
+    let string_after = |key: &str| {
+        let (_, rest) = plist.split_once(&format!("<key>{key}</key>"))?;
+        let (_, rest) = rest.split_once("<string>")?;
+        let (text, _) = rest.split_once("</string>")?;
+        Some(text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
+    };
+    (string_after("ProgramArguments"), string_after("PATH"))
+}
+
 fn log(home: &Path) -> PathBuf {
     home.join("Library/Logs/credd.log")
 }
@@ -77,8 +88,13 @@ pub(super) fn stopping() -> Vec<Vec<String>> {
     vec![bootout()]
 }
 
+/// What says whether it is loaded.
+pub(super) fn printing() -> Vec<String> {
+    words(["launchctl", "print", &service()])
+}
+
 pub(super) fn runs(options: &InstallOptions) -> bool {
-    let asked = options.run(&words(["launchctl", "print", &service()]));
+    let asked = options.run(&printing());
     asked.is_ok_and(|output| output.status.success())
 }
 

@@ -5,6 +5,7 @@ mod error;
 mod file;
 mod launchd;
 mod search_path;
+mod standing;
 mod systemd;
 
 use std::ffi::OsString;
@@ -16,6 +17,7 @@ pub use drop_in::DropIn;
 pub use error::ServiceError;
 use file::Found;
 pub use launchd::LABEL;
+pub use standing::{Managed, ServiceFile, Standing, standing};
 pub use systemd::UNIT;
 
 /// Who keeps the daemon running.
@@ -58,6 +60,16 @@ pub struct InstallOptions {
 }
 
 type Result<T> = std::result::Result<T, ServiceError>;
+
+/// Whether there is something in the way of installing it that can be told beforehand.
+pub fn is_installable(options: &InstallOptions) -> Result<()> {
+    options.render()?;
+    let path = options.path();
+    match file::look(&path)? {
+        Found::Foreign(why) if !options.force => Err(ServiceError::Foreign { path, why }),
+        _ => Ok(()),
+    }
+}
 
 /// Writes the service's file, has it started and waits until it runs.
 ///

@@ -2,9 +2,9 @@
 
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::{InstallOptions, Result, ServiceError, file, has_control, words, words_of};
+use super::{InstallOptions, Managed, Result, ServiceError, file, has_control, words, words_of};
 
 /// The unit's name.
 pub const UNIT: &str = "credd.service";
@@ -55,6 +55,39 @@ pub(super) fn render(exe: &str, arguments: &[String], search_path: &str) -> Resu
 /// `$` is left: it has a meaning in arguments, and none in `Environment=` and in a program's path.
 fn escape(word: &str) -> String {
     word.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%")
+}
+
+fn unescape(word: &str) -> String {
+    word.replace("%%", "%").replace("\\\"", "\"").replace("\\\\", "\\")
+}
+
+/// The program that a unit starts, and the `PATH` that it gives it.
+pub(super) fn parts(unit: &str) -> (Option<String>, Option<String>) {
+    let after = |before: &str| unit.lines().find_map(|line| line.strip_prefix(before));
+    let program = after("ExecStart=").map(|rest| match rest.strip_prefix('"') {
+        Some(quoted) => quoted.split('"').next().unwrap_or_default().replace("%%", "%"),
+        // As packages have it.
+        None => rest.split(' ').next().unwrap_or_default().to_owned(),
+    });
+    let search_path = after("Environment=\"PATH=").and_then(|rest| rest.strip_suffix('"')).map(unescape);
+    (program, search_path)
+}
+
+/// What says how the unit stands.
+pub(super) fn showing() -> Vec<String> {
+    systemctl(["show", "-p", "LoadState,UnitFileState,ActiveState,FragmentPath", UNIT])
+}
+
+/// Reads what that says; the second is where the unit's file is.
+pub(super) fn shown(said: &str) -> Option<(Managed, Option<PathBuf>)> {
+    let value = |name: &str| said.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('=')).unwrap_or_default();
+    let managed = Managed {
+        known: value("LoadState") == "loaded",
+        enabled: value("UnitFileState").starts_with("enabled"),
+        active: value("ActiveState") == "active",
+    };
+    let file = Some(value("FragmentPath")).filter(|path| !path.is_empty()).map(PathBuf::from);
+    said.contains("LoadState=").then_some((managed, file))
 }
 
 fn systemctl<const N: usize>(list: [&str; N]) -> Vec<String> {

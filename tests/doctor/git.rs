@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use crate::rig::Rig;
-use crate::support::run;
+use crate::support::{run, said};
 
 fn git(rig: &Rig, dir: &Path, words: &[&str]) {
     let identity = ["-c", "user.name=planted", "-c", "user.email=planted@example.com", "-c", "commit.gpgsign=false"];
@@ -36,7 +36,7 @@ fn an_env_file_in_git_is_an_error_and_stays_one_in_its_history() {
     let rig = Rig::new("git");
     let _daemon = rig.daemon();
     let dir = repository(&rig);
-    assert_eq!(rig.findings().codes(), [""; 0], "nothing was committed");
+    assert_eq!(rig.findings().codes(), ["env-file-not-ignored"], "nothing was committed");
     git(&rig, &dir, &["add", "keys"]);
     let findings = rig.findings();
     let (severity, message, fix) = findings.one("env-file-tracked");
@@ -100,4 +100,42 @@ fn nothing_that_a_repository_names_is_run() {
     // The same without the caution shows that this would have told.
     let _ = rig.home.command("git").arg("-C").arg(&dir).arg("status").output().unwrap();
     assert!(rig.path("ran").exists());
+}
+
+#[test]
+fn a_file_that_the_next_add_would_take_is_ignored_from_then_on() {
+    let rig = Rig::new("ignored");
+    let _daemon = rig.daemon();
+    let dir = repository(&rig);
+    let findings = rig.findings();
+    let (severity, message, fix) = findings.one("env-file-not-ignored");
+    assert_eq!((severity, findings.code), ("warning", 1));
+    assert_eq!(message, "~/dotfiles/keys is in a git repository and not ignored there");
+    assert_eq!(fix, "put /keys into the .gitignore beside it");
+    // Git follows no link there, and neither does the repair.
+    symlink("elsewhere", dir.join(".gitignore")).unwrap();
+    fs::write(dir.join("elsewhere"), "mine").unwrap();
+    let output = rig.output(rig.command(&["--fix", "--yes"]));
+    assert!(said(&output).contains(".gitignore is no plain file"), "{}", said(&output));
+    assert_eq!(fs::read_to_string(dir.join("elsewhere")).unwrap(), "mine");
+    fs::remove_file(dir.join(".gitignore")).unwrap();
+
+    fs::write(dir.join(".gitignore"), "*.log\n!keys").unwrap();
+    let findings = rig.findings_of(&["--json", "--fix", "--yes"]);
+    assert_eq!((findings.codes(), findings.code), (vec![], 0));
+    assert_eq!(fs::read_to_string(dir.join(".gitignore")).unwrap(), "*.log\n!keys\n/keys\n");
+    git(&rig, &dir, &["check-ignore", "-q", "keys"]);
+}
+
+#[test]
+fn a_strange_name_is_ignored_as_it_is() {
+    let rig = Rig::new("strange");
+    let _daemon = rig.daemon();
+    let dir = initialised(&rig);
+    fs::rename(rig.home.env_file(), dir.join("my [*] keys ")).unwrap();
+    symlink("dotfiles/my [*] keys ", rig.home.env_file()).unwrap();
+    assert_eq!(rig.findings_of(&["--json", "--fix", "--yes"]).codes(), [""; 0]);
+    fs::write(dir.join("my x keys "), "").unwrap();
+    let left = run(rig.home.command("git").arg("-C").arg(&dir).args(["status", "--porcelain"]));
+    assert!(left.contains("my x keys") && !left.contains('*'), "{left}");
 }

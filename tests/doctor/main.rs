@@ -5,6 +5,8 @@
 
 mod copies;
 mod git;
+mod guest;
+mod machine;
 mod processes;
 mod repairs;
 mod rig;

@@ -1,6 +1,7 @@
 //! A home with a daemon, keys that no other test has, and what the doctor finds there.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -31,9 +32,36 @@ pub struct Rig {
 
 impl Rig {
     pub fn new(test: &str) -> Self {
-        let home = Home::new();
+        Self::in_home(Home::new(), test)
+    }
+
+    pub fn in_home(home: Home, test: &str) -> Self {
         home.write_config(QUIET);
-        Self { home, old: key(test, 1), new: key(test, 2) }
+        fs::create_dir(home.path().join("bin")).unwrap();
+        let rig = Self { home, old: key(test, 1), new: key(test, 2) };
+        // Whatever this machine's clock is like.
+        rig.script("timedatectl", "echo yes");
+        rig
+    }
+
+    /// Puts a script on the PATH, before all else.
+    pub fn script(&self, name: &str, text: &str) {
+        let path = self.write(&format!("bin/{name}"), &format!("#!/bin/sh\n{text}\n"));
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    /// Has credd write its unit, with a systemctl that says yes to everything; returns the unit.
+    pub fn install(&self) -> PathBuf {
+        self.script("systemctl", "exit 0");
+        let mut command = self.home.command(CREDD);
+        let output = command.arg("install").env("PATH", self.search_path()).stdin(Stdio::null()).output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        self.home.config_dir().join("systemd/user/credd.service")
+    }
+
+    fn search_path(&self) -> String {
+        let program = Path::new(CREDD).parent().unwrap();
+        format!("{}:{}:{}", self.path("bin").display(), program.display(), std::env::var("PATH").unwrap())
     }
 
     pub fn path(&self, below: &str) -> PathBuf {
@@ -79,7 +107,7 @@ impl Rig {
 
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = self.home.command(CREDD);
-        command.arg("doctor").args(args).stdin(Stdio::null());
+        command.arg("doctor").args(args).env("PATH", self.search_path()).stdin(Stdio::null());
         command
     }
 
@@ -117,7 +145,7 @@ impl Findings {
         let all = document["findings"].as_array().unwrap().clone();
         for finding in &all {
             let fields: Vec<_> = finding.as_object().unwrap().keys().collect();
-            assert_eq!(fields, ["code", "fix", "message", "severity"]);
+            assert_eq!(fields, ["code", "fix", "message", "severity", "why"]);
             assert!(finding.as_object().unwrap().values().all(|value| value.as_str().is_some_and(|text| !text.is_empty())), "{finding}");
             assert!(["info", "warning", "error"].contains(&finding["severity"].as_str().unwrap()), "{finding}");
         }

@@ -2,20 +2,14 @@
 //! configuration as to what to run, and not for long.
 
 use std::ffi::{OsStr, OsString};
-use std::io::Read;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::mpsc;
+use std::process::Command;
 use std::time::Instant;
 
-use rustix::process::{Pid, Signal, kill_process_group};
 use zeroize::Zeroizing;
 
-use crate::clock;
+use super::ask;
 
-/// Of what it says, the beginning is kept.
-const MOST_BYTES: usize = 1 << 20;
 /// Where people keep the repository of files in their home directory, below it.
 const OF_HOME: &[&str] = &[".cfg", ".dotfiles", ".dotfiles.git", ".myconf", ".local/share/yadm/repo.git"];
 
@@ -48,6 +42,13 @@ impl Tracked {
         self.git(&["ls-files".as_ref(), "--".as_ref(), name]).is_some_and(|said| !said.is_empty())
     }
 
+    /// Whether the next `git add .` would take it: it is neither tracked nor ignored. In a home directory's own repository
+    /// nobody says that.
+    pub fn is_open(&self) -> bool {
+        let words = ["ls-files", "--others", "--exclude-standard", "--"].map(OsStr::new);
+        self.bare.is_none() && self.git(&[&words[..], &[self.name.as_os_str()]].concat()).is_some_and(|said| !said.is_empty())
+    }
+
     /// Commits of any branch that changed it, latest first, `most` at most.
     pub fn commits(&self, most: usize) -> Vec<String> {
         let most = format!("--max-count={most}");
@@ -63,8 +64,7 @@ impl Tracked {
         self.git(&["cat-file".as_ref(), "blob".as_ref(), &place])
     }
 
-    /// What git says; `None` if there is none, or it takes too long. Not by [`crate::bounded`], whose looks at a
-    /// program are too far apart for dozens of short ones.
+    /// What git says; `None` if there is none, or it takes too long.
     fn git(&self, words: &[&OsStr]) -> Option<Zeroizing<Vec<u8>>> {
         let mut command = Command::new("git");
         // What the caller's surroundings say of another repository isn't meant for this one.
@@ -75,36 +75,10 @@ impl Tracked {
             .envs([("GIT_OPTIONAL_LOCKS", "0"), ("GIT_TERMINAL_PROMPT", "0"), ("GIT_NO_LAZY_FETCH", "1"), ("GIT_ALLOW_PROTOCOL", "")])
             .args(["--no-pager", "--literal-pathspecs", "-c", "core.fsmonitor=false", "-c", "log.showSignature=false"])
             .arg("-C")
-            .arg(&self.dir)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .process_group(0);
+            .arg(&self.dir);
         if let Some((repository, tree)) = &self.bare {
             command.arg("--git-dir").arg(repository).arg("--work-tree").arg(tree);
         }
-        let mut child = command.args(words).spawn().ok()?;
-        let mut out = child.stdout.take()?;
-        let (sender, receiver) = mpsc::channel();
-        std::thread::spawn(move || {
-            // One allocation: a buffer that grows leaves copies behind.
-            let mut said = Zeroizing::new(vec![0; MOST_BYTES]);
-            let mut filled = 0;
-            while let Ok(count) = out.read(&mut said[filled..])
-                && count > 0
-            {
-                filled += count;
-            }
-            said.truncate(filled);
-            let _ = sender.send(said);
-        });
-        let said = receiver.recv_timeout(self.end.saturating_duration_since(clock::monotonic())).ok();
-        if said.is_none()
-            && let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw)
-        {
-            let _ = kill_process_group(group, Signal::KILL);
-        }
-        let status = child.wait().ok()?;
-        said.filter(|_| status.success())
+        ask::said(command.args(words), self.end)
     }
 }

@@ -3,10 +3,12 @@
 //! Keys are told by their fingerprints, and looked for in this short-lived process: what it reads is wiped, and
 //! no finding has a part of it.
 
+mod ask;
 mod checks;
 mod finding;
 mod git;
-mod look;
+mod ignore;
+pub(super) mod look;
 mod repair;
 mod report;
 mod situation;
@@ -14,12 +16,15 @@ mod sweep;
 mod tokens;
 mod walk;
 mod wanted;
+mod why;
 
+use std::cell::OnceCell;
 use std::cmp::Reverse;
 use std::io::{self, IsTerminal as _, Write as _};
 
 use super::Failure;
 use super::terminal::Terminal;
+use super::trial::Trial;
 use crate::core::order;
 use crate::paths::Paths;
 use finding::Finding;
@@ -38,6 +43,9 @@ pub struct DoctorArgs {
     /// Answer yes to each repair
     #[arg(long, requires = "fix")]
     yes: bool,
+    /// Send no test popup
+    #[arg(long)]
+    no_popup: bool,
 }
 
 /// Checks, repairs what is to be repaired, and tells what is left: 0 if that is nothing worse than a note.
@@ -47,9 +55,13 @@ pub fn run(paths: &Paths, args: &DoctorArgs) -> Result<u8, Failure> {
             .hint("to have all safe repairs made without asking: credd doctor --fix --yes"));
     }
     super::harden();
-    let mut findings = examine(paths)?;
+    let popup = OnceCell::new();
+    if args.no_popup {
+        let _ = popup.set(None);
+    }
+    let mut findings = examine(paths, &popup)?;
     if args.fix && repair(&findings, args.yes, paths)? {
-        findings = examine(paths)?;
+        findings = examine(paths, &popup)?;
     }
     let text = if args.json {
         report::json(&findings).map_err(|error| Failure::failed(error.to_string()))?
@@ -57,12 +69,16 @@ pub fn run(paths: &Paths, args: &DoctorArgs) -> Result<u8, Failure> {
         report::text(&findings, checks::ALL.len(), Terminal::of_stdout())
     };
     io::stdout().lock().write_all(text.as_bytes())?;
+    // A person wants to see it. GNOME takes it away with its sender.
+    if let Some(trial) = popup.into_inner().flatten().filter(|_| !args.json && io::stdout().is_terminal()) {
+        trial.linger();
+    }
     Ok(u8::from(!report::is_ok(&findings)))
 }
 
 /// Everything that is found, the worst first.
-fn examine(paths: &Paths) -> Result<Vec<Finding>, Failure> {
-    let situation = Situation::look(paths)?;
+fn examine(paths: &Paths, popup: &OnceCell<Option<Trial>>) -> Result<Vec<Finding>, Failure> {
+    let situation = Situation::look(paths, popup)?;
     let mut findings: Vec<_> = checks::ALL.iter().flat_map(|check| check(&situation)).collect();
     order::sort_by_key(&mut findings, |finding| Reverse(finding.problem.severity));
     Ok(findings)

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use rustix::fs::{FileType, Mode, OFlags};
 
+use super::ignore;
 use crate::client::terminal::clean;
 use crate::paths::tilde;
 use crate::rewrite;
@@ -14,6 +15,11 @@ use crate::rewrite;
 pub enum Repair {
     /// Let nobody else read a file.
     Close {
+        /// The file itself, behind all links.
+        path: PathBuf,
+    },
+    /// Have git ignore a file.
+    Ignore {
         /// The file itself, behind all links.
         path: PathBuf,
     },
@@ -33,6 +39,7 @@ impl Repair {
     pub fn question(&self, home: &std::path::Path) -> String {
         clean(&match self {
             Self::Close { path } => format!("Let nobody but you read {}?", tilde(path, home)),
+            Self::Ignore { path } => format!("Put {} into the .gitignore beside it?", tilde(path, home)),
             Self::RemoveDead { path, variable, lines } => {
                 let path = tilde(path, home);
                 match lines.as_slice() {
@@ -53,6 +60,11 @@ impl Repair {
                 let shown = clean(&tilde(path, home));
                 close(path).map_err(|error| clean(&format!("{shown} was left as it is: {error}")))?;
                 Ok(format!("{shown} can be read by you alone now"))
+            }
+            Self::Ignore { path } => {
+                let shown = clean(&tilde(path, home));
+                ignore::add(path).map_err(|error| clean(&format!("{shown} is ignored no more than before: {error}")))?;
+                Ok(format!("{shown} is in the .gitignore beside it now"))
             }
             Self::RemoveDead { path, variable, .. } => {
                 let shown = tilde(path, home);

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::finding::Finding;
+use super::why::why;
 use crate::client::json as laid_out;
 use crate::client::status::{ascii, fold};
 use crate::client::terminal::Terminal;
@@ -18,8 +19,17 @@ const INDENT: usize = 2;
 /// The document of `--json`.
 #[derive(Serialize)]
 struct Document<'f> {
-    findings: Vec<&'f Problem>,
+    findings: Vec<Told<'f>>,
     ok: bool,
+}
+
+#[derive(Serialize)]
+struct Told<'f> {
+    code: &'f str,
+    severity: Severity,
+    message: &'f str,
+    why: &'f str,
+    fix: &'f str,
 }
 
 /// Whether there is nothing worse than good to know.
@@ -29,8 +39,13 @@ pub fn is_ok(findings: &[Finding]) -> bool {
 
 /// As JSON.
 pub fn json(findings: &[Finding]) -> Result<String, serde_json::Error> {
-    let document = Document { findings: findings.iter().map(|finding| &finding.problem).collect(), ok: is_ok(findings) };
+    let document = Document { findings: findings.iter().map(told).collect(), ok: is_ok(findings) };
     laid_out::text(&document)
+}
+
+fn told(finding: &Finding) -> Told<'_> {
+    let Problem { code, severity, message, fix } = &finding.problem;
+    Told { code, severity: *severity, message, why: why(code), fix }
 }
 
 /// For people, the worst first.
@@ -54,10 +69,12 @@ pub fn text(findings: &[Finding], checks: usize, terminal: Terminal) -> String {
         for part in fold(&problem.message, width - INDENT) {
             let _ = writeln!(text, "{:INDENT$}{part}", "");
         }
-        for (number, part) in fold(&format!("fix: {}", problem.fix), width - INDENT - INDENT).iter().enumerate() {
-            // What goes on belongs to what is above.
-            let indent = if number == 0 { INDENT } else { INDENT + INDENT };
-            let _ = writeln!(text, "{:indent$}{part}", "");
+        for (label, what) in [("why", why(&problem.code)), ("fix", &problem.fix)] {
+            for (number, part) in fold(&format!("{label}: {what}"), width - INDENT - INDENT).iter().enumerate() {
+                // What goes on belongs to what is above.
+                let indent = if number == 0 { INDENT } else { INDENT + INDENT };
+                let _ = writeln!(text, "{:indent$}{part}", "");
+            }
         }
         text.push('\n');
     }

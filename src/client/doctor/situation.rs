@@ -1,5 +1,6 @@
 //! All that checks go by: what is known, and what was found by looking.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::env;
 use std::io;
@@ -9,18 +10,22 @@ use std::sync::Arc;
 use jiff::Zoned;
 use zeroize::Zeroizing;
 
+use super::ask;
 use super::look;
 use super::sweep::{Sightings, sweep};
 use super::walk::Places;
 use super::wanted::{Keys, Wanted};
 use crate::client::status::{self, Current};
+use crate::client::trial::Trial;
 use crate::client::{Failure, words};
 use crate::clock;
 use crate::config::{Config, KeyConfig, Surroundings};
 use crate::core::Fingerprint;
+use crate::desktop;
 use crate::paths::{Paths, shell_word, tilde};
 use crate::protocol::{KeyStatus, Status};
 use crate::salt::Salt;
+use crate::service::{self, Standing};
 use crate::store::read_ledger;
 
 /// What checks look at. They do no more than a command of git themselves.
@@ -41,6 +46,10 @@ pub struct Situation {
     pub keys: Arc<Keys>,
     /// Where they were found.
     pub sightings: Sightings,
+    /// How the service stands; `None` where that can't be told.
+    pub service: Option<Standing>,
+    /// What became of a test popup, if one was sent.
+    pub popup: Option<Result<(), desktop::Failure>>,
 }
 
 /// A tracked env file.
@@ -60,8 +69,9 @@ pub struct EnvFile {
 }
 
 impl Situation {
-    /// Looks at everything. The error is of a daemon that answers with one.
-    pub fn look(paths: &Paths) -> Result<Self, Failure> {
+    /// Looks at everything; a test popup is sent, where popups are wanted, and `popup` is still empty. The error is of a daemon
+    /// that answers with one.
+    pub fn look(paths: &Paths, popup: &OnceCell<Option<Trial>>) -> Result<Self, Failure> {
         let surroundings = Surroundings { home: paths.home.clone() };
         let config = Config::load(&paths.config, paths.config_named, &surroundings).map_err(|error| error.to_string());
         let (status, offline) = match status::current(paths) {
@@ -70,6 +80,9 @@ impl Situation {
             Err(failure) if config.is_err() => (nothing(), Some(failure)),
             Err(failure) => return Err(failure),
         };
+        let wants_popups = config.as_ref().is_ok_and(|config| config.alerts.desktop);
+        // It comes up while all else is looked at.
+        let trial = popup.get_or_init(|| if wants_popups { Trial::send().ok() } else { None });
         let env_files = env_files(&status, config.as_ref().ok());
         let salt = Salt::load(&paths.state_dir);
         let no_salt = salt.as_ref().err().filter(|error| error.kind() != io::ErrorKind::NotFound).map(ToString::to_string);
@@ -79,7 +92,19 @@ impl Situation {
         let consumers: Vec<i32> = status.consumers.iter().filter_map(|consumer| consumer.pid).filter(|_| status.live).collect();
         let mut sightings = sweep(&keys, places(paths, &env_files, config.as_ref().ok()), &consumers);
         sightings.missed.extend(no_salt.map(|why| format!("copies of keys can't be told: {why}")));
-        Ok(Self { now: words::local(clock::now()), paths: paths.clone(), status, offline, config, env_files, keys, sightings })
+        let options = crate::client::service::options(paths, false, false, &[]).ok();
+        Ok(Self {
+            now: words::local(clock::now()),
+            paths: paths.clone(),
+            status,
+            offline,
+            config,
+            env_files,
+            keys,
+            sightings,
+            service: options.map(|options| service::standing(&options, &|words| ask::text(words))),
+            popup: trial.as_ref().map(|trial| trial.outcome().clone()),
+        })
     }
 
     /// A path as people read it.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::client::doctor::finding::Finding;
 use crate::client::doctor::git::Tracked;
+use crate::client::doctor::repair::Repair;
 use crate::client::doctor::situation::{EnvFile, Situation};
 use crate::clock;
 use crate::core::Fingerprint;
@@ -38,6 +39,18 @@ fn finding(situation: &Situation, file: &EnvFile, tracked: &Tracked) -> Option<F
         );
         return Some(Finding::error("env-file-tracked", &message, &fix));
     }
+    if let Some(finding) = in_history(situation, tracked, &path) {
+        return Some(finding);
+    }
+    tracked.is_open().then(|| {
+        let message = format!("{path} is in a git repository and not ignored there");
+        let name = file.real.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+        let finding = Finding::warning("env-file-not-ignored", &message, &format!("put /{name} into the .gitignore beside it"));
+        finding.repaired_by(Repair::Ignore { path: file.real.clone() })
+    })
+}
+
+fn in_history(situation: &Situation, tracked: &Tracked, path: &str) -> Option<Finding> {
     let commits = tracked.commits(MOST_COMMITS);
     let latest = commits.first()?;
     let is_accepted = |(print, _): &(Fingerprint, usize)| situation.keys.get(*print).is_some_and(|wanted| wanted.is_accepted);
