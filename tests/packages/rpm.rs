@@ -34,7 +34,8 @@ fn it_is_installed_works_and_is_removed() {
     };
     root("rpm --install --force-debian --nodeps /share/credd.rpm");
     let files = root("rpm --query --list credd | while read -r path; do [ -d \"$path\" ] || echo \"$path\"; done");
-    let wanted = ["/usr/bin/credd", "/usr/lib/systemd/user/credd.service", "/usr/share/man/man1/credd.1.gz", "/usr/share/licenses/credd/LICENSE"];
+    let wanted =
+        ["/usr/bin/credd", "/usr/lib/systemd/user/credd.service", "/usr/share/man/man1/credd.1.gz", "/usr/share/licenses/credd/LICENSE"];
     assert!(wanted.iter().all(|path| files.lines().any(|line| line == *path)), "{files}");
     // Size, mode, digest, owner of every file.
     assert_eq!(root("rpm --verify --nodeps credd"), "");
