@@ -9,6 +9,10 @@ fn main() {
     if set("PROFILE") != "release" || set("CARGO_CFG_TARGET_OS") != "linux" {
         return;
     }
+    // musl's own start-up files refer to the tables, and a static program needs nothing of what follows.
+    if set("CARGO_CFG_TARGET_ENV") == "musl" {
+        return;
+    }
     // Unwind tables: a release build aborts on a panic and has no symbols, so nothing but a backtrace of bare
     // addresses would read them. rustc makes them all the same, since the target asks for them, and a profile
     // can't say otherwise. Tests unwind, and keep theirs. GNU ld and LLD both take the script.

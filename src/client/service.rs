@@ -50,15 +50,18 @@ pub fn uninstall(paths: &Paths, args: &UninstallArgs) -> Result<u8, Failure> {
 
 pub(super) fn options(paths: &Paths, dry_run: bool, force: bool, arguments: &[String]) -> Result<InstallOptions, Failure> {
     let base = directories::BaseDirs::new().ok_or_else(|| Failure::usage("no home directory is known; set HOME"))?;
+    let path_env = std::env::var_os("PATH").unwrap_or_default();
+    let exe = std::env::current_exe().map_err(|error| Failure::failed(format!("credd's own path isn't known: {error}")))?;
     Ok(InstallOptions {
         manager: Manager::here(),
         dry_run,
         force,
-        exe: std::env::current_exe().map_err(|error| Failure::failed(format!("credd's own path isn't known: {error}")))?,
+        exe: service::lasting_name(exe, &path_env),
         arguments: arguments.to_vec(),
         home: paths.home.clone(),
         config_home: base.config_dir().to_owned(),
-        path_env: std::env::var_os("PATH").unwrap_or_default(),
+        path_env,
+        packaged_in: service::DIRECTORIES.map(Into::into).to_vec(),
         kept: vec![paths.config.clone(), paths.state_dir.clone()],
     })
 }

@@ -4,6 +4,7 @@ mod drop_in;
 mod error;
 mod file;
 mod launchd;
+mod packaged;
 mod search_path;
 mod standing;
 mod systemd;
@@ -17,6 +18,7 @@ pub use drop_in::DropIn;
 pub use error::ServiceError;
 use file::Found;
 pub use launchd::LABEL;
+pub use packaged::{DIRECTORIES, lasting_name};
 pub use standing::{Managed, ServiceFile, Standing, standing};
 pub use systemd::UNIT;
 
@@ -55,6 +57,8 @@ pub struct InstallOptions {
     pub config_home: PathBuf,
     /// `PATH` of the user's shell: the service gets it, and `systemctl` is looked for in it.
     pub path_env: OsString,
+    /// Where a package's unit may be: [`DIRECTORIES`].
+    pub packaged_in: Vec<PathBuf>,
     /// What `uninstall` leaves alone and says so: configuration, state.
     pub kept: Vec<PathBuf>,
 }
@@ -76,6 +80,8 @@ pub fn is_installable(options: &InstallOptions) -> Result<()> {
 /// Doing it again changes nothing, unless the program, its options or credd's idea of the service have
 /// changed: then the service is restarted, from a new file where that differs. A different `PATH` alone is no
 /// change, since every terminal has its own; `force` has it written all the same.
+///
+/// Where a package brought the program and its unit, the file is a drop-in of that unit.
 pub fn install(options: &InstallOptions, out: &mut dyn Write) -> Result<()> {
     warn(options, out)?;
     let path = options.path();
@@ -84,11 +90,15 @@ pub fn install(options: &InstallOptions, out: &mut dyn Write) -> Result<()> {
     if let (Found::Foreign(why), false) = (&found, options.force) {
         return Err(ServiceError::Foreign { path, why });
     }
+    let obstacle = packaged::in_the_way(options)?;
     let same = |old: &str| old == text || (!options.force && without_path(old) == without_path(&text));
-    let current = matches!(&found, Found::Ours(old) if same(old));
+    let current = obstacle.is_none() && matches!(&found, Found::Ours(old) if same(old));
     let runs = current && options.runs();
     let outdated = runs && options.is_outdated();
     if options.dry_run {
+        if let Some(obstacle) = &obstacle {
+            writeln!(out, "Would remove {}", obstacle.display())?;
+        }
         return rehearse(options, current, runs && !outdated, &path, &text, out);
     }
     if runs && !outdated {
@@ -97,6 +107,10 @@ pub fn install(options: &InstallOptions, out: &mut dyn Write) -> Result<()> {
     }
     if outdated {
         writeln!(out, "{} is another program by now: the service is restarted.", options.exe.display())?;
+    }
+    if let Some(obstacle) = &obstacle {
+        packaged::remove(obstacle)?;
+        writeln!(out, "Removed {}, which would stand before it", obstacle.display())?;
     }
     if !current {
         file::write(&path, &text)?;
@@ -114,35 +128,45 @@ pub fn install(options: &InstallOptions, out: &mut dyn Write) -> Result<()> {
 /// stay.
 pub fn uninstall(options: &InstallOptions, out: &mut dyn Write) -> Result<()> {
     let path = options.path();
+    let mut found = packaged::in_the_way(options)?.map_or_else(Vec::new, |path| vec![path]);
     match file::look(&path)? {
-        Found::Absent => {
-            remove_drop_ins(options, out)?;
-            writeln!(out, "There is no {}: nothing to do.", path.display())?;
-            return Ok(());
-        }
+        Found::Absent => {}
         Found::Foreign(why) if !options.force => return Err(ServiceError::Foreign { path, why }),
-        Found::Foreign(_) | Found::Ours(_) => {}
+        Found::Foreign(_) | Found::Ours(_) => found.push(path.clone()),
+    }
+    let packaged = packaged::unit(options);
+    if found.is_empty() && !(packaged.is_some() && options.is_wanted()) {
+        remove_drop_ins(options, out)?;
+        match packaged {
+            Some(unit) => writeln!(out, "{} isn't enabled: nothing to do.", unit.display())?,
+            None => writeln!(out, "There is no {}: nothing to do.", path.display())?,
+        }
+        return Ok(());
     }
     if options.dry_run {
         for words in options.stopping() {
             writeln!(out, "Would run: {}", words.join(" "))?;
         }
-        writeln!(out, "Would remove {}", path.display())?;
+        for path in &found {
+            writeln!(out, "Would remove {}", path.display())?;
+        }
         return remove_drop_ins(options, out);
     }
     // First of all, so that it lays over no unit what was just removed.
     let stopped = options.stop();
     remove_drop_ins(options, out)?;
-    file::remove(&path)?;
+    for path in &found {
+        packaged::remove(path)?;
+        writeln!(out, "Removed {}", path.display())?;
+    }
     if options.manager == Manager::Systemd {
         systemd::forget(options);
     }
-    writeln!(out, "Removed {}", path.display())?;
     match stopped {
         Ok(()) => writeln!(out, "credd is stopped.")?,
         Err(reason) => writeln!(out, "Whether credd still runs can't be told: {reason}.")?,
     }
-    for kept in options.kept.iter().filter(|kept| kept.exists()) {
+    for kept in packaged.iter().chain(&options.kept).filter(|kept| kept.exists()) {
         writeln!(out, "Left where it is: {}", kept.display())?;
     }
     Ok(())
@@ -209,7 +233,8 @@ impl InstallOptions {
     /// Where the service's file belongs.
     pub fn path(&self) -> PathBuf {
         match self.manager {
-            Manager::Systemd => self.config_home.join("systemd/user").join(UNIT),
+            Manager::Systemd if packaged::unit(self).is_some() => packaged::drop_in(self),
+            Manager::Systemd => packaged::own_unit(self),
             Manager::Launchd => {
                 let agents = self.home.join("Library/LaunchAgents");
                 agents.join(format!("{LABEL}.plist"))
@@ -232,6 +257,7 @@ impl InstallOptions {
         }
         let search_path = search_path::clean(&self.path_env);
         match self.manager {
+            Manager::Systemd if packaged::unit(self).is_some() => systemd::render_drop_in(exe, &self.arguments, &search_path),
             Manager::Systemd => systemd::render(exe, &self.arguments, &search_path),
             Manager::Launchd => launchd::render(exe, &self.arguments, &search_path, &self.home),
         }
@@ -243,6 +269,11 @@ impl InstallOptions {
             Manager::Systemd => systemd::runs(self),
             Manager::Launchd => launchd::runs(self),
         }
+    }
+
+    /// Whether it is enabled or runs.
+    fn is_wanted(&self) -> bool {
+        self.manager == Manager::Systemd && systemd::is_wanted(self)
     }
 
     /// Whether the program was replaced since the service started. launchd tells no such time; there the

@@ -12,8 +12,8 @@ pub const UNIT: &str = "credd.service";
 /// The unit as packages ship it.
 const SHIPPED: &str = include_str!("../../systemd/credd.service");
 
-/// The unit for this program, these options and this `PATH`.
-pub(super) fn render(exe: &str, arguments: &[String], search_path: &str) -> Result<String> {
+/// What names program, options and `PATH`, line by line.
+fn own_lines(exe: &str, arguments: &[String], search_path: &str) -> Result<[String; 2]> {
     // systemd 252 refuses the unit ("Executable name contains special characters").
     if has_control(exe) || exe.contains(['"', '\'', '\\']) {
         return Err(ServiceError::Unfit {
@@ -28,6 +28,12 @@ pub(super) fn render(exe: &str, arguments: &[String], search_path: &str) -> Resu
         start.push('"');
     }
     start.push_str(" run");
+    Ok([start, format!("Environment=\"PATH={}\"", escape(search_path))])
+}
+
+/// The unit for this program, these options and this `PATH`.
+pub(super) fn render(exe: &str, arguments: &[String], search_path: &str) -> Result<String> {
+    let [start, environment] = own_lines(exe, arguments, search_path)?;
     let mut text = format!(
         "# {}. `credd install` writes this file again: put changes of\n\
          # your own into a drop-in (systemctl --user edit credd).\n",
@@ -37,9 +43,8 @@ pub(super) fn render(exe: &str, arguments: &[String], search_path: &str) -> Resu
     for line in SHIPPED.lines().skip_while(|line| line.starts_with('#')) {
         if line.starts_with("ExecStart=") {
             text.push_str(&start);
-            text.push_str("\nEnvironment=\"PATH=");
-            text.push_str(&escape(search_path));
-            text.push('"');
+            text.push('\n');
+            text.push_str(&environment);
         } else if line.starts_with("Documentation=man:") {
             // Packages bring the page along; this command doesn't, and systemd-analyze would miss it.
             continue;
@@ -49,6 +54,17 @@ pub(super) fn render(exe: &str, arguments: &[String], search_path: &str) -> Resu
         text.push('\n');
     }
     Ok(text)
+}
+
+/// What is laid over a package's unit.
+pub(super) fn render_drop_in(exe: &str, arguments: &[String], search_path: &str) -> Result<String> {
+    let [start, environment] = own_lines(exe, arguments, search_path)?;
+    // An empty one takes back the package's.
+    let start = if arguments.is_empty() { String::new() } else { format!("ExecStart=\n{start}\n") };
+    Ok(format!(
+        "# {}. `credd install` writes this file again, `credd uninstall` removes it.\n[Service]\n{start}{environment}\n",
+        file::MARKER
+    ))
 }
 
 /// For between double quotes (systemd.syntax(7)), `%` being the sign of a specifier (systemd.unit(5)).
@@ -108,9 +124,19 @@ pub(super) fn stopping() -> Vec<Vec<String>> {
 }
 
 pub(super) fn runs(options: &InstallOptions) -> bool {
+    standing().iter().all(|command| says_yes(options, command))
+}
+
+pub(super) fn is_wanted(options: &InstallOptions) -> bool {
+    standing().iter().any(|command| says_yes(options, command))
+}
+
+fn standing() -> [Vec<String>; 2] {
     [systemctl(["is-enabled", UNIT]), systemctl(["is-active", UNIT])]
-        .iter()
-        .all(|command| options.run(command).is_ok_and(|output| output.status.success()))
+}
+
+fn says_yes(options: &InstallOptions, command: &[String]) -> bool {
+    options.run(command).is_ok_and(|output| output.status.success())
 }
 
 /// Whether what runs is another program than the one that stands there now: its file was changed after
@@ -207,6 +233,15 @@ mod tests {
         assert_eq!(unit.matches("ExecStart=").count(), 1);
         assert!(!unit.contains("man:"), "{unit}");
         assert!(unit.contains("\n[Install]\n") && unit.ends_with('\n'));
+    }
+
+    #[test]
+    fn what_is_laid_over_a_package_s_unit_says_no_more_than_it_must() {
+        let text = render_drop_in("/usr/bin/credd", &[], "/x:/bin").unwrap();
+        assert!(text.starts_with("# Installed by credd"), "{text}");
+        assert!(text.ends_with("\n[Service]\nEnvironment=\"PATH=/x:/bin\"\n"), "{text}");
+        let text = render_drop_in("/usr/bin/credd", &["-v".to_owned()], "/bin").unwrap();
+        assert!(text.contains("\n[Service]\nExecStart=\nExecStart=\"/usr/bin/credd\" \"-v\" run\nEnvironment="), "{text}");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod packaged;
 mod place;
 mod sandbox;
 

@@ -26,6 +26,7 @@ pub fn options(manager: Manager, home: &Path, exe: &Path) -> InstallOptions {
         home: home.to_owned(),
         config_home: home.join(".config"),
         path_env: "/usr/local/bin:/usr/bin:/bin".into(),
+        packaged_in: Vec::new(),
         kept: Vec::new(),
     }
 }

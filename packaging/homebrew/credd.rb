@@ -1,0 +1,60 @@
+# A template: packaging/dist fills in what stands between @s.
+class Credd < Formula
+  desc "Reminder of expiring API keys, and restarter of LiteLLM"
+  homepage "@CREDD_HOMEPAGE@"
+  url "@CREDD_DOWNLOADS@/credd-@CREDD_VERSION@.tar.gz"
+  sha256 "@SOURCE_SHA256@"
+  license "MIT"
+
+  depends_on "rust" => :build
+
+  def install
+    system "cargo", "install", *std_cargo_args
+    generate_completions_from_executable(bin/"credd", "completions")
+    system bin/"credd", "man", man1
+    doc.install "README.md", "SECURITY.md"
+    pkgshare.install "packaging/litellm/credd_secrets.py"
+  end
+
+  # `credd install` makes an agent of its own, with the PATH of the shell that it is run in: the one or the other.
+  service do
+    run [opt_bin/"credd", "run"]
+    keep_alive successful_exit: false
+    throttle_interval 30
+    process_type :background
+    environment_variables PATH: std_service_path_env
+    log_path var/"log/credd.log"
+    error_log_path var/"log/credd.log"
+  end
+
+  test do
+    (testpath/"keys.env").write "export TEST_KEY=value\n"
+    chmod 0600, testpath/"keys.env"
+    (testpath/"config.toml").write <<~TOML
+      [alerts]
+      desktop = false
+
+      [[keys]]
+      name = "test"
+      variable = "TEST_KEY"
+      env_file = "#{testpath}/keys.env"
+    TOML
+    ENV["CREDD_CONFIG"] = testpath/"config.toml"
+    ENV["CREDD_STATE_DIR"] = testpath/"state"
+    ENV["CREDD_SOCKET"] = testpath/"s"
+    assert_match version.to_s, shell_output("#{bin}/credd --version")
+    # Nothing is known before the daemon has run.
+    shell_output("#{bin}/credd check", 3)
+    daemon = spawn bin/"credd", "run"
+    begin
+      attempts = 0
+      sleep 0.1 until (testpath/"s").exist? || (attempts += 1) > 100
+      status = JSON.parse(shell_output("#{bin}/credd status --json"))
+      assert status["live"]
+      assert_equal "test", status["keys"][0]["name"]
+    ensure
+      Process.kill "TERM", daemon
+      Process.wait daemon
+    end
+  end
+end

@@ -1,0 +1,81 @@
+//! What other systems build from: Homebrew's formula, Arch's PKGBUILD, Nix's expression.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::{run, said};
+use crate::{CREDD, VERSION, dist, is_long, tool};
+
+#[test]
+fn the_formula_is_ruby() {
+    let said = run(tool("ruby").arg("-c").arg(dist().join("homebrew/credd.rb")));
+    assert_eq!(said, "Syntax OK\n");
+}
+
+/// By Nix's own reader and evaluator, with a stand-in for its packages that gives back what it is given.
+#[test]
+fn the_expression_evaluates() {
+    let file = dist().join("nix/default.nix");
+    let pkgs = "{ rustPlatform.buildRustPackage = x: x; fetchurl = x: x; installShellFiles = 1;
+        lib = { licenses.mit = \"MIT\"; platforms = { linux = [ ]; darwin = [ ]; }; }; }";
+    let home = tempfile::tempdir().unwrap();
+    let mut nix = tool("nix-instantiate");
+    nix.args(["--eval", "--strict", "--json", "-E", &format!("import {} {{ pkgs = {pkgs}; }}", file.display())]);
+    // It wants a store, if only to look.
+    nix.env("HOME", home.path()).env("NIX_STORE_DIR", home.path().join("store")).env("NIX_STATE_DIR", home.path().join("var"));
+    nix.env("NIX_LOG_DIR", home.path().join("log")).env("NIX_CONF_DIR", home.path().join("etc"));
+    let package: serde_json::Value = serde_json::from_str(&run(&mut nix)).unwrap();
+    assert_eq!(package["version"], VERSION);
+    assert_eq!(package["src"]["url"], format!("file://{}/credd-{VERSION}.tar.gz", dist().display()));
+    // Its postInstall is bash, run by what it names.
+    let script = package["postInstall"].as_str().unwrap();
+    run(Command::new("bash").args(["-n", "-c", script]));
+    let lock = package["cargoLock"]["lockFile"].as_str().unwrap_or_default();
+    assert!(lock.ends_with("Cargo.lock") && dist().join("nix/Cargo.lock").is_file(), "{lock}");
+}
+
+/// By Arch's own makepkg: the sources are fetched and their checksum compared; what it would then build is put in its place,
+/// and packed as the recipe says.
+#[test]
+fn makepkg_makes_the_package() {
+    let dir = tempfile::tempdir().unwrap();
+    let build = dir.path().join("aur");
+    run(Command::new("cp").arg("-r").arg(dist().join("aur")).arg(&build));
+    let open = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    open(dir.path(), 0o755);
+    fs::copy(dist().join(format!("credd-{VERSION}.tar.gz")), build.join(format!("credd-{VERSION}.tar.gz"))).unwrap();
+    run(Command::new("chown").args(["-R", "nobody"]).arg(dir.path()));
+    // It refuses to be root's.
+    let makepkg = |words: &[&str]| {
+        tool("makepkg");
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", "nobody", "--regid", "nogroup", "--clear-groups", "makepkg", "--nodeps", "--nocolor"]).args(words);
+        command.current_dir(&build).env("HOME", dir.path()).env("PKGEXT", ".pkg.tar.gz").env("PACKAGER", "a test");
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{words:?}: {}", said(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(makepkg(&["--printsrcinfo"]).trim(), fs::read_to_string(build.join(".SRCINFO")).unwrap().trim());
+    makepkg(&["--nobuild", "--noprepare"]);
+    let release = build.join(format!("src/credd-{VERSION}/target/release"));
+    fs::create_dir_all(&release).unwrap();
+    let program = if is_long() { "target/release/credd" } else { CREDD };
+    fs::copy(program, release.join("credd")).unwrap();
+    makepkg(&["--repackage"]);
+    let arch = std::env::consts::ARCH;
+    let list = run(tool("bsdtar").arg("-tf").arg(build.join(format!("credd-{VERSION}-1-{arch}.pkg.tar.gz"))));
+    let wanted = [
+        ".PKGINFO",
+        "usr/bin/credd",
+        "usr/lib/systemd/user/credd.service",
+        "usr/share/man/man1/credd.1.gz",
+        "usr/share/bash-completion/completions/credd",
+        "usr/share/zsh/site-functions/_credd",
+        "usr/share/fish/vendor_completions.d/credd.fish",
+        "usr/share/licenses/credd/LICENSE",
+    ];
+    let missing: Vec<_> = wanted.iter().filter(|path| !list.lines().any(|line| line == **path)).collect();
+    assert!(missing.is_empty(), "no {missing:?}: {list}");
+}
