@@ -74,6 +74,8 @@ enum Command {
     Doctor(client::doctor::DoctorArgs),
     /// Show what happened
     History(client::history::HistoryArgs),
+    /// Print metrics as OpenMetrics text, for Prometheus
+    Metrics,
     /// Check or show the configuration
     Config(client::config::ConfigArgs),
     /// Install the user service and start it
@@ -165,6 +167,7 @@ fn dispatch(command: Option<Command>, global: &Global) -> Result<u8, Failure> {
         Some(Command::Apply(args)) => client::apply::run(&paths, &args),
         Some(Command::Doctor(args)) => client::doctor::run(&paths, &args),
         Some(Command::History(args)) => client::history::run(&paths, &args),
+        Some(Command::Metrics) => client::metrics::run(&paths),
         Some(Command::Config(args)) => client::config::run(&paths, &args),
         Some(Command::Install(args)) => client::service::install(&paths, &args, &service_args(global)),
         Some(Command::Uninstall(args)) => client::service::uninstall(&paths, &args),

@@ -17,8 +17,12 @@ use crate::protocol::{
     Status,
 };
 
+mod document;
+mod metrics;
 mod stream;
 
+pub use document::Document;
+pub use metrics::Metrics;
 pub use stream::Stream;
 
 /// Version of the status document.

@@ -45,6 +45,20 @@ pub fn stream<T>(socket: &Path, path: &str, take: impl FnOnce(&mut Document<'_>)
     })
 }
 
+/// Asks for a text and hands it on as it comes.
+pub fn copy(socket: &Path, path: &str, take: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> Result<(), Failure> {
+    exchange(socket, "GET", path, &[], Some(LIMIT), |body| {
+        let mut piece = [0; BUFFER];
+        loop {
+            match body.read(&mut piece) {
+                Ok(0) => return Ok(()),
+                Ok(count) => take(&piece[..count]).map_err(serde_json::Error::io)?,
+                Err(error) => return Err(serde_json::Error::io(error)),
+            }
+        }
+    })
+}
+
 fn call<T: DeserializeOwned>(socket: &Path, method: &str, path: &str, body: &[u8], limit: Option<Duration>) -> Result<T, Failure> {
     exchange(socket, method, path, body, limit, whole)
 }

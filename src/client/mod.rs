@@ -10,6 +10,7 @@ pub mod history;
 mod http;
 pub mod issued;
 mod json;
+pub mod metrics;
 mod noted;
 mod offline;
 pub mod renew;

@@ -15,23 +15,28 @@ use tokio::sync::oneshot;
 use super::configured::Configured;
 use super::server::{Ask, Call};
 use crate::protocol::{ErrorBody, ErrorDetail};
-use crate::view::Stream;
+use crate::view::Document;
 
-/// A status document that is being sent: as far as it has come, and of which configuration it is.
+/// A document that is being sent: as far as it has come, and of which configuration it is.
 #[derive(Debug)]
 pub struct Streamed {
     /// In force when it was begun.
     pub config: Rc<Configured>,
     /// How far it has come.
-    pub stream: Stream,
+    pub document: Document,
 }
 
-/// An answer: a status and a JSON document, or its beginning.
+const JSON: &str = "application/json";
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// An answer: a status and a document, or its beginning.
 #[derive(Debug)]
 pub struct Answer {
     status: StatusCode,
     body: Vec<u8>,
     rest: Option<Box<Streamed>>,
+    /// Media type.
+    kind: &'static str,
     /// The method to come with instead (RFC 9110, section 15.5.6).
     allow: Option<&'static str>,
 }
@@ -40,14 +45,19 @@ impl Answer {
     /// A document with status 200.
     pub fn ok(document: &impl serde::Serialize) -> Self {
         match serde_json::to_vec(document) {
-            Ok(body) => Self { status: StatusCode::OK, body, rest: None, allow: None },
+            Ok(body) => Self { status: StatusCode::OK, body, rest: None, kind: JSON, allow: None },
             Err(error) => Self::internal(&error),
         }
     }
 
     /// A piece of a document, and what is to follow.
     pub fn piece(body: Vec<u8>, rest: Option<Streamed>) -> Self {
-        Self { status: StatusCode::OK, body, rest: rest.map(Box::new), allow: None }
+        Self { status: StatusCode::OK, body, rest: rest.map(Box::new), kind: JSON, allow: None }
+    }
+
+    /// The same, as `OpenMetrics`.
+    pub fn open_metrics(self) -> Self {
+        Self { kind: OPEN_METRICS, ..self }
     }
 
     /// A fault of credd's own.
@@ -59,7 +69,7 @@ impl Answer {
     pub fn error(status: u16, code: &str, message: &str, hint: &str) -> Self {
         let error = ErrorDetail { code: code.into(), message: message.into(), hint: hint.into() };
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Self { status, body: serde_json::to_vec(&ErrorBody { error }).unwrap_or_default(), rest: None, allow: None }
+        Self { status, body: serde_json::to_vec(&ErrorBody { error }).unwrap_or_default(), rest: None, kind: JSON, allow: None }
     }
 
     /// A path that takes another method.
@@ -76,7 +86,7 @@ impl Answer {
         };
         let mut response = Response::new(Pieces { piece: Some(self.body.into()), rest, calls: calls.clone() });
         *response.status_mut() = self.status;
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(self.kind));
         if let Some(allow) = self.allow {
             response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
         }

@@ -17,6 +17,7 @@ mod schedule;
 pub mod server;
 mod service_manager;
 mod socket;
+mod textfile;
 mod timer;
 mod workers;
 

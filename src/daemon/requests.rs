@@ -3,9 +3,10 @@
 use super::run::{Daemon, Then, Waiter};
 use super::server::{Answer, Ask, Call, Streamed};
 use crate::clock;
+use crate::config::Config;
 use crate::core::{Calendar as _, Denial, Event, KeyName, Reply, Request, Ticket};
 use crate::protocol::{ApplyAnswer, DaemonStatus, Problem, RenewAnswer, RenewalEnd, Severity, SnoozeUntil, those_there_are};
-use crate::view::{self, Stream, Viewpoint, problem};
+use crate::view::{self, Document, Metrics, Stream, Viewpoint, problem};
 
 impl Daemon {
     pub(super) fn call(&mut self, call: Call) {
@@ -26,6 +27,7 @@ impl Daemon {
                 return;
             }
             Ask::Status => (Request::Refresh, Then::Status),
+            Ask::Metrics => (Request::Refresh, Then::Metrics),
             Ask::Issued(name, at) => (Request::Issued(name.clone(), at), Then::Recorded(name)),
             Ask::Snooze(name, until) => {
                 let until = match until {
@@ -79,7 +81,8 @@ impl Daemon {
                 Some(key) => Answer::ok(&view::key_status(&self.machine, key, clock::now(), &self.calendar)),
                 None => key_is_gone(),
             },
-            (_, Then::Status | Then::Apply(_)) => self.piece(Streamed { config: self.config.clone(), stream: Stream::new(&self.machine) }),
+            (_, Then::Metrics) => self.begin(Document::Metrics(Metrics::new(&self.machine))).open_metrics(),
+            (_, Then::Status | Then::Apply(_)) => self.begin(Document::Status(Stream::new(&self.machine))),
         };
         // Whoever asked may have gone.
         let _ = waiter.answer.send(answer);
@@ -95,19 +98,28 @@ impl Daemon {
         Answer::error(404, &format!("unknown-{what}"), &format!("no {what} is named {name:?}"), &those_there_are(known))
     }
 
-    /// The next piece of a status document.
-    fn piece(&self, mut streamed: Streamed) -> Answer {
+    /// The first piece of a document.
+    fn begin(&self, document: Document) -> Answer {
+        self.piece(Streamed { config: self.config.clone(), document })
+    }
+
+    /// As seen from here and now.
+    pub(super) fn viewpoint<'a>(&'a self, config: &'a Config) -> Viewpoint<'a> {
         let daemon = DaemonStatus { version: env!("CARGO_PKG_VERSION").into(), pid: std::process::id(), started_at: self.started_at };
-        let at = Viewpoint {
+        Viewpoint {
             now: clock::now(),
             calendar: &self.calendar,
-            config: &streamed.config,
+            config,
             home: &self.options.paths.home,
             daemon: Some(daemon),
             problems: self.problems(),
-        };
-        match streamed.stream.write(&self.machine, &at) {
-            Ok(piece) => Answer::piece(piece, Some(streamed).filter(|streamed| !streamed.stream.is_done())),
+        }
+    }
+
+    /// The next piece of one.
+    fn piece(&self, mut streamed: Streamed) -> Answer {
+        match streamed.document.write(&self.machine, &self.viewpoint(&streamed.config)) {
+            Ok(piece) => Answer::piece(piece, Some(streamed).filter(|streamed| !streamed.document.is_done())),
             Err(error) => Answer::internal(&error),
         }
     }
@@ -138,6 +150,7 @@ impl Daemon {
             let fix = "raise the user's limits of processes and open files, or end what uses them up".into();
             problems.push(problem("workers-not-started", Severity::Error, message, fix));
         }
+        problems.extend(self.textfile.problem());
         if let Some(reason) = &self.degraded {
             problems.push(problem("watch-degraded", Severity::Warning, reason.clone(), "see the README, section Watching".into()));
         }

@@ -23,6 +23,7 @@ use super::schedule::Schedule;
 use super::server::{Answer, Call};
 use super::service_manager::{self, Watchdog};
 use super::socket::{Fate, Socket};
+use super::textfile::Textfile;
 use super::timer::{Wake, WallTimer};
 use super::workers::Workers;
 use crate::clock;
@@ -99,6 +100,7 @@ pub(super) struct Waiter {
 
 pub(super) enum Then {
     Status,
+    Metrics,
     Key(KeyName),
     /// What the user said of it: that is to be on disk.
     Recorded(KeyName),
@@ -130,6 +132,7 @@ pub(super) struct Daemon {
     pub(super) unsaved_since: Option<(Timestamp, String)>,
     pub(super) damage: Option<Damage>,
     pub(super) degraded: Option<String>,
+    pub(super) textfile: Textfile,
     pub(super) inbox: UnboundedReceiver<Event>,
     pub(super) desktop_events: UnboundedReceiver<crate::desktop::DesktopEvent>,
     pub(super) calls: UnboundedReceiver<Call>,
@@ -183,6 +186,7 @@ impl Daemon {
             unsaved_since: None,
             damage,
             degraded: None,
+            textfile: config.metrics.textfile.as_ref().map(|_| Textfile::starting(now)).unwrap_or_default(),
             inbox,
             desktop_events,
             calls,
@@ -232,10 +236,19 @@ impl Daemon {
                 () = self.rest.come() => Happening::Quiet,
             };
             self.rest.end();
+            let wake = match &happened {
+                Happening::Timer(wake) => Some(*wake),
+                _ => None,
+            };
+            let is_news = !matches!(happened, Happening::Quiet);
             self.handle(happened).await?;
+            if is_news {
+                self.mind_textfile(wake == Some(Wake::ClockSet));
+            }
         }
         service_manager::stopping();
         tracing::info!("ended");
+        self.leave_textfile();
         self.socket.remove();
         Ok(())
     }
@@ -330,10 +343,11 @@ impl Daemon {
         let retry = self.unsaved_since.as_ref().map(|(since, _)| *since + SAVE_RETRY);
         let watchdog = self.watchdog.as_ref().map(Watchdog::next);
         let reload = self.config_settling.as_ref().map(|settling| settling.until);
-        let next = [self.machine.next_deadline(), self.schedule.next(), retry, watchdog, reload, self.socket.deadline()]
-            .into_iter()
-            .flatten()
-            .min();
+        let next =
+            [self.machine.next_deadline(), self.schedule.next(), retry, watchdog, reload, self.socket.deadline(), self.textfile.due()]
+                .into_iter()
+                .flatten()
+                .min();
         self.timer.arm(next)
     }
 }
