@@ -4,7 +4,7 @@
 //! no ages in it. It can be read by everybody, unlike all else that credd writes, since `node_exporter` runs as
 //! another user, and there is no secret in it.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::hash::{DefaultHasher, Hasher as _};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
@@ -24,12 +24,15 @@ const SETTLE: SignedDuration = SignedDuration::from_secs(1);
 /// What a file of ours begins with.
 const BEGINNING: &[u8] = b"# HELP credd_";
 
+/// Device, number and time of the last change of a file.
+type Identity = (u64, u64, i64, i64);
+
 /// What was written last, and when to look again.
 #[derive(Debug, Default)]
 pub(super) struct Textfile {
     due: Option<Timestamp>,
     /// The file that was written last: where, which one, and a hash of its text.
-    written: Option<(PathBuf, (u64, u64), u64)>,
+    written: Option<(PathBuf, Identity, u64)>,
     /// Why it can't be written.
     trouble: Option<String>,
 }
@@ -53,7 +56,7 @@ impl Textfile {
 
     /// Whether the file is still there that was written last.
     fn is_there(&self) -> bool {
-        self.written.as_ref().is_some_and(|(path, file, _)| identity(path).is_ok_and(|found| found == *file))
+        self.written.as_ref().is_some_and(|(path, file, _)| fs::symlink_metadata(path).is_ok_and(|found| identity(&found) == *file))
     }
 }
 
@@ -136,15 +139,15 @@ impl Daemon {
 /// Replaces the file at once, whatever links stand in its place. Returns which one it is.
 ///
 /// Until then it has a name that `node_exporter` passes over: it reads what ends in `.prom`.
-fn put(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<(u64, u64)> {
+fn put(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<Identity> {
     refuse_others(path)?;
     let mut file = AtomicWriteFile::options().preserve_mode(false).preserve_owner(false).mode(0o600).open(path)?;
     write(file.as_file_mut())?;
     // Whatever the umask is, and it is 077: for everybody to read.
     file.set_permissions(Permissions::from_mode(0o644))?;
-    let found = file.metadata()?;
+    let found = identity(&file.metadata()?);
     file.commit()?;
-    Ok((found.dev(), found.ino()))
+    Ok(found)
 }
 
 /// What a slip of the configuration names is not overwritten.
@@ -161,6 +164,7 @@ fn refuse_others(path: &Path) -> io::Result<()> {
     if beginning == BEGINNING { Ok(()) } else { Err(io::Error::other("the file is not one of credd's")) }
 }
 
-fn identity(path: &Path) -> io::Result<(u64, u64)> {
-    fs::symlink_metadata(path).map(|found| (found.dev(), found.ino()))
+/// Which file it is: numbers of files that are gone are given to new ones.
+fn identity(found: &Metadata) -> Identity {
+    (found.dev(), found.ino(), found.mtime(), found.mtime_nsec())
 }

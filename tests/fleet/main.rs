@@ -24,6 +24,9 @@ const CREDD: &str = env!("CARGO_BIN_EXE_credd");
 const KEY: &str = "ABSKQmVkcm9ja0FQSUtleS1vbmUtYXQtMTIzNDU2Nzg5MDEyOm9uZS1zZWNyZXQ=";
 const OTHER: &str = "ABSKQmVkcm9ja0FQSUtleS10d28tYXQtMTIzNDU2Nzg5MDEyOnR3by1zZWNyZXQ=";
 
+/// A consumer that isn't there: real ones of whoever runs the tests are none of their business.
+const CONSUMER: &str = "[[consumers]]\nname = \"litellm\"\nmatch = [\"credd-no-such-program\"]\n";
+
 /// A home with a key of so many days.
 fn home(days: u32, config: &str) -> Home {
     let home = Home::new();

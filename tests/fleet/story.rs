@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
@@ -11,7 +12,7 @@ use super::support::bedrock::BedrockStandIn;
 use super::support::daemon::{Daemon, SOON};
 use super::support::home::Home;
 use super::support::{run, wait};
-use super::{CREDD, KEY, OTHER, tree};
+use super::{CONSUMER, CREDD, KEY, OTHER, tree};
 
 #[test]
 fn a_due_key_is_told_of_and_a_dead_daemon_noticed() {
@@ -25,7 +26,7 @@ fn a_due_key_is_told_of_and_a_dead_daemon_noticed() {
     let textfile = stack.textfiles().join("user.prom");
     // It has something to do every three seconds, instead of every six hours.
     home.write_config(&format!(
-        "[alerts]\ndesktop = false\ncommand = [\"true\"]\n[metrics]\ntextfile = {textfile:?}\n[[keys]]\nprobe = \"*/3 * * * * *\"\n"
+        "[alerts]\ndesktop = false\ncommand = [\"true\"]\n[metrics]\ntextfile = {textfile:?}\n[[keys]]\nprobe = \"*/3 * * * * *\"\n{CONSUMER}"
     ));
 
     let mut daemon = Daemon::start(CREDD, &home);
@@ -42,6 +43,10 @@ fn a_due_key_is_told_of_and_a_dead_daemon_noticed() {
     daemon.until("the new key", SOON, |status| status["keys"][0]["state"] == "ok");
     stack.wait_for("CreddKeyDue", "resolved");
 
+    // While Bedrock is asked about the new key, the daemon has more time.
+    wait::until_true("the next probe to be near", SOON, || {
+        deadline(&textfile).is_some_and(|at| at < jiff::Timestamp::now().as_second() + 5)
+    });
     daemon.kill();
     let down = stack.wait_for("CreddDown", "firing");
     assert_eq!(down["labels"]["host"], host.trim_end(), "{down}");
@@ -51,6 +56,13 @@ fn a_due_key_is_told_of_and_a_dead_daemon_noticed() {
     stack.wait_for("CreddDown", "firing");
     fs::remove_file(textfile).unwrap();
     stack.wait_for("CreddGone", "firing");
+}
+
+/// When the daemon says that it acts next.
+fn deadline(textfile: &Path) -> Option<i64> {
+    let text = fs::read_to_string(textfile).ok()?;
+    let line = text.lines().find(|line| line.starts_with("credd_next_deadline_timestamp_seconds{"))?;
+    line.rsplit(' ').next()?.parse().ok()
 }
 
 /// Prometheus asks for `OpenMetrics`, and reads it strictly.

@@ -29,11 +29,15 @@ user() {
   printf 'export AWS_BEARER_TOKEN_BEDROCK="%s"\n' "$KEY" >"$home/.backlog-toolkit-env"
   chmod 600 "$home/.backlog-toolkit-env"
   touch -d "$days days ago" "$home/.backlog-toolkit-env"
-  env -i PATH="$PATH" HOME="$home" USER="$user" TZ=UTC XDG_RUNTIME_DIR="$home/run" AWS_ENDPOINT_URL_BEDROCK=http://127.0.0.1:9 \
+  setsid env -i PATH="$PATH" HOME="$home" USER="$user" TZ=UTC XDG_RUNTIME_DIR="$home/run" AWS_ENDPOINT_URL_BEDROCK=http://127.0.0.1:9 \
     CREDD_RIG_DIR="$dir" "$credd" run 2>"$dir/$user.log" &
+  disown # that it was killed is no news
 }
 
-background() { CREDD_RIG_DIR=$dir "$@" >"$dir/$(basename "$1").log" 2>&1 </dev/null & }
+background() {
+  CREDD_RIG_DIR=$dir setsid "$@" >"$dir/$1.log" 2>&1 </dev/null &
+  disown
+}
 
 cd "$dir"
 mkdir textfiles
@@ -54,6 +58,6 @@ YAML
 background prometheus-node-exporter --collector.disable-defaults --collector.textfile \
   --collector.textfile.directory="$dir/textfiles" --web.listen-address="$EXPORTER"
 background prometheus --config.file=prometheus.yml --storage.tsdb.path=tsdb --web.listen-address="$PROMETHEUS"
-"$here/page-shot" "http://$PROMETHEUS/classic/alerts" "$file" 1100x900 \
+"$here/page-shot" "http://$PROMETHEUS/classic/alerts" "$file" 1100x960 \
   "document.querySelector('.alert-danger.alert_header') && document.querySelector('.alert-warning.alert_header')" \
   "\$('.alert-danger.alert_header').click(); \$('div.show-annotations').click()"
