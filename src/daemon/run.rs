@@ -236,14 +236,11 @@ impl Daemon {
                 () = self.rest.come() => Happening::Quiet,
             };
             self.rest.end();
-            let wake = match &happened {
-                Happening::Timer(wake) => Some(*wake),
-                _ => None,
-            };
+            let clock_set = matches!(happened, Happening::Timer(Wake::ClockSet));
             let is_news = !matches!(happened, Happening::Quiet);
             self.handle(happened).await?;
             if is_news {
-                self.mind_textfile(wake == Some(Wake::ClockSet));
+                self.mind_textfile(clock_set);
             }
         }
         service_manager::stopping();

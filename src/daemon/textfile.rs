@@ -94,6 +94,8 @@ impl Daemon {
             self.textfile = Textfile::default();
             return;
         };
+        // It isn't to stand in the file that mends it.
+        let trouble = self.textfile.trouble.take();
         let mut hasher = DefaultHasher::new();
         // To a hash, which doesn't fail.
         let _ = self.each_piece(live, &mut |piece| {
@@ -102,19 +104,19 @@ impl Daemon {
         });
         let hash = hasher.finish();
         let is_as_before = self.textfile.written.as_ref().is_some_and(|(_, _, before)| *before == hash);
-        if is_as_before && self.textfile.trouble.is_none() && self.textfile.is_there() {
+        if is_as_before && trouble.is_none() && self.textfile.is_there() {
             return;
         }
         match put(&path, |file| self.each_piece(live, &mut |piece| file.write_all(piece))) {
             Ok(file) => {
                 self.textfile.written = Some((path, file, hash));
-                if self.textfile.trouble.take().is_some() {
+                if trouble.is_some() {
                     self.tell("metrics-written", "the metrics for node_exporter can be written again".into());
                 }
             }
             Err(error) => {
                 let why = format!("{}: {error}", path.display());
-                if self.textfile.trouble.is_none() {
+                if trouble.is_none() {
                     self.tell("metrics-unwritten", format!("the metrics for node_exporter can't be written: {why}"));
                 }
                 self.textfile.trouble = Some(why);

@@ -228,3 +228,7 @@ fn severity(severity: Severity) -> &'static str {
 fn escaped(value: &str) -> String {
     value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
+
+#[cfg(test)]
+#[path = "metrics_tests.rs"]
+mod tests;

@@ -47,3 +47,10 @@ fn program(name: &str) -> Command {
 fn tree(path: &str) -> std::path::PathBuf {
     std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
+
+/// When the daemon says that it acts next.
+fn deadline(textfile: &std::path::Path) -> Option<i64> {
+    let text = std::fs::read_to_string(textfile).ok()?;
+    let line = text.lines().find(|line| line.starts_with("credd_next_deadline_timestamp_seconds{"))?;
+    line.rsplit(' ').next()?.parse().ok()
+}

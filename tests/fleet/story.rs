@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
@@ -12,7 +11,7 @@ use super::support::bedrock::BedrockStandIn;
 use super::support::daemon::{Daemon, SOON};
 use super::support::home::Home;
 use super::support::{run, wait};
-use super::{CONSUMER, CREDD, KEY, OTHER, tree};
+use super::{CONSUMER, CREDD, KEY, OTHER, deadline, tree};
 
 #[test]
 fn a_due_key_is_told_of_and_a_dead_daemon_noticed() {
@@ -56,13 +55,6 @@ fn a_due_key_is_told_of_and_a_dead_daemon_noticed() {
     stack.wait_for("CreddDown", "firing");
     fs::remove_file(textfile).unwrap();
     stack.wait_for("CreddGone", "firing");
-}
-
-/// When the daemon says that it acts next.
-fn deadline(textfile: &Path) -> Option<i64> {
-    let text = fs::read_to_string(textfile).ok()?;
-    let line = text.lines().find(|line| line.starts_with("credd_next_deadline_timestamp_seconds{"))?;
-    line.rsplit(' ').next()?.parse().ok()
 }
 
 /// Prometheus asks for `OpenMetrics`, and reads it strictly.
