@@ -82,6 +82,8 @@ enum Command {
     Calendar,
     /// Print what a shell's start-up file runs, so that open shells learn of a new key
     Hook(client::hook::HookArgs),
+    /// Print metrics as OpenMetrics text, for Prometheus
+    Metrics,
     /// Check or show the configuration
     Config(client::config::ConfigArgs),
     /// Install the user service and start it
@@ -183,6 +185,7 @@ fn dispatch(command: Option<Command>, global: &Global) -> Result<u8, Failure> {
         Some(Command::History(args)) => client::history::run(&paths, &args),
         Some(Command::Calendar) => client::calendar::run(&paths),
         Some(Command::Hook(args)) => client::hook::run(&paths, &args, &service_args(global)),
+        Some(Command::Metrics) => client::metrics::run(&paths),
         Some(Command::Config(args)) => client::config::run(&paths, &args),
         Some(Command::Install(args)) => client::service::install(&paths, &args, &service_args(global)),
         Some(Command::Uninstall(args)) => client::service::uninstall(&paths, &args),

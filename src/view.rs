@@ -21,6 +21,10 @@ mod digest;
 mod stream;
 
 pub use digest::digest;
+mod document;
+mod metrics;
+pub use document::Document;
+pub use metrics::Metrics;
 pub use stream::Stream;
 
 /// Version of the status document.

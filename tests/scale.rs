@@ -104,6 +104,11 @@ fn ten_thousand_keys() {
     assert!(text.lines().count() < 80, "{text}");
     assert!(text.contains("9,997 more keys: 9,997 ok"), "{text}");
 
+    let metrics = daemon.ok(&["metrics"]);
+    let expiries = metrics.lines().filter(|line| line.starts_with("credd_key_expiry_timestamp_seconds{")).collect::<BTreeSet<_>>();
+    assert!(expiries.len() == KEYS && metrics.ends_with("\n# EOF\n"), "{} expiries in {} bytes", expiries.len(), metrics.len());
+    assert_memory("after metrics", base, &daemon, KEYS);
+
     // Whoever asks and doesn't read holds up nobody, and no more than some pieces are made for them.
     let before = anonymous(&daemon);
     let idle: Vec<UnixStream> = (0..20).map(|_| ask(&many)).collect();

@@ -53,6 +53,20 @@ pub fn events(socket: &Path, take: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), F
     })
 }
 
+/// Asks for a text and hands it on as it comes.
+pub fn copy(socket: &Path, path: &str, take: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> Result<(), Failure> {
+    exchange(socket, "GET", path, &[], Some(LIMIT), false, |body| {
+        let mut piece = [0; BUFFER];
+        loop {
+            match body.read(&mut piece) {
+                Ok(0) => return Ok(()),
+                Ok(count) => take(&piece[..count]).map_err(serde_json::Error::io)?,
+                Err(error) => return Err(serde_json::Error::io(error)),
+            }
+        }
+    })
+}
+
 fn call<T: DeserializeOwned>(socket: &Path, method: &str, path: &str, body: &[u8], limit: Option<Duration>) -> Result<T, Failure> {
     exchange(socket, method, path, body, limit, false, whole)
 }

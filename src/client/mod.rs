@@ -17,6 +17,7 @@ pub mod hook;
 mod http;
 pub mod issued;
 mod json;
+pub mod metrics;
 mod noted;
 mod offline;
 pub mod renew;

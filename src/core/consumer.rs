@@ -342,8 +342,8 @@ impl Consumer {
             self.record.pending = Some(Pending { reason: report.detail.clone(), retry_at, attempts, targets });
             return unsettled;
         }
-        self.record.last_apply =
-            Some(LastApply { at: now, outcome: report.outcome, seconds: report.took.as_secs_f64(), detail: report.detail.clone() });
+        let seconds = report.took.as_secs_f64();
+        self.record.applied(LastApply { at: now, outcome: report.outcome, seconds, detail: report.detail.clone() });
         match report.outcome {
             Outcome::Applied if self.record.pending.as_ref().is_some_and(|pending| !covers(&targets, &pending.targets)) => {
                 self.put_off(now);

@@ -18,6 +18,7 @@ mod rare;
 mod record;
 mod renewal;
 mod sight;
+mod tally;
 #[cfg(test)]
 mod tests;
 
@@ -32,3 +33,4 @@ pub use probe::{Probe, Rejection};
 pub use record::*;
 pub use renewal::*;
 pub use sight::*;
+pub use tally::Tally;

@@ -11,6 +11,7 @@ use super::alarm::{AlertSent, PopupRecord};
 use super::policy::Reason;
 use super::probe::{Probe, Rejection};
 use super::renewal::{Credential, Minted, Renewal, Retiring};
+use super::tally::Tally;
 use super::{Anatomy, ConsumerName, Fingerprint, KeyName, Outcome};
 
 /// Where an issue date comes from; a greater one is better (contract, section 4).
@@ -133,6 +134,9 @@ pub struct KeyRecord {
     /// What the user is told besides alerts about its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub news: Option<Box<News>>,
+    /// Alerts that reached the user, by reason; of all its values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<Box<Tally>>,
 }
 
 /// Something to tell the user once: what was done, or is left to do.
@@ -149,6 +153,11 @@ pub struct News {
 }
 
 impl KeyRecord {
+    /// An alert has reached the user.
+    pub fn count_alert(&mut self, reason: Reason) {
+        self.told.get_or_insert_default().count(&reason.to_string());
+    }
+
     /// The value that counts.
     pub fn known_now(&self) -> Option<&KnownKey> {
         self.current.and_then(|print| self.known.iter().find(|known| known.fingerprint == print))
@@ -239,6 +248,20 @@ pub struct ConsumerRecord {
     /// The popup of that alert.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub popup: Option<PopupRecord>,
+    /// Applies that ended, by outcome.
+    #[serde(default, skip_serializing_if = "Tally::is_empty")]
+    pub applies: Tally,
+    /// Alerts that reached the user, by reason.
+    #[serde(default, skip_serializing_if = "Tally::is_empty")]
+    pub told: Tally,
+}
+
+impl ConsumerRecord {
+    /// An apply has ended.
+    pub fn applied(&mut self, last: LastApply) {
+        self.applies.count(last.outcome.as_str());
+        self.last_apply = Some(last);
+    }
 }
 
 /// One entry of the state: each replaces the earlier one of its name.

@@ -16,21 +16,22 @@ use super::configured::Configured;
 use super::events::Followed;
 use super::server::{Ask, Call};
 use crate::protocol::{ErrorBody, ErrorDetail};
-use crate::view::Stream;
+use crate::view::Document;
 
-/// A status document that is being sent: as far as it has come, and of which configuration it is.
+/// A document that is being sent: as far as it has come, and of which configuration it is.
 #[derive(Debug)]
 pub struct Streamed {
     /// In force when it was begun.
     pub config: Rc<Configured>,
     /// How far it has come.
-    pub stream: Stream,
+    pub document: Document,
 }
 
 const JSON: &str = "application/json";
 const EVENTS: &str = "text/event-stream";
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// An answer: a status and a JSON document, or its beginning; or events, which have no end.
+/// An answer: a status and a document, or its beginning; or events, which have no end.
 #[derive(Debug)]
 pub struct Answer {
     status: StatusCode,
@@ -55,6 +56,11 @@ impl Answer {
     pub fn piece(body: Vec<u8>, rest: Option<Streamed>) -> Self {
         let rest = rest.map(|streamed| Ask::More(Box::new(streamed)));
         Self { status: StatusCode::OK, body, content_type: JSON, rest, allow: None }
+    }
+
+    /// The same, as `OpenMetrics`.
+    pub fn open_metrics(self) -> Self {
+        Self { content_type: OPEN_METRICS, ..self }
     }
 
     /// Events, perhaps none yet, and who is owed the next.

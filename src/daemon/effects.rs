@@ -130,8 +130,8 @@ impl Daemon {
             let consumer = entry.consumer.as_ref().map(tracing::field::display);
             match entry.event.as_str() {
                 "apply-failed" | "rolled-back" | "clock-went-back" | "state-recovered" | "watch-degraded" | "config-invalid"
-                | "socket-lost" | "key-missing" | "key-dynamic" | "key-rejected" | "refused" | "file-unreadable" | "renewal-failed"
-                | "retire-failed" | "mint-failed" | "sign-in-needed" => {
+                | "metrics-unwritten" | "socket-lost" | "key-missing" | "key-dynamic" | "key-rejected" | "refused" | "file-unreadable"
+                | "renewal-failed" | "retire-failed" | "mint-failed" | "sign-in-needed" => {
                     tracing::warn!(event = entry.event, key, consumer, "{}", entry.message);
                 }
                 event => tracing::info!(event, key, consumer, "{}", entry.message),

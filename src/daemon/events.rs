@@ -18,7 +18,7 @@ use super::run::Daemon;
 use super::server::{Answer, Streamed};
 use crate::clock;
 use crate::core::HistoryEntry;
-use crate::view::{self, Stream};
+use crate::view::{self, Document, Stream};
 
 /// Entries of the history for those who resume; whoever has missed more gets the status.
 const MOST_HELD: usize = 32;
@@ -212,7 +212,8 @@ impl Daemon {
                 Next::History(events) => return Ok(Answer::events(events, followed)),
                 Next::Status(id) => {
                     piece = format!("id: {id}\nevent: status\ndata: ").into_bytes();
-                    followed.sending = Some(Streamed { config: self.config.clone(), stream: Stream::new(&self.machine) });
+                    followed.sending =
+                        Some(Streamed { config: self.config.clone(), document: Document::Status(Stream::new(&self.machine)) });
                 }
             }
         }
@@ -221,7 +222,7 @@ impl Daemon {
                 Ok(more) => piece.extend_from_slice(&more),
                 Err(error) => return Ok(Answer::internal(&error)),
             }
-            if streamed.stream.is_done() {
+            if streamed.document.is_done() {
                 piece.extend_from_slice(b"\n\n");
                 followed.sending = None;
             }

@@ -18,6 +18,7 @@ mod schedule;
 pub mod server;
 mod service_manager;
 mod socket;
+mod textfile;
 mod timer;
 mod workers;
 

@@ -6,7 +6,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::core::{Calendar as _, Denial, Event, KeyName, Reply, Request, Ticket};
 use crate::protocol::{ApplyAnswer, DaemonStatus, Problem, RenewAnswer, RenewalEnd, Severity, SnoozeUntil, those_there_are};
-use crate::view::{self, Stream, Viewpoint, problem};
+use crate::view::{self, Document, Metrics, Stream, Viewpoint, problem};
 
 impl Daemon {
     pub(super) fn call(&mut self, call: Call) {
@@ -29,6 +29,7 @@ impl Daemon {
             Ask::Next(followed) => return self.follow_on(followed, call.answer),
             Ask::Status => (Request::Refresh, Then::Status),
             Ask::Events(since) => (Request::Refresh, Then::Follow(since)),
+            Ask::Metrics => (Request::Refresh, Then::Metrics),
             Ask::Issued(name, at) => (Request::Issued(name.clone(), at), Then::Recorded(name)),
             Ask::Snooze(name, until) => {
                 let until = match until {
@@ -86,9 +87,8 @@ impl Daemon {
                 Some(key) => Answer::ok(&view::key_status(&self.machine, key, clock::now(), &self.calendar)),
                 None => key_is_gone(),
             },
-            (_, Then::Status | Then::Apply(_) | Then::Follow(_)) => {
-                self.piece(Streamed { config: self.config.clone(), stream: Stream::new(&self.machine) })
-            }
+            (_, Then::Metrics) => self.begin(Document::Metrics(Metrics::new(&self.machine))).open_metrics(),
+            (_, Then::Status | Then::Apply(_) | Then::Follow(_)) => self.begin(Document::Status(Stream::new(&self.machine))),
         };
         // Whoever asked may have gone.
         let _ = waiter.answer.send(answer);
@@ -104,19 +104,24 @@ impl Daemon {
         Answer::error(404, &format!("unknown-{what}"), &format!("no {what} is named {name:?}"), &those_there_are(known))
     }
 
-    /// The next piece of a status document.
+    /// The first piece of a document.
+    fn begin(&self, document: Document) -> Answer {
+        self.piece(Streamed { config: self.config.clone(), document })
+    }
+
+    /// The next piece of one.
     fn piece(&self, mut streamed: Streamed) -> Answer {
         match self.write(&mut streamed) {
-            Ok(piece) => Answer::piece(piece, Some(streamed).filter(|streamed| !streamed.stream.is_done())),
+            Ok(piece) => Answer::piece(piece, Some(streamed).filter(|streamed| !streamed.document.is_done())),
             Err(error) => Answer::internal(&error),
         }
     }
 
     pub(super) fn write(&self, streamed: &mut Streamed) -> serde_json::Result<Vec<u8>> {
-        streamed.stream.write(&self.machine, &self.viewpoint(&streamed.config))
+        streamed.document.write(&self.machine, &self.viewpoint(&streamed.config))
     }
 
-    /// For documents of this configuration.
+    /// As seen from here and now, of this configuration.
     pub(super) fn viewpoint<'a>(&'a self, config: &'a Config) -> Viewpoint<'a> {
         let daemon = DaemonStatus { version: env!("CARGO_PKG_VERSION").into(), pid: std::process::id(), started_at: self.started_at };
         Viewpoint {
@@ -155,6 +160,7 @@ impl Daemon {
             let fix = "raise the user's limits of processes and open files, or end what uses them up".into();
             problems.push(problem("workers-not-started", Severity::Error, message, fix));
         }
+        problems.extend(self.textfile.problem());
         if let Some(reason) = &self.degraded {
             problems.push(problem("watch-degraded", Severity::Warning, reason.clone(), "see the README, section Watching".into()));
         }

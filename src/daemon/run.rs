@@ -24,6 +24,7 @@ use super::schedule::Schedule;
 use super::server::{Answer, Call};
 use super::service_manager::{self, Watchdog};
 use super::socket::{Fate, Socket};
+use super::textfile::Textfile;
 use super::timer::{Wake, WallTimer};
 use super::workers::Workers;
 use crate::clock;
@@ -102,6 +103,7 @@ pub(super) enum Then {
     Status,
     /// What happens from now on, or after this event.
     Follow(Option<u64>),
+    Metrics,
     Key(KeyName),
     /// What the user said of it: that is to be on disk.
     Recorded(KeyName),
@@ -134,6 +136,7 @@ pub(super) struct Daemon {
     pub(super) unsaved_since: Option<(Timestamp, String)>,
     pub(super) damage: Option<Damage>,
     pub(super) degraded: Option<String>,
+    pub(super) textfile: Textfile,
     pub(super) inbox: UnboundedReceiver<Event>,
     pub(super) desktop_events: UnboundedReceiver<crate::desktop::DesktopEvent>,
     pub(super) calls: UnboundedReceiver<Call>,
@@ -188,6 +191,7 @@ impl Daemon {
             unsaved_since: None,
             damage,
             degraded: None,
+            textfile: config.metrics.textfile.as_ref().map(|_| Textfile::starting(now)).unwrap_or_default(),
             inbox,
             desktop_events,
             calls,
@@ -238,10 +242,16 @@ impl Daemon {
                 () = self.rest.come() => Happening::Quiet,
             };
             self.rest.end();
+            let clock_set = matches!(happened, Happening::Timer(Wake::ClockSet));
+            let is_news = !matches!(happened, Happening::Quiet);
             self.handle(happened).await?;
+            if is_news {
+                self.mind_textfile(clock_set);
+            }
         }
         service_manager::stopping();
         tracing::info!("ended");
+        self.leave_textfile();
         self.socket.remove();
         Ok(())
     }
@@ -337,10 +347,11 @@ impl Daemon {
         let retry = self.unsaved_since.as_ref().map(|(since, _)| *since + SAVE_RETRY);
         let watchdog = self.watchdog.as_ref().map(Watchdog::next);
         let reload = self.config_settling.as_ref().map(|settling| settling.until);
-        let next = [self.machine.next_deadline(), self.schedule.next(), retry, watchdog, reload, self.socket.deadline()]
-            .into_iter()
-            .flatten()
-            .min();
+        let next =
+            [self.machine.next_deadline(), self.schedule.next(), retry, watchdog, reload, self.socket.deadline(), self.textfile.due()]
+                .into_iter()
+                .flatten()
+                .min();
         self.timer.arm(next)
     }
 }

@@ -41,7 +41,9 @@ const SLOWEST_REQUEST: Duration = Duration::from_secs(3);
 pub enum Ask {
     /// `GET /v1/status`.
     Status,
-    /// The next piece of that.
+    /// `GET /metrics`.
+    Metrics,
+    /// The next piece of these.
     More(Box<Streamed>),
     /// `GET /v1/events?since=`.
     Events(Option<u64>),
@@ -215,6 +217,7 @@ async fn route(request: Request<Incoming>) -> Result<Ask, Answer> {
     match parts[..] {
         ["v1", "status"] if get => Ok(Ask::Status),
         ["v1", "events"] if get => events(&request),
+        ["metrics"] if get => Ok(Ask::Metrics),
         ["v1", "history"] if get => history(request.uri().query().unwrap_or_default()),
         ["v1", "keys", name, "issued"] if post => Ok(Ask::Issued(name.into(), json::<IssuedRequest>(request).await?.at)),
         ["v1", "keys", name, "snooze"] if post => Ok(Ask::Snooze(name.into(), json::<SnoozeRequest>(request).await?.until)),
@@ -228,7 +231,7 @@ async fn route(request: Request<Incoming>) -> Result<Ask, Answer> {
             Ok(Ask::Renew(name.into()))
         }
         ["v1", "consumers", name, "apply"] if post => Ok(Ask::Apply(name.into(), json::<ApplyRequest>(request).await?.force)),
-        ["v1", "status" | "history" | "events"] => Err(Answer::method(&path, request.method().as_str(), "GET")),
+        ["v1", "status" | "history" | "events"] | ["metrics"] => Err(Answer::method(&path, request.method().as_str(), "GET")),
         ["v1", "keys", _, "issued" | "snooze" | "verify" | "renew" | "renewed"] | ["v1", "consumers", _, "apply"] => {
             Err(Answer::method(&path, request.method().as_str(), "POST"))
         }

@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 
 use super::{ConsumerName, Effect, KeyName, Machine, Step, Subject, Topic, Why, subject};
-use crate::core::alarm::Channel;
+use crate::core::alarm::{AlertSent, Channel};
 use crate::core::key::{KeyState, Users};
+use crate::core::policy::Reason;
 
 impl Machine {
     pub(super) fn key_due(&mut self, name: &KeyName, step: &mut Step) {
@@ -53,7 +54,11 @@ impl Machine {
         let late = match topic {
             Topic::Key(name) => {
                 let Some(key) = self.keys.get_mut(name) else { return };
+                let before = reached(key.latest_alert());
                 let (ours, late) = key.delivered(channel, id, step.now);
+                if let Some(reason) = reached(key.latest_alert()).filter(|_| before.is_none()) {
+                    key.record.count_alert(reason);
+                }
                 if let Some(alert) = key.latest_alert().filter(|_| ours) {
                     step.tell("alert-delivered", Some(name), None, key.record.current, format!("{how} ({})", alert.reason));
                 }
@@ -61,7 +66,11 @@ impl Machine {
             }
             Topic::News(name) => {
                 let Some(key) = self.keys.get_mut(name) else { return };
+                let before = reached(key.record.news.as_ref().map(|news| &news.alert));
                 let (ours, late) = key.news_delivered(channel, id, step.now);
+                if let Some(reason) = reached(key.record.news.as_ref().map(|news| &news.alert)).filter(|_| before.is_none()) {
+                    key.record.count_alert(reason);
+                }
                 if let Some(news) = key.record.news.as_ref().filter(|_| ours) {
                     step.tell("alert-delivered", Some(name), None, None, format!("{how} ({})", news.alert.reason));
                 }
@@ -69,7 +78,11 @@ impl Machine {
             }
             Topic::Consumer(name) => {
                 let Some(consumer) = self.consumers.get_mut(name) else { return };
+                let before = reached(consumer.record.alert.as_ref());
                 let (ours, late) = consumer.delivered(channel, id, step.now);
+                if let Some(reason) = reached(consumer.record.alert.as_ref()).filter(|_| before.is_none()) {
+                    consumer.record.told.count(&reason.to_string());
+                }
                 if ours {
                     step.tell("alert-delivered", None, Some(name), None, how.into());
                 }
@@ -140,4 +153,9 @@ impl Machine {
         }
         Some(())
     }
+}
+
+/// The reason of an alert that some channel took.
+fn reached(alert: Option<&AlertSent>) -> Option<Reason> {
+    alert.filter(|alert| alert.delivered).map(|alert| alert.reason)
 }

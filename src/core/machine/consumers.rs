@@ -260,7 +260,7 @@ fn is_current(consumer: &mut Consumer, targets: &Targets, covered: &BTreeSet<Key
     forget_held_back(consumer, targets);
     if consumer.record.applying.take().as_ref() == Some(targets) {
         let detail = "it was finished unseen".into();
-        consumer.record.last_apply = Some(LastApply { at: step.now, outcome: Outcome::Applied, seconds: 0.0, detail });
+        consumer.record.applied(LastApply { at: step.now, outcome: Outcome::Applied, seconds: 0.0, detail });
     }
     let moot = consumer.record.pending.as_ref().is_none_or(|pending| pending.targets.keys().all(|key| covered.contains(key)));
     if moot && !consumer.is_down() {

@@ -60,8 +60,7 @@ impl Machine {
             consumer.wait_on(step.now);
         } else {
             if is_news {
-                consumer.record.last_apply =
-                    Some(LastApply { at: step.now, outcome: Outcome::Refused, seconds: 0.0, detail: detail.clone() });
+                consumer.record.applied(LastApply { at: step.now, outcome: Outcome::Refused, seconds: 0.0, detail: detail.clone() });
             }
             consumer.record.pending = None;
             let popup = consumer.settle();

@@ -143,6 +143,8 @@ fn another_value_does_not_wait_for_the_one_that_failed() {
     world.edit(FILE, "K", 3);
     world.run(MINUTE);
     assert_eq!((world.state("litellm"), world.holds("litellm", "K")), (ConsumerState::Current, Some(3)));
+    let counted = &world.machine.consumer(&"litellm".into()).unwrap().record.applies;
+    assert_eq!(counted.iter().collect::<Vec<_>>(), [("rolled-back", 1), ("applied", 1)]);
 }
 
 #[test]

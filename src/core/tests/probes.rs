@@ -84,6 +84,7 @@ fn a_rejected_key_touches_nothing_and_is_told_once() {
     assert_eq!((world.state("litellm"), world.holds("litellm", "K"), world.applies.len()), (ConsumerState::Stale, Some(1), 0));
     assert_eq!(world.key_state("bedrock"), KeyState::Rejected);
     assert_eq!((world.thresholds(), last_apply(&world).0), (vec!["rejected".into()], Outcome::Refused));
+    assert_eq!(world.machine.consumer(&"litellm".into()).unwrap().record.applies.of("refused"), 1);
     assert!(last_apply(&world).1.contains("it rejected") && last_apply(&world).1.contains(FILE), "{:?}", last_apply(&world));
     for _ in 0..20 {
         world.crash();
