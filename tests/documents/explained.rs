@@ -39,6 +39,24 @@ fn an_explanation_needs_no_daemon() {
 }
 
 #[test]
+fn an_alert_that_cannot_be_shown_says_why() {
+    let home = Home::new();
+    // There is no bus in this home.
+    home.write_config("consumers = []\n");
+    home.set_key(KEY);
+    let daemon = Daemon::start(CREDD, &home);
+    daemon.until("the key", SOON, |status| status["keys"][0]["state"] == "ok");
+    daemon.ok(&["issued", "bedrock", "26", "days", "ago"]);
+    daemon.until("the failure", SOON, |status| status["problems"].to_string().contains("notifications-unavailable"));
+    let text = daemon.ok(&["explain"]).split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in
+        ["The alert of day 25 is due since", "it reached nobody yet: a desktop notification couldn't be shown", "Reminders go on from"]
+    {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[test]
 fn a_log_is_by_day_and_in_local_time() {
     let home = Home::new();
     home.write_config(QUIET);

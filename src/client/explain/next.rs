@@ -39,8 +39,10 @@ pub(super) fn next(key: &KeyStatus, on: &Grounds) -> Vec<String> {
 
 fn with_one(key: &KeyStatus, life: &Life, on: &Grounds) -> String {
     let now = on.now.timestamp();
-    if key.alerts_sent.last().is_some_and(|alert| !alert.delivered) && key.next_alert_at.is_none() {
-        return "Reminders go on from when that alert has been shown.".into();
+    if key.alerts_sent.last().is_some_and(|alert| !alert.delivered) && key.snoozed_until.is_none() {
+        let then =
+            key.next_alert_at.filter(|at| *at > now).map(|at| format!("; the next alert comes {} in any case", words::moment(at, on.now)));
+        return format!("Reminders go on from when that alert has been shown{}.", then.unwrap_or_default());
     }
     let Some(at) = key.next_alert_at else {
         return if is_told(key, Reason::Expired) { END_WAS_TOLD.into() } else { "No further alert is planned.".into() };
@@ -74,12 +76,15 @@ fn is_told(key: &KeyStatus, reason: Reason) -> bool {
 fn without_a_daemon(key: &KeyStatus, life: &Life, on: &Grounds) -> String {
     let now = on.now.timestamp();
     let mut open = life.thresholds(&on.alerts.days).into_iter().filter(|threshold| !is_told(key, threshold.reason));
+    if let Some(until) = key.snoozed_until.filter(|_| !is_told(key, Reason::Expired)) {
+        return format!("You asked for quiet until {}; with a daemon, alerts come from then on.", words::moment(until, on.now));
+    }
     match open.next() {
         _ if is_told(key, Reason::Expired) => END_WAS_TOLD.into(),
         Some(threshold) if threshold.at > now && key.alerts_sent.is_empty() => {
             format!("With a daemon, the next alert comes {}.", words::moment(threshold.at, on.now))
         }
-        Some(threshold) if threshold.at <= now && key.snoozed_until.is_none() => "With a daemon, the next alert comes at once.".into(),
+        Some(threshold) if threshold.at <= now => "With a daemon, the next alert comes at once.".into(),
         _ => format!("With a daemon, reminders follow remind = {:?}, up to its end.", on.alerts.remind),
     }
 }

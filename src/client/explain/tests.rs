@@ -216,7 +216,7 @@ fn what_happened_to_another_value_explains_nothing() {
 fn several_that_were_missed_are_one() {
     let sent = json!({"alerts_sent": [{"at": "2026-11-22T09:00:00Z", "reason": "day-25", "delivered": true}]});
     Case::of(&sent).set("[alerts]\ndays = [20, 25]\n").says(
-        "The alert of day 20 was due 16 November 15:00 and not sent by itself: of several that were missed one is sent, day-25 today 09:00.",
+        "The alert of day 20 was due 16 November 15:00 and not sent by itself: of several that were missed one is sent, that of day-25 (today 09:00).",
     );
 }
 
@@ -226,7 +226,7 @@ fn what_waits_says_for_what() {
     let problem =
         json!([{"code": "notifications-unavailable", "severity": "warning", "message": "no popup could be shown: no bus", "fix": ""}]);
     let case = Case { problems: problem, ..Case::of(&waits) };
-    case.says("The alert of day 25 is due since yesterday 15:00: it reached nobody yet, and is tried again by itself: no popup could be shown: no bus.");
+    case.says("The alert of day 25 is due since yesterday 15:00: it reached nobody yet: no popup could be shown: no bus.");
     case.says("Reminders go on from when that alert has been shown.");
     let quiet = json!({"alerts_sent": [], "snoozed_until": "2026-11-24T09:00:00Z", "next_alert_at": "2026-11-24T09:00:00Z"});
     let case = Case::of(&quiet);
@@ -267,6 +267,8 @@ fn without_a_daemon_nothing_is_sent() {
     let due = json!({"alerts_sent": [], "next_alert_at": null});
     saved(&due).says("The alert of day 25 is due since yesterday 15:00: no daemon runs that could show it");
     saved(&due).says("With a daemon, the next alert comes at once.");
+    let quiet = json!({"next_alert_at": null, "snoozed_until": "2026-11-24T09:00:00Z"});
+    saved(&quiet).says("You asked for quiet until Tuesday 24 November 09:00; with a daemon, alerts come from then on.");
     saved(&json!({"next_alert_at": null})).says("With a daemon, reminders follow remind = \"0 0 10 * * *\", up to its end.");
 }
 

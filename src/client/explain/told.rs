@@ -19,7 +19,7 @@ pub(super) fn told(key: &KeyStatus, life: &Life, on: &Grounds) -> Vec<String> {
         .filter(|threshold| threshold.at <= now)
         .map(|threshold| match key.alerts_sent.iter().rfind(|alert| weight(alert) == Some(threshold.reason)) {
             Some(alert) if alert.delivered => came(key, threshold, alert, on),
-            Some(alert) => format!("{} is due since {}: {}.", named(threshold.reason), when(alert.at, on), in_the_way(key, on)),
+            Some(_) => format!("{} is due since {}: {}.", named(threshold.reason), when(threshold.at, on), in_the_way(key, on)),
             None => passed_over(key, threshold, on),
         })
         .collect();
@@ -62,7 +62,7 @@ fn in_the_way(key: &KeyStatus, on: &Grounds) -> String {
         return "no daemon runs that could show it; start one with: credd install".into();
     }
     match on.status.problems.iter().find(|problem| problem.code == "notifications-unavailable") {
-        Some(problem) => format!("it reached nobody yet, and is tried again by itself: {}", problem.message),
+        Some(problem) => format!("it reached nobody yet: {}", problem.message),
         None => "it is being shown now".into(),
     }
 }
@@ -74,7 +74,10 @@ fn passed_over(key: &KeyStatus, threshold: Threshold, on: &Grounds) -> String {
     let rejected = || key.alerts_sent.iter().find(|alert| alert.reason == Reason::Rejected.to_string() && alert.at >= threshold.at);
     if let Some(alert) = later.or_else(rejected) {
         let (due, at) = (when(threshold.at, on), when(alert.at, on));
-        return format!("{name} was due {due} and not sent by itself: of several that were missed one is sent, {} {at}.", alert.reason);
+        return format!(
+            "{name} was due {due} and not sent by itself: of several that were missed one is sent, that of {} ({at}).",
+            alert.reason
+        );
     }
     let why = match &key.renewal {
         Some(renewal) => format!("credd is {renewal}, which may make it needless"),
