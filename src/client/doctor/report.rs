@@ -111,7 +111,7 @@ x error: a-code
   fix: do this
 
 - note: b-code
-  good to know.
+  good to know...
   fix: nothing
 
 9 checks: 1 error, 1 note.
