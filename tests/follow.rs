@@ -285,7 +285,7 @@ fn a_terminal_shows_the_page_in_place_and_is_as_before_afterwards() {
         assert!(shown.is_some(), "not shown: {text:?}\n{}", pane.screen());
     };
     shows("Ctrl-C ends");
-    assert!(pane.screen().starts_with("bedrock     ok        ━"), "{}", pane.screen());
+    assert!(pane.screen().starts_with("bedrock     ok        ────"), "{}", pane.screen());
     assert_eq!(pane.knows("#{alternate_on} #{cursor_flag}"), "1 0");
     daemon.ok(&["issued", "bedrock", "27 days ago"]);
     shows("3 days left");

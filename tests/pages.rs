@@ -68,8 +68,17 @@ fn said(home: &Home, eye: &Eye, arguments: &str) -> String {
 fn seen(home: &Home, commands: &[&str]) -> String {
     let mut text = String::new();
     for command in commands {
+        let mut first = String::new();
         for eye in &EYES {
-            let _ = write!(text, "##### credd {command}, {}\n{}\n", eye.name, said(home, eye, command));
+            let said = said(home, eye, command);
+            if said == first {
+                let _ = writeln!(text, "##### the same: {}\n", eye.name);
+            } else {
+                let _ = writeln!(text, "##### credd {command}, {}\n{said}", eye.name);
+            }
+            if first.is_empty() {
+                first = said;
+            }
         }
     }
     text
@@ -237,9 +246,11 @@ fn what_happened() {
 fn the_configuration_and_what_is_wrong_with_one() {
     let home = Home::new();
     let mut text = seen(&home, &["config --check", "config --print"]);
-    for wrong in
-        ["[alerts]\ndayz = [25]\n", "[[keys]]\nname = \"k\"\nvariable = \"K\"\nprobe = \"every day\"\n", "[[keys]]\nvariable = \"K\"\n"]
-    {
+    for wrong in [
+        "[alerts]\ndayz = [25]\n",
+        "[[keys]]\nname = \"k\"\nvariable = \"K\"\nprobe = \"every day\"\n",
+        "[[keys]]\nname = \"k\"\n[[keys]]\nname = \"k\"\n",
+    ] {
         home.write_config(wrong);
         let _ = write!(text, "##### with\n{wrong}\n{}", seen(&home, &["config --check", "status"]));
     }

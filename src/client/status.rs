@@ -183,14 +183,16 @@ pub(super) fn fold(text: &str, width: usize) -> Vec<String> {
 }
 
 pub(super) fn ascii(text: &str) -> String {
-    text.chars()
-        .map(|c| match c {
-            '…' => '.',
-            '’' | '‘' => '\'',
-            c if c.is_ascii() => c,
-            _ => '?',
-        })
-        .collect()
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '…' => plain.push_str("..."),
+            '’' | '‘' => plain.push('\''),
+            c if c.is_ascii() => plain.push(c),
+            _ => plain.push('?'),
+        }
+    }
+    plain
 }
 
 #[cfg(test)]

@@ -128,7 +128,7 @@ x error: a-code
   fix: do this
 
 - note: b-code
-  good to know.
+  good to know...
   fix: nothing
 
 9 checks: 1 error, 1 note.

@@ -14,7 +14,8 @@ pub(super) fn bar(key: &KeyStatus, cells: usize, unicode: bool) -> Option<String
     #[expect(clippy::cast_precision_loss, reason = "as many as a line has")]
     let most = cells as f64;
     let place = |days: f64| (days / life).clamp(0.0, 1.0) * most;
-    let (done, mark) = (place(age), mark.map(place));
+    // Ages are rounded: a mark on the edge of a cell is in the one that begins there.
+    let (done, mark) = (place(age), mark.map(|mark| (place(mark) + 1e-3).min(most - 0.5)));
     let (full, rest, tick) = if unicode { ('━', '─', '┃') } else { ('=', '-', '|') };
     let mut bar = String::new();
     let mut cell = 0.0;

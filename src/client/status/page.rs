@@ -3,7 +3,7 @@
 use jiff::Zoned;
 
 use super::worst::{trouble, urgency};
-use super::{Layout, fold};
+use super::{Layout, ascii, fold};
 use crate::client::terminal::{Terminal, clean};
 use crate::client::{Failure, words};
 use crate::core::order;
@@ -24,6 +24,8 @@ const SOME_CONSUMERS: usize = 20;
 /// Of more, so many are shown: those in trouble, up to the second number, else the next to be.
 pub(super) const FEWEST: usize = 3;
 const MOST: usize = 10;
+/// Of 80 columns, a bar has its place beside any name of that length.
+const WIDEST_COLUMN: usize = 20;
 /// Below this width there is no room for a column of names.
 const NARROW: usize = 60;
 
@@ -46,7 +48,7 @@ pub(super) fn full(status: &Status, offline: Option<&Failure>, paths: &Paths, la
     let names = status.keys.iter().map(|key| &key.name).chain(status.consumers.iter().map(|consumer| &consumer.name));
     let longest = names.map(|name| name.chars().count()).max().unwrap_or(0);
     let is_narrow = terminal.width < NARROW;
-    let column = (longest + 2).clamp(12, if is_narrow { 16 } else { 26 });
+    let column = (longest + 2).clamp(12, if is_narrow { 16 } else { WIDEST_COLUMN });
     let indent = if is_narrow { 2 } else { column };
     let mut page = Page { text: String::new(), terminal, draws, now: now.clone(), column, indent };
     if let Some(failure) = offline {
@@ -96,7 +98,7 @@ impl Page {
         let plural = if count == 1 { "" } else { "s" };
         let text = format!("{} more {what}{plural}: {counts}", words::thousands(count));
         let text = [Some(text), then].into_iter().flatten().collect::<Vec<_>>().join("; ");
-        for part in fold(&text, self.terminal.width) {
+        for part in self.fold(&text, self.terminal.width) {
             self.line(&part);
         }
         self.step("credd status NAME shows one, credd status --all shows all", 0);
@@ -135,7 +137,7 @@ impl Page {
                 _ => lines.push(fact.clone()),
             }
         }
-        for part in lines.iter().flat_map(|line| fold(line, width)) {
+        for part in lines.iter().flat_map(|line| self.fold(line, width)).collect::<Vec<_>>() {
             self.line(&format!("{:1$}{part}", "", self.indent));
         }
     }
@@ -143,11 +145,16 @@ impl Page {
     /// What to do next.
     pub(super) fn step(&mut self, text: &str, indent: usize) {
         let arrow = if self.terminal.unicode { "→ " } else { "> " };
-        for (number, part) in fold(text, self.terminal.width - indent - 2).into_iter().enumerate() {
+        for (number, part) in self.fold(text, self.terminal.width - indent - 2).into_iter().enumerate() {
             let arrow = if number == 0 { arrow } else { "  " };
             let part = self.terminal.paint(BOLD, &part);
             self.line(&format!("{:indent$}{arrow}{part}", ""));
         }
+    }
+
+    /// Breaks text as it will be shown, since what is no character here takes more room.
+    pub(super) fn fold(&self, text: &str, width: usize) -> Vec<String> {
+        if self.terminal.unicode { fold(text, width) } else { fold(&ascii(text), width) }
     }
 
     pub(super) fn line(&mut self, text: &str) {

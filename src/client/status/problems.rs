@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::fold;
 use super::keys::renewal;
 use super::page::{DIM, FEWEST, Page, RED, YELLOW};
 use crate::client::terminal::clean;
@@ -52,7 +51,7 @@ impl Page {
             self.line(&word);
             self.facts(&[text]);
         } else {
-            for (number, part) in fold(&text, self.terminal.width - self.indent).into_iter().enumerate() {
+            for (number, part) in self.fold(&text, self.terminal.width - self.indent).into_iter().enumerate() {
                 let left = if number == 0 { word.clone() } else { " ".repeat(self.indent) };
                 self.line(&format!("{left}{part}"));
             }

@@ -133,21 +133,19 @@ fn what_can_t_be_told_says_why() {
     assert_eq!(
         page(&[missing, expired], &[litellm("absent", &json!({"name": "other"})), stale], &json!([]), 80),
         "
-a-name-of-some-length  expired   24 hours ago
-                       ==============================
-                       AWS_BEARER_TOKEN_BEDROCK in ~/.backlog-toolkit-env
-                       expired yesterday 15:00
-                       issued 22 October (seen to arrive)
-                       > credd renew a-name-of-some-length
+a-name-of-some-length  expired   ==============================  24 hours ago
+                    AWS_BEARER_TOKEN_BEDROCK in ~/.backlog-toolkit-env
+                    expired yesterday 15:00, issued 22 October (seen to arrive)
+                    > credd renew a-name-of-some-length
 
-bedrock                missing
-                       AWS_BEARER_TOKEN_BEDROCK in ~/.backlog-toolkit-env
-                       nothing in the file sets it
-                       > credd renew bedrock
+bedrock             missing
+                    AWS_BEARER_TOKEN_BEDROCK in ~/.backlog-toolkit-env
+                    nothing in the file sets it
+                    > credd renew bedrock
 
-litellm                stale     process 4711
-                       kept its old key 10 min ago: it ended at once
-other                  absent    no such process runs
+litellm             stale     process 4711
+                    kept its old key 10 min ago: it ended at once
+other               absent    no such process runs
 "
     );
 }
