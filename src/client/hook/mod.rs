@@ -14,7 +14,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::terminal::clean;
+use super::status::ascii;
+use super::terminal::{Terminal, clean};
 use super::{Failure, words};
 use crate::clock;
 use crate::config::{Config, KeyConfig, Surroundings};
@@ -154,5 +155,7 @@ fn take(file: &Path, keys: &[KeyConfig], home: &Path, code: &mut Code) {
 
 /// One line for whoever sits at the shell. Nobody may be there.
 fn say(text: &str) {
-    let _ = writeln!(io::stderr(), "credd: {}", clean(text));
+    let text = clean(text);
+    let text = if Terminal::of_stdout().unicode { text } else { ascii(&text) };
+    let _ = writeln!(io::stderr(), "credd: {text}");
 }
