@@ -13,4 +13,4 @@ printf '%s%s\n---\n' "$(credd status --short)" "$colour"
 credd status 2>&1 | tr '|' ':' | while IFS= read -r line; do
   [ -z "$line" ] || printf '%s | font=monospace trim=false\n' "$line"
 done
-printf -- '---\nRenew… | bash="credd renew" terminal=true\n'
+printf -- '---\nRenew… | bash="%s renew" terminal=true\n' "$(command -v credd)"

@@ -42,7 +42,9 @@ pub fn run(paths: &Paths, args: &ExecArgs) -> Result<u8, Failure> {
     let environ = Environ::own().overlaid(&changes);
     let mut command = Command::new(name);
     command.args(arguments).env_clear();
-    for (name, value) in environ.entries() {
+    // The first of two entries counts (see `Environ::get`).
+    let entries: Vec<_> = environ.entries().collect();
+    for (name, value) in entries.into_iter().rev() {
         command.env(OsStr::from_bytes(name), OsStr::from_bytes(value));
     }
     // What is left here in case of a failure ends with this process, at once.

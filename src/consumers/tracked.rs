@@ -1,5 +1,6 @@
 //! What a tracked file gives now, for a program that is about to run or a shell that already does.
 
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
@@ -39,7 +40,6 @@ pub fn changes(path: &Path, keys: &[&KeyConfig], home: &Path, patience: Duration
         FileBody::Unreadable(why) => Trouble::Told(why, None),
         FileBody::Busy | FileBody::Read(_) => Trouble::Busy(format!("{place} is being written to")),
     })?;
-    use std::os::unix::ffi::OsStrExt as _;
     let reading = read(&bytes, home.as_os_str().as_bytes());
     let mut all = Changes::default();
     for (name, value) in reading.exports() {

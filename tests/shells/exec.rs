@@ -1,7 +1,7 @@
 //! `credd exec`.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _, symlink};
 use std::process::{Output, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -162,7 +162,6 @@ fn a_file_in_the_middle_of_a_change_is_waited_for() {
         let run = scope.spawn(|| ok(&home, &["--", "printenv", "AWS_BEARER_TOKEN_BEDROCK"]));
         wait::throughout("the command not to be run", Duration::from_millis(700), || !run.is_finished());
         // The same length, in place, as a slow writer does.
-        use std::os::unix::fs::FileExt as _;
         file.write_all_at(format!("export AWS_BEARER_TOKEN_BEDROCK=\"{OTHER}\"\n").as_bytes(), 0).unwrap();
         drop(file);
         run.join().unwrap()

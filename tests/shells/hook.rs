@@ -1,6 +1,7 @@
 //! `credd hook`.
 
 use std::fs;
+use std::os::unix::fs::FileExt as _;
 use std::process::{Child, Command, Stdio};
 
 use super::rig::{CREDD, KEY, OTHER, SHELLS, Shell, home};
@@ -89,6 +90,51 @@ fn an_open_shell_has_the_new_key_at_its_next_prompt() {
 }
 
 #[test]
+fn a_file_that_is_still_written_is_taken_at_a_later_prompt() {
+    for shell in SHELLS {
+        let home = home();
+        home.set_key(KEY);
+        let pane = hooked(shell, &home);
+        // In place, as a slow writer does.
+        let file = fs::File::options().write(true).open(home.env_file()).unwrap();
+        file.write_all_at(format!("export AWS_BEARER_TOKEN_BEDROCK=\"{OTHER}\"\n").as_bytes(), 0).unwrap();
+        settles(&pane, shell);
+        assert_eq!(value(&pane, &home, "AWS_BEARER_TOKEN_BEDROCK"), KEY, "{shell:?}");
+        drop(file);
+        pane.enters("");
+        pane.until(ANEW);
+        assert_eq!(value(&pane, &home, "AWS_BEARER_TOKEN_BEDROCK"), OTHER, "{shell:?}");
+        assert!(!pane.shown().contains("keeps what it has"), "{shell:?}: {}", pane.shown());
+    }
+}
+
+#[test]
+fn places_that_were_named_are_kept() {
+    let home = home();
+    home.set_key(KEY);
+    let state = home.path().join("it's state");
+    for shell in SHELLS {
+        let pane = shell.open(&home);
+        pane.enters(&shell.exports("AWS_BEARER_TOKEN_BEDROCK", KEY));
+        pane.enters(&shell.sources(&format!("credd --state-dir \"{}\" hook {}", state.display(), shell.name())));
+        settles(&pane, shell);
+        home.set_key(OTHER);
+        pane.enters("");
+        pane.until(ANEW);
+        home.set_key(KEY);
+        drop(pane);
+        // Of shells that have ended, nothing stays once another begins; and nothing is for others to see.
+        wait::until_true("the shell to end", SOON, || {
+            run(home.command(CREDD).arg("--state-dir").arg(&state).args(["hook", shell.name()]));
+            fs::read_dir(state.join("shells")).unwrap().count() == 0
+        });
+        let modes = run(Command::new("find").arg(&state).args(["-perm", "/077"]));
+        assert_eq!(modes, "", "{shell:?}");
+    }
+    assert!(!home.state_dir().join("credd").exists());
+}
+
+#[test]
 fn a_broken_file_is_told_of_once_and_changes_nothing() {
     for shell in SHELLS {
         let home = home();
@@ -130,6 +176,14 @@ fn a_due_key_is_told_of_once_a_day() {
         daemon.ok(&["issued", "bedrock", "27 days ago"]);
         settles(&pane, shell);
         assert_eq!(pane.shown().matches("renew it with").count(), 1, "{shell:?}: {}", pane.shown());
+        // The next day it is told again.
+        match shell {
+            Shell::Bash | Shell::Zsh => pane.enters("__credd_told=2026-01-01 __credd_until=1"),
+            Shell::Fish => pane.enters("set -g __credd_told 2026-01-01; set -g __credd_until 1"),
+        }
+        pane.until_count("renew it with", 2);
+        settles(&pane, shell);
+        assert_eq!(pane.shown().matches("renew it with").count(), 2, "{shell:?}: {}", pane.shown());
         // A new shell is told at its first prompt, unless reminders are snoozed.
         let pane = hooked(shell, &home);
         pane.until("credd: bedrock: 3 days left");
@@ -206,7 +260,7 @@ impl<'h> Trace<'h> {
         let mut command = home.command("strace");
         command.args(["-f", "-q", "-e", "trace=execve,fork,vfork,clone,clone3", "-o"]).arg(home.path().join("trace"));
         command.args(["-p", pid.trim()]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let child = command.spawn().expect("strace is missing: run tests/setup --only base");
+        let child = command.spawn().unwrap_or_else(|error| panic!("strace: {error}: run tests/setup --only base"));
         let is_traced = || {
             let status = fs::read_to_string(format!("/proc/{}/status", pid.trim())).unwrap();
             status.lines().any(|line| line.starts_with("TracerPid:") && !line.ends_with("\t0"))

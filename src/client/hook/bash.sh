@@ -26,7 +26,7 @@ __credd_hook() {
   \builtin return "$__credd_status"
 }
 
-# FILE KEY VARIABLE…: takes what is in this shell. A value is never code; its end is marked, since newlines at the end are cut off.
+# FILE, then KEY VARIABLE any number of times: takes what is in this shell. A value is never code; its end is marked, since newlines at the end are cut off.
 __credd_take() {
   \builtin local __credd_file="$1" __credd_all='' __credd_value __credd_name
   \builtin shift

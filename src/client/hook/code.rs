@@ -60,17 +60,21 @@ impl Code {
 
     fn set(&mut self, name: &str, value: &str) {
         let value = quoted(self.shell, value);
-        self.rest += &match self.shell {
-            Shell::Bash | Shell::Zsh => format!("{name}={value}\n"),
-            Shell::Fish => format!("set -g {name} {value}\n"),
-        };
+        let line = if self.shell == Shell::Fish { format!("set -g {name} {value}") } else { format!("{name}={value}") };
+        self.line(&line);
+    }
+
+    fn line(&mut self, text: &str) {
+        self.rest += text;
+        self.rest.push('\n');
     }
 
     /// Take these variables, each of a key.
     pub fn take(&mut self, place: &str, names: &[(&str, String)]) {
         if !names.is_empty() {
             let words = names.iter().map(|(key, name)| format!(" {} {name}", quoted(self.shell, key)));
-            self.rest += &format!("__credd_take {}{}\n", quoted(self.shell, place), words.collect::<String>());
+            let line = format!("__credd_take {}{}", quoted(self.shell, place), words.collect::<String>());
+            self.line(&line);
         }
     }
 

@@ -33,7 +33,7 @@ function __credd_hook --on-event fish_prompt
     end
 end
 
-# FILE KEY VARIABLE…: takes what is in this shell. A value is never code.
+# FILE, then KEY VARIABLE any number of times: takes what is in this shell. A value is never code.
 function __credd_take
     set -l __credd_file $argv[1]
     set -l __credd_all

@@ -10,10 +10,12 @@ mod remind;
 mod stamps;
 
 use std::io::{self, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::terminal::clean;
+use super::status::ascii;
+use super::terminal::{Terminal, clean};
 use super::{Failure, words};
 use crate::clock;
 use crate::config::{Config, KeyConfig, Surroundings};
@@ -92,20 +94,23 @@ fn look(paths: &Paths, args: &HookArgs, pid: u32) -> Result<String, Failure> {
             code.watch(file, &stamp);
         }
     }
+    // At the first prompt, on another day, or after a change of it.
     if let Err(error) = &config
-        && (args.changed.contains(&paths.config) || args.told.is_empty())
+        && (args.changed.is_empty() || args.changed.contains(&paths.config))
     {
         say(&error.to_string());
     }
-    for file in watched.iter().skip(2).filter(|file| args.changed.iter().any(|changed| changed == *file)) {
+    let changed: Vec<_> = watched.iter().skip(2).filter(|file| args.changed.iter().any(|changed| changed == *file)).collect();
+    for file in &changed {
         take(file, keys, &paths.home, &mut code);
     }
     let now = words::local(clock::now());
-    if let Some(told) = remind::due(paths, &now, &args.told) {
+    // What is known of a key's dates is of the one before. Once the daemon has looked, its journal changes as well.
+    if changed.is_empty()
+        && let Some(told) = remind::due(paths, &now, &args.told)
+    {
         say(&told);
         code.told(&now.date().to_string());
-    } else if config.is_err() {
-        code.told(&args.told);
     }
     let midnight = now.tomorrow().and_then(|day| day.start_of_day()).map_err(|error| Failure::failed(error.to_string()))?;
     code.until(midnight.timestamp().as_second());
@@ -131,9 +136,8 @@ fn take(file: &Path, keys: &[KeyConfig], home: &Path, code: &mut Code) {
         for (name, value) in changes.assignments() {
             let is_this = name == key.variable.as_bytes();
             let Ok(text) = std::str::from_utf8(name) else { continue };
-            use std::os::unix::ffi::OsStrExt as _;
             let is_known = std::env::var_os(text).is_some_and(|now| now.as_bytes() == value);
-            if is_known || !(is_this || !is_of(&here, name)) || names.iter().any(|(_, known)| known == text) {
+            if is_known || (!is_this && is_of(&here, name)) || names.iter().any(|(_, known)| known == text) {
                 continue;
             }
             if is_of(&elsewhere, name) {
@@ -151,5 +155,7 @@ fn take(file: &Path, keys: &[KeyConfig], home: &Path, code: &mut Code) {
 
 /// One line for whoever sits at the shell. Nobody may be there.
 fn say(text: &str) {
-    let _ = writeln!(io::stderr(), "credd: {}", clean(text));
+    let text = clean(text);
+    let text = if Terminal::of_stdout().unicode { text } else { ascii(&text) };
+    let _ = writeln!(io::stderr(), "credd: {text}");
 }

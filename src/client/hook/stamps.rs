@@ -27,7 +27,7 @@ impl Stamps {
         private_dir(&dir)?;
         let stamps = Self { dir, pid };
         // Better to say now that there can be none than to be called at each prompt.
-        stamps.open(&stamps.path(Path::new("")))?;
+        Self::open(&stamps.path(Path::new("")))?;
         Ok(stamps)
     }
 
@@ -36,7 +36,7 @@ impl Stamps {
         let stamp = self.path(file);
         match fs::metadata(file).and_then(|found| found.modified()) {
             Ok(modified) => {
-                self.open(&stamp).and_then(|open| open.set_modified(modified)).ok()?;
+                Self::open(&stamp).and_then(|open| open.set_modified(modified)).ok()?;
                 // Where times are kept less finely here, the two would differ for ever.
                 (fs::metadata(&stamp).ok()?.modified().ok()? == modified).then_some(stamp)
             }
@@ -52,7 +52,7 @@ impl Stamps {
         self.dir.join(format!("{}.{:08x}", self.pid, crc32fast::hash(file.as_os_str().as_bytes())))
     }
 
-    fn open(&self, stamp: &Path) -> io::Result<File> {
+    fn open(stamp: &Path) -> io::Result<File> {
         let no_follow = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or_default();
         OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).custom_flags(no_follow).open(stamp)
     }
