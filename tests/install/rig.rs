@@ -24,7 +24,7 @@ case "$*" in
 *is-enabled* | *is-active*) [ -S "$socket" ] ;;
 *"start credd.service"*)
   program=$(sed -n 's/^ExecStart="\([^"]*\)".*/\1/p' "$HOME/.config/systemd/user/credd.service")
-  setsid "$program" run >"$HOME/credd.log" 2>&1 </dev/null &
+  CREDD_RIG_DIR=$HOME setsid "$program" run >"$HOME/credd.log" 2>&1 </dev/null &
   until [ -S "$socket" ]; do sleep 0.02; done
   ;;
 esac

@@ -116,19 +116,21 @@ mod tests {
     #[test]
     fn a_page_of_eighty_columns() {
         let findings = [
-            Finding::error("a-code", &"something went wrong at some length ".repeat(4), "do this"),
-            Finding::info("b-code", "good to know…", "nothing"),
+            Finding::error("env-file-mode", &"something went wrong at some length ".repeat(4), "do this"),
+            Finding::info("clock-went-back", "good to know…", "nothing"),
         ];
         assert_eq!(
             text(&findings, 9, PLAIN),
             "\
-x error: a-code
+x error: env-file-mode
   something went wrong at some length something went wrong at some length
   something went wrong at some length something went wrong at some length
+  why: whoever reads it can use your keys
   fix: do this
 
-- note: b-code
+- note: clock-went-back
   good to know...
+  why: days are counted by this clock
   fix: nothing
 
 9 checks: 1 error, 1 note.
