@@ -63,6 +63,9 @@ fn makepkg_makes_the_package() {
     fs::create_dir_all(&release).unwrap();
     let program = if is_long() { "target/release/credd" } else { CREDD };
     fs::copy(program, release.join("credd")).unwrap();
+    // What `--repackage` leaves out.
+    let check = ". ./PKGBUILD && cd src && check";
+    run(Command::new("bash").args(["-euc", check]).current_dir(&build));
     makepkg(&["--repackage"]);
     let arch = std::env::consts::ARCH;
     let list = run(tool("bsdtar").arg("-tf").arg(build.join(format!("credd-{VERSION}-1-{arch}.pkg.tar.gz"))));
