@@ -38,14 +38,21 @@ class Credd < Formula
       name = "test"
       variable = "TEST_KEY"
       env_file = "#{testpath}/keys.env"
+      probe = "off"
+
+      # Or it would look after the LiteLLM of whoever tests.
+      [[consumers]]
+      name = "nobody"
+      match = ["no such program"]
+      restart = "none"
     TOML
-    ENV["CREDD_CONFIG"] = testpath/"config.toml"
-    ENV["CREDD_STATE_DIR"] = testpath/"state"
-    ENV["CREDD_SOCKET"] = testpath/"s"
+    ENV["CREDD_CONFIG"] = "#{testpath}/config.toml"
+    ENV["CREDD_STATE_DIR"] = "#{testpath}/state"
+    ENV["CREDD_SOCKET"] = "#{testpath}/s"
     assert_match version.to_s, shell_output("#{bin}/credd --version")
     # Nothing is known before the daemon has run.
     shell_output("#{bin}/credd check", 3)
-    daemon = spawn bin/"credd", "run"
+    daemon = spawn "#{bin}/credd", "run"
     begin
       attempts = 0
       sleep 0.1 until (testpath/"s").exist? || (attempts += 1) > 100

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::support::run;
-use crate::{CREDD, VERSION, dist, is_long, made, ours};
+use crate::{VERSION, dist, is_long, made, ours, program};
 
 /// All files in a folder, by their paths within it.
 fn files(dir: &Path) -> BTreeSet<String> {
@@ -65,9 +65,8 @@ fn a_program_comes_with_its_manual_completions_and_unit() {
 #[test]
 fn packages_are_the_same_bytes_whoever_makes_them() {
     let dir = tempfile::tempdir().unwrap();
-    let program = if is_long() { "target/release/credd" } else { CREDD };
     let mut command = Command::new("sh");
-    command.args(["-c", "umask 077; exec packaging/packages \"$0\" \"$1\"", program]).arg(dir.path());
+    command.args(["-c", "umask 077; exec packaging/packages \"$0\" \"$1\""]).arg(program()).arg(dir.path());
     command.current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("CREDD_MAINTAINER").env_remove("CREDD_HOMEPAGE");
     command.envs([("TZ", "Pacific/Chatham"), ("LANG", "tr_TR.UTF-8"), ("USER", "somebody")]);
     if !is_long() {

@@ -35,6 +35,15 @@ fn is_long() -> bool {
     std::env::var_os("CREDD_LONG").is_some()
 }
 
+/// The program that it is made of; the release is there once [`dist`] has been.
+fn program() -> PathBuf {
+    if is_long() { target().join("release/credd") } else { PathBuf::from(CREDD) }
+}
+
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"), PathBuf::from)
+}
+
 /// What `packaging/dist` made, once for all tests.
 fn dist() -> &'static Path {
     static DIST: OnceLock<PathBuf> = OnceLock::new();

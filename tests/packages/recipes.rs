@@ -6,12 +6,24 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::support::{run, said};
-use crate::{CREDD, VERSION, dist, is_long, tool};
+use crate::{VERSION, dist, program, tool};
 
+/// It installs, and passes its own test, with a stand-in of Homebrew's language.
 #[test]
-fn the_formula_is_ruby() {
-    let said = run(tool("ruby").arg("-c").arg(dist().join("homebrew/credd.rb")));
-    assert_eq!(said, "Syntax OK\n");
+fn the_formula_installs_and_tests() {
+    let dir = tempfile::tempdir().unwrap();
+    let sources = dir.path().join("sources");
+    fs::create_dir(&sources).unwrap();
+    let archive = dist().join(format!("credd-{VERSION}.tar.gz"));
+    run(Command::new("tar").arg("xzf").arg(archive).args(["--strip-components=1", "-C"]).arg(&sources));
+    let (file, root) = (dist().join("homebrew/credd.rb"), Path::new(env!("CARGO_MANIFEST_DIR")));
+    let mut ruby = tool("ruby");
+    ruby.arg("-w").arg(root.join("tests/packages/formula.rb")).arg(file).arg(program()).arg(sources).arg(dir.path());
+    let service: serde_json::Value = serde_json::from_str(&run(&mut ruby)).unwrap();
+    assert_eq!(service["run"], serde_json::json!(["/opt/homebrew/opt/credd/bin/credd", "run"]));
+    for file in ["bin/credd", "share/man/man1/credd.1", "share/doc/credd/README.md", "share/credd/credd_secrets.py"] {
+        assert!(dir.path().join(file).is_file(), "no {file}");
+    }
 }
 
 /// By Nix's own reader and evaluator, with a stand-in for its packages that gives back what it is given.
@@ -61,8 +73,10 @@ fn makepkg_makes_the_package() {
     makepkg(&["--nobuild", "--noprepare"]);
     let release = build.join(format!("src/credd-{VERSION}/target/release"));
     fs::create_dir_all(&release).unwrap();
-    let program = if is_long() { "target/release/credd" } else { CREDD };
-    fs::copy(program, release.join("credd")).unwrap();
+    fs::copy(program(), release.join("credd")).unwrap();
+    // What `--repackage` leaves out.
+    let check = ". ./PKGBUILD && cd src && check";
+    run(Command::new("bash").args(["-euc", check]).current_dir(&build));
     makepkg(&["--repackage"]);
     let arch = std::env::consts::ARCH;
     let list = run(tool("bsdtar").arg("-tf").arg(build.join(format!("credd-{VERSION}-1-{arch}.pkg.tar.gz"))));

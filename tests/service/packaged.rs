@@ -1,5 +1,7 @@
 //! `credd install` where a package brought program and unit.
 
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is the error handling")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
