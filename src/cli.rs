@@ -74,7 +74,7 @@ enum Command {
     Doctor(client::doctor::DoctorArgs),
     /// Show what happened
     History(client::history::HistoryArgs),
-    /// Print metrics as OpenMetrics text, for Prometheus
+    /// Print metrics for Prometheus
     Metrics,
     /// Check or show the configuration
     Config(client::config::ConfigArgs),

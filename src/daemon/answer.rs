@@ -56,6 +56,7 @@ impl Answer {
     }
 
     /// The same, as `OpenMetrics`.
+    #[must_use]
     pub fn open_metrics(self) -> Self {
         Self { kind: OPEN_METRICS, ..self }
     }

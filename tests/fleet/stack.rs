@@ -135,7 +135,7 @@ impl Stack {
         let inbox = self.hook.inbox.lock().unwrap();
         let told = inbox.iter().filter_map(|message| serde_json::from_slice::<Value>(&message.body).ok());
         let alerts = told.flat_map(|told| told["alerts"].as_array().cloned().unwrap_or_default());
-        alerts.filter(|told| told["labels"]["alertname"] == alert && told["labels"]["job"] != "socket").last()
+        alerts.filter(|told| told["labels"]["alertname"] == alert && told["labels"]["job"] != "socket").next_back()
     }
 
     fn logs(&self) -> String {
