@@ -82,7 +82,7 @@ enum Command {
     Calendar,
     /// Print what a shell's start-up file runs, so that open shells learn of a new key
     Hook(client::hook::HookArgs),
-    /// Print metrics as OpenMetrics text, for Prometheus
+    /// Print metrics for Prometheus
     Metrics,
     /// Check or show the configuration
     Config(client::config::ConfigArgs),

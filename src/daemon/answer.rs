@@ -59,6 +59,7 @@ impl Answer {
     }
 
     /// The same, as `OpenMetrics`.
+    #[must_use]
     pub fn open_metrics(self) -> Self {
         Self { content_type: OPEN_METRICS, ..self }
     }

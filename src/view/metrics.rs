@@ -73,7 +73,7 @@ pub struct Metrics {
     /// The next key or consumer, or of problems the next subject.
     next: usize,
     /// What ends the labels of every sample of a text file; `None` for `OpenMetrics`.
-    textfile: Option<String>,
+    textfile: Option<Vec<u8>>,
     problems: BTreeMap<(String, &'static str), i64>,
     holders: Holders,
 }
@@ -87,8 +87,9 @@ impl Metrics {
     /// A text file of which nothing is written yet. Each sample has these labels, too: other users' files may stand beside
     /// it, and no sample may be there twice.
     pub fn textfile(machine: &Machine, labels: &[(&str, &str)]) -> Self {
-        let labels = labels.iter().map(|(label, value)| format!(",{label}=\"{}\"", escaped(value))).collect();
-        Self { textfile: Some(labels), ..Self::new(machine) }
+        let mut text = Vec::new();
+        put_labels(&mut text, labels);
+        Self { textfile: Some(text), ..Self::new(machine) }
     }
 
     /// Whether all is written.
@@ -192,13 +193,13 @@ impl Metrics {
     }
 
     /// A sample for each value of one more label.
-    fn each<'v>(
+    fn each(
         &self,
         out: &mut Vec<u8>,
         name: &str,
         labels: &[(&str, &str)],
         label: &str,
-        values: &mut dyn Iterator<Item = (&'v str, i64)>,
+        values: &mut dyn Iterator<Item = (&str, i64)>,
     ) -> io::Result<()> {
         for (value, sample) in values {
             self.sample(out, name, &[labels, &[(label, value)]].concat(), sample)?;
@@ -207,12 +208,18 @@ impl Metrics {
     }
 
     fn sample(&self, out: &mut Vec<u8>, name: &str, labels: &[(&str, &str)], value: i64) -> io::Result<()> {
-        let mut all: String = labels.iter().map(|(label, value)| format!(",{label}=\"{}\"", escaped(value))).collect();
-        all.push_str(self.textfile.as_deref().unwrap_or_default());
-        match all.get(1..) {
-            Some(all) => writeln!(out, "{name}{{{all}}} {value}"),
-            None => writeln!(out, "{name} {value}"),
+        out.extend_from_slice(name.as_bytes());
+        let more = self.textfile.as_deref().unwrap_or_default();
+        if !labels.is_empty() || !more.is_empty() {
+            out.push(b'{');
+            put_labels(out, labels);
+            if !labels.is_empty() && !more.is_empty() {
+                out.push(b',');
+            }
+            out.extend_from_slice(more);
+            out.push(b'}');
         }
+        writeln!(out, " {value}")
     }
 }
 
@@ -224,9 +231,23 @@ fn severity(severity: Severity) -> &'static str {
     }
 }
 
-/// As the value of a label. Names and codes need none of this; hosts and users are called as they are called.
-fn escaped(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+/// Names and codes need no escaping; hosts and users are called as they are called.
+fn put_labels(out: &mut Vec<u8>, labels: &[(&str, &str)]) {
+    for (n, (label, value)) in labels.iter().enumerate() {
+        if n > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(label.as_bytes());
+        out.extend_from_slice(b"=\"");
+        for byte in value.bytes() {
+            match byte {
+                b'\n' => out.extend_from_slice(b"\\n"),
+                b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+                _ => out.push(byte),
+            }
+        }
+        out.push(b'"');
+    }
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ impl Hook {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let mut reader = BufReader::new(stream.try_clone().unwrap());
-                while let Ok(Some(message)) = read_message(&mut reader) {
+                if let Ok(Some(message)) = read_message(&mut reader) {
                     let count = {
                         let mut taken = taken.lock().unwrap();
                         taken.push(message);
@@ -33,7 +33,6 @@ impl Hook {
                     let status = if count > refusals { "200 OK" } else { "503 Service Unavailable" };
                     let mut stream = &stream;
                     let _ = write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-                    break;
                 }
             }
         });

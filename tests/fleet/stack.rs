@@ -134,8 +134,8 @@ impl Stack {
     fn latest(&self, alert: &str) -> Option<Value> {
         let inbox = self.hook.inbox.lock().unwrap();
         let told = inbox.iter().filter_map(|message| serde_json::from_slice::<Value>(&message.body).ok());
-        let alerts = told.flat_map(|told| told["alerts"].as_array().cloned().unwrap_or_default());
-        alerts.filter(|told| told["labels"]["alertname"] == alert && told["labels"]["job"] != "socket").last()
+        let mut alerts = told.flat_map(|told| told["alerts"].as_array().cloned().unwrap_or_default());
+        alerts.rfind(|told| told["labels"]["alertname"] == alert && told["labels"]["job"] != "socket")
     }
 
     fn logs(&self) -> String {
