@@ -126,9 +126,9 @@ impl Events {
     }
 
     /// Somebody who begins: after an event, if all that came after it is known, else with the status.
-    fn begin(&self, since: Option<u64>) -> Box<Followed> {
+    fn begin(&self, since: Option<u64>) -> Followed {
         let known = since.filter(|since| (self.forgotten..=self.last).contains(since));
-        Box::new(Followed { taken: known.unwrap_or(self.last), needs_status: known.is_none(), sending: None })
+        Followed { taken: known.unwrap_or(self.last), needs_status: known.is_none(), sending: None }
     }
 
     /// What comes next for `followed`, which is taken then.
@@ -170,7 +170,7 @@ impl Daemon {
         if self.events.is_stirred && !self.events.looked_at.is_some_and(is_fresh) {
             self.look_for_change();
         }
-        let followed = self.events.begin(since);
+        let followed = Box::new(self.events.begin(since));
         self.next_for(followed).unwrap_or_else(|followed| Answer::events(Vec::new(), followed))
     }
 
@@ -334,7 +334,7 @@ mod tests {
         events.told(&[entry(1)]);
         assert!(events.due.is_none(), "nobody follows");
         let (answer, _wait) = oneshot::channel();
-        events.waiting.push((events.begin(None), answer));
+        events.waiting.push((Box::new(events.begin(None)), answer));
         events.stir();
         assert!(events.due.is_some());
         events.look(1);
