@@ -87,7 +87,7 @@ impl Follower {
     fn events(&self) -> Vec<Event> {
         let lines = self.0.lines();
         let mut events = Vec::new();
-        for event in lines.split(|line| line.is_empty()).filter(|event| event.len() == 3) {
+        for event in lines.split(String::is_empty).filter(|event| event.len() == 3) {
             let field = |at: usize, name: &str| event[at].strip_prefix(name).unwrap_or_else(|| panic!("{event:?}")).to_owned();
             events.push(Event {
                 id: field(0, "id: ").parse().unwrap(),

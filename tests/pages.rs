@@ -23,7 +23,7 @@ const NOW: &str = "2026-11-22 15:00:00";
 /// What preloads a clock that stands still.
 fn clock() -> PathBuf {
     let found = fs::read_dir("/usr/lib").unwrap().flatten().map(|dir| dir.path().join("faketime/libfaketime.so.1"));
-    found.into_iter().find(|path| path.exists()).expect("libfaketime is missing: run tests/setup --only pages")
+    found.into_iter().find(|path| path.exists()).unwrap_or_else(|| panic!("libfaketime is missing: run tests/setup --only pages"))
 }
 
 /// How somebody looks at it.

@@ -26,10 +26,12 @@ pub fn text(document: &impl Serialize) -> serde_json::Result<String> {
 
 /// A document as it came, on one line. What steers can only be within its texts, where it can be written in another way.
 pub fn one_line(document: &str) -> String {
+    use std::fmt::Write as _;
+
     let mut line = String::with_capacity(document.len() + 1);
     for c in document.chars() {
         if steers(c) {
-            line.push_str(&format!("\\u{:04x}", u32::from(c)));
+            let _ = write!(line, "\\u{:04x}", u32::from(c));
         } else {
             line.push(c);
         }

@@ -24,6 +24,8 @@ use crate::view::{self, Document, Stream};
 const MOST_HELD: usize = 32;
 /// Changes come in bursts, and a digest of many keys takes its time: one for each burst.
 const SETTLING: Duration = Duration::from_millis(50);
+/// Not for everybody who comes in a crowd: who begins so soon after a digest may get a status twice.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 
 /// What a client has taken of what happened.
 #[derive(Debug)]
@@ -53,6 +55,8 @@ pub(super) struct Events {
     is_stirred: bool,
     /// When they are told.
     due: Option<Instant>,
+    /// When the digest was computed.
+    looked_at: Option<std::time::Instant>,
 }
 
 impl Events {
@@ -68,6 +72,7 @@ impl Events {
             waiting: Vec::new(),
             is_stirred: true,
             due: None,
+            looked_at: None,
         }
     }
 
@@ -121,9 +126,9 @@ impl Events {
     }
 
     /// Somebody who begins: after an event, if all that came after it is known, else with the status.
-    fn begin(&self, since: Option<u64>) -> Box<Followed> {
+    fn begin(&self, since: Option<u64>) -> Followed {
         let known = since.filter(|since| (self.forgotten..=self.last).contains(since));
-        Box::new(Followed { taken: known.unwrap_or(self.last), needs_status: known.is_none(), sending: None })
+        Followed { taken: known.unwrap_or(self.last), needs_status: known.is_none(), sending: None }
     }
 
     /// What comes next for `followed`, which is taken then.
@@ -161,10 +166,11 @@ enum Next {
 impl Daemon {
     /// The beginning of what is sent to somebody who follows.
     pub(super) fn followed_from(&mut self, since: Option<u64>) -> Answer {
-        if self.events.is_stirred {
+        let is_fresh = |at: std::time::Instant| clock::monotonic().saturating_duration_since(at) < BETWEEN_LOOKS;
+        if self.events.is_stirred && !self.events.looked_at.is_some_and(is_fresh) {
             self.look_for_change();
         }
-        let followed = self.events.begin(since);
+        let followed = Box::new(self.events.begin(since));
         self.next_for(followed).unwrap_or_else(|followed| Answer::events(Vec::new(), followed))
     }
 
@@ -201,6 +207,7 @@ impl Daemon {
     fn look_for_change(&mut self) {
         let digest = view::digest(&self.machine, &self.viewpoint(&self.config));
         self.events.look(digest);
+        self.events.looked_at = Some(clock::monotonic());
     }
 
     /// The next piece for a client; itself where there is nothing yet.
@@ -328,7 +335,7 @@ mod tests {
         events.told(&[entry(1)]);
         assert!(events.due.is_none(), "nobody follows");
         let (answer, _wait) = oneshot::channel();
-        events.waiting.push((events.begin(None), answer));
+        events.waiting.push((Box::new(events.begin(None)), answer));
         events.stir();
         assert!(events.due.is_some());
         events.look(1);

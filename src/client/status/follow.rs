@@ -69,9 +69,7 @@ impl Follower<'_> {
                             screen.leave();
                         }
                         let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP);
-                        if let Some(screen) = &mut self.screen {
-                            screen.enter()?;
-                        }
+                        // Drawing takes the screen again.
                         self.redraw()?;
                     }
                 },
@@ -84,7 +82,7 @@ impl Follower<'_> {
         let mut current = match said {
             Said::Status(text) => {
                 if self.args.json && self.args.name.is_none() {
-                    self.print(&json::one_line(&String::from_utf8_lossy(&text)))?;
+                    print(&json::one_line(&String::from_utf8_lossy(&text)))?;
                     return Ok(true);
                 }
                 let strange = |error| Failure { code: 3, message: format!("the daemon's answer is strange: {error}"), hint: None };
@@ -99,7 +97,7 @@ impl Follower<'_> {
         }
         if self.args.json {
             let text = serde_json::to_string(&current.status).map_err(|error| Failure::failed(error.to_string()))?;
-            self.print(&json::one_line(&text))?;
+            print(&json::one_line(&text))?;
         } else {
             self.current = Some(current);
             self.show()?;
@@ -127,17 +125,11 @@ impl Follower<'_> {
             None => {
                 // Pages are set apart.
                 let gap = if self.args.short || self.shown.is_empty() { "" } else { "\n" };
-                self.print(&format!("{gap}{text}"))?;
+                print(&format!("{gap}{text}"))?;
             }
         }
         self.shown = text;
         Ok(())
-    }
-
-    fn print(&self, text: &str) -> Result<(), Failure> {
-        let mut out = std::io::stdout().lock();
-        out.write_all(text.as_bytes())?;
-        Ok(out.flush()?)
     }
 
     /// How long what is shown stays true if nothing happens. Pages that are printed one below the other are so for each event alone.
@@ -153,6 +145,12 @@ impl Follower<'_> {
         let seconds = first(&mut differs);
         Some(Duration::from_secs(seconds.unsigned_abs()))
     }
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
 }
 
 /// The first second at which something differs, once it does; [`LONGEST`] where it doesn't so soon.

@@ -43,6 +43,9 @@ impl Screen {
 
     /// Shows a page, as far as there is room.
     pub(super) fn draw(&mut self, page: &str) -> io::Result<()> {
+        if !self.entered {
+            self.enter()?;
+        }
         let rows = rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| usize::from(size.ws_row)).filter(|rows| *rows > 0);
         write(&frame(page, rows.unwrap_or(ROWS)))
     }
