@@ -37,6 +37,7 @@ pub fn why(code: &str) -> &'static str {
         "notifications-unavailable" => "alerts wait until they can be shown",
         "state-recovered" | "state-not-saved" => "after a restart credd may not know what it told you",
         "watch-degraded" => "a new key is seen later",
+        "metrics-unwritten" => "who watches many machines sees what was",
         "workers-not-started" => "nothing can be read or asked until then",
         "not-confined" => "an error in what talks to the network could do more harm",
         // One of a daemon that is newer than this.
