@@ -87,6 +87,23 @@ fn edits_during_an_apply_end_in_the_last_value_once() {
 }
 
 #[test]
+fn edits_after_a_worker_has_read_the_file_are_taken_up_next() {
+    let mut world = World::running();
+    world.workers_read_first = true;
+    world.edit(FILE, "K", 2);
+    world.run(SECOND);
+    for value in [3, 4, 5] {
+        world.edit(FILE, "K", value);
+        world.run(SECOND / 2);
+    }
+    world.run(MINUTE);
+    // Once with the value that it had read, once with the last.
+    assert!(world.applies.iter().all(|apply| apply.3));
+    assert_eq!(world.applies.len(), 2);
+    assert_eq!((world.holds("litellm", "K"), world.state("litellm")), (Some(5), ConsumerState::Current));
+}
+
+#[test]
 fn a_worker_that_is_turned_down_again_and_again_makes_no_storm() {
     let mut world = World::running();
     world.plans = std::iter::repeat_n(Plan::Ends(Outcome::Superseded), 1000).collect();

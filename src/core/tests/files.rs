@@ -95,6 +95,36 @@ fn half_a_value_is_never_seen() {
 }
 
 #[test]
+fn what_only_running_the_file_could_tell_touches_nobody() {
+    let mut world = World::running();
+    world.files.get_mut(std::path::Path::new(FILE)).unwrap().dynamic = true;
+    world.edit(FILE, "K", 2);
+    world.run(MINUTE);
+    assert_eq!((world.key_state("bedrock"), world.applies.len()), (KeyState::Dynamic, 0));
+    world.files.get_mut(std::path::Path::new(FILE)).unwrap().dynamic = false;
+    world.edit(FILE, "K", 3);
+    world.run(MINUTE);
+    assert_eq!((world.key_state("bedrock"), world.holds("litellm", "K")), (KeyState::Ok, Some(3)));
+}
+
+#[test]
+fn a_value_with_control_characters_is_given_to_nobody() {
+    let mut world = World::running();
+    world.files.get_mut(std::path::Path::new(FILE)).unwrap().control_characters = true;
+    world.edit(FILE, "K", 2);
+    world.run(DAY);
+    assert_eq!((world.applies.len(), world.holds("litellm", "K")), (0, Some(1)));
+    let asked = world.ask(Request::Apply("litellm".into(), true));
+    world.run(MINUTE);
+    assert!(matches!(world.reply(asked), Reply::Denied(_)), "{:?}", world.reply(asked));
+    assert_eq!(world.applies.len(), 0);
+    world.files.get_mut(std::path::Path::new(FILE)).unwrap().control_characters = false;
+    world.edit(FILE, "K", 3);
+    world.run(MINUTE);
+    assert_eq!(world.holds("litellm", "K"), Some(3));
+}
+
+#[test]
 fn one_file_that_is_held_open_freezes_nobody_else() {
     let settings = Settings { keys: shared([key("a", "A", "/a"), key("b", "B", "/b")]), ..usual() };
     let mut world = World::new(settings);

@@ -58,6 +58,7 @@ impl Life {
         if random.chance(30) {
             world.own_ids = Some(0);
         }
+        world.workers_read_first = random.chance(50);
         let renews = random.chance(40);
         if renews {
             world.kind = KeyKind::BedrockLongTerm;

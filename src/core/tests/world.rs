@@ -96,6 +96,10 @@ pub struct EnvFile {
     pub busy: bool,
     pub unreadable: bool,
     pub cut_short: bool,
+    /// Its values hold control characters.
+    pub control_characters: bool,
+    /// Only running it could tell its values.
+    pub dynamic: bool,
 }
 
 /// A process of a consumer, with the values of variables in its environment.
@@ -130,6 +134,8 @@ struct Worker {
     ends: i64,
     /// The daemon that listens to it.
     run: u32,
+    /// Whether the files had its values when it began, where that is what it goes by; else it looks at its end.
+    held: Option<bool>,
 }
 
 pub struct World {
@@ -156,6 +162,8 @@ pub struct World {
     pub notifier: Notifier,
     pub plans: VecDeque<Plan>,
     pub apply_takes: SignedDuration,
+    /// A worker looks at the files when it begins, and an edit after that is none of its business.
+    pub workers_read_first: bool,
     /// Ids that a service gives, rather than the one that is asked for.
     pub own_ids: Option<u32>,
     pub shown: Vec<Shown>,
@@ -272,6 +280,7 @@ impl World {
             notifier: Notifier::Takes,
             plans: VecDeque::new(),
             apply_takes: SECOND * 4,
+            workers_read_first: false,
             own_ids: None,
             shown: Vec::new(),
             up: BTreeMap::new(),

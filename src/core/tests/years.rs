@@ -70,6 +70,7 @@ impl Life {
         };
         let mut world = World::new(settings);
         world.writes_down = false;
+        world.workers_read_first = random.chance(50);
         let hindered = world.now();
         let jumpy = random.chance(20);
         let mut life = Self {
@@ -182,8 +183,11 @@ impl Life {
             64..66 => {
                 let (name, ..) = self.random.of(&KEYS);
                 let until = self.world.now() + self.time();
-                self.world.ask(Request::Snooze(name.into(), Some(until)));
-                self.quiet.insert(name, until);
+                let ticket = self.world.ask(Request::Snooze(name.into(), Some(until)));
+                // Refused, or asked of a daemon that died over it: what is in force now was asked for before, or it was saved.
+                let is_done = self.world.replies.get(&ticket) == Some(&Reply::Done);
+                let until = Some(until).filter(|_| is_done).or(self.world.key(name).record.snoozed_until);
+                self.quiet.extend(until.map(|until| (name, until)));
             }
             66..68 if self.jumpy => {
                 let time = self.time();

@@ -106,11 +106,21 @@ impl World {
             plan => (plan, self.apply_takes),
         };
         let ends = self.real + i64::try_from(takes.as_millis()).unwrap();
-        self.workers.push(Worker { consumer: name, targets, plan, ends, run: self.run });
+        let held = self.workers_read_first.then(|| self.are_held(&targets));
+        self.workers.push(Worker { consumer: name, targets, plan, ends, run: self.run, held });
+    }
+
+    /// Whether the files have these values now.
+    fn are_held(&self, targets: &Targets) -> bool {
+        targets.iter().all(|(key, value)| {
+            let spec = self.settings.keys.iter().find(|spec| spec.name == *key);
+            let file = spec.and_then(|spec| self.files.get(&*spec.env_file)?.values.as_ref()?.get(&*spec.variable));
+            file.is_some_and(|held| print(*held) == *value)
+        })
     }
 
     pub(super) fn work_ends(&mut self, index: usize) {
-        let Worker { consumer, targets, plan, run, .. } = self.workers.remove(index);
+        let Worker { consumer, targets, plan, run, held, .. } = self.workers.remove(index);
         let Some(mut outcome) = (match plan {
             Plan::Ends(outcome) => Some(outcome),
             Plan::DiesDone => Some(Outcome::Applied),
@@ -119,17 +129,12 @@ impl World {
             return self.worker_tells(consumer, None, run);
         };
         let variable = |key: &KeyName| self.settings.keys.iter().find(|spec| spec.name == *key).map(|spec| spec.variable.to_string());
-        let now_held = targets.iter().all(|(key, value)| {
-            let spec = self.settings.keys.iter().find(|spec| spec.name == *key);
-            let file = spec.and_then(|spec| self.files.get(&*spec.env_file)?.values.as_ref()?.get(&*spec.variable));
-            file.is_some_and(|held| print(*held) == *value)
-        });
         let values: Vec<(String, u8)> = targets
             .iter()
             .filter_map(|(key, wanted)| Some((variable(key)?, (0..=u8::MAX).find(|value| print(*value) == *wanted)?)))
             .collect();
         let running = self.processes.get(&consumer).is_some_and(|processes| !processes.is_empty());
-        if !now_held {
+        if !held.unwrap_or_else(|| self.are_held(&targets)) {
             outcome = Outcome::Superseded;
         } else if !running && outcome != Outcome::Superseded {
             outcome = Outcome::Failed;
@@ -236,11 +241,12 @@ impl World {
             let variables = self.settings.keys.iter().filter(|spec| *spec.env_file == path).map(|spec| VariableReport {
                 variable: (*spec.variable).into(),
                 finding: match values.get(&*spec.variable) {
+                    Some(_) if file.dynamic => Finding::Dynamic { reason: "a command substitution".into(), line: 1 },
                     Some(value) => Finding::Present(Arc::new(PresentKey {
                         fingerprint: print(*value),
                         exported: true,
                         line: 1,
-                        control_character: false,
+                        control_character: file.control_characters,
                         anatomy: anatomy.clone(),
                     })),
                     None => Finding::Unset { hint: None },
