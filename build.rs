@@ -21,6 +21,11 @@ fn main() {
     if set("HOST") == set("TARGET") && set("CARGO_CFG_TARGET_ENV") == "gnu" && glibc() >= Some((2, 36)) {
         println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
     }
+    // Functions that came out alike are kept once. GNU ld can't do that, so only where rustc brings LLD, which it then uses
+    // unless it is told otherwise.
+    if set("TARGET") == "x86_64-unknown-linux-gnu" && brings_lld() {
+        println!("cargo::rustc-link-arg-bins=-Wl,--icf=all,-O2");
+    }
     // The unwinder, of which next to nothing is left without tables, from the compiler's archive: loading libgcc_s.so
     // for it takes a tenth of the time that `credd status` does.
     if let Some(archive) = unwinder() {
@@ -34,6 +39,13 @@ fn unwinder() -> Option<String> {
     let path = String::from_utf8(said.stdout).ok()?.trim().to_owned();
     // Where there is none, the bare name comes back.
     (set("HOST") == set("TARGET") && Path::new(&path).is_absolute()).then_some(path)
+}
+
+/// Whether rustc has a linker of its own, and isn't given another.
+fn brings_lld() -> bool {
+    let said = Command::new(set("RUSTC")).args(["--print", "target-libdir"]).output();
+    let own = said.ok().and_then(|said| Some(Path::new(String::from_utf8(said.stdout).ok()?.trim()).parent()?.join("bin/gcc-ld/ld.lld")));
+    own.is_some_and(|own| own.exists()) && set("RUSTC_LINKER").is_empty() && !set("CARGO_ENCODED_RUSTFLAGS").contains("link")
 }
 
 fn set(name: &str) -> String {

@@ -9,9 +9,8 @@ use super::noted::Noted;
 use super::terminal::{Terminal, clean, is_dumb};
 use super::{Failure, http, json, offline, words};
 use crate::clock;
-use crate::core::order;
 use crate::paths::{Paths, tilde};
-use crate::protocol::{KeyStanding, KeyStatus, Status, those_there_are};
+use crate::protocol::{KeyStanding, Status, those_there_are};
 
 mod bar;
 mod consumers;
@@ -157,9 +156,8 @@ fn select(current: &mut Current, name: &str, home: &Path) -> Result<(), Failure>
 
 /// The worst key in a few characters.
 fn short(status: &Status) -> String {
-    let mut keys: Vec<&KeyStatus> = status.keys.iter().collect();
-    order::sort_by(&mut keys, |a, b| urgency(a).total_cmp(&urgency(b)));
-    let Some(key) = keys.first() else { return "credd: nothing known\n".into() };
+    let worst = status.keys.iter().min_by(|a, b| urgency(a).total_cmp(&urgency(b)));
+    let Some(key) = worst else { return "credd: nothing known\n".into() };
     let what = match key.state {
         KeyStanding::Ok | KeyStanding::Due => key.days_left.map_or_else(|| "ok".into(), words::days_short),
         other => standing_word(other).into(),

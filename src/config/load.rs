@@ -18,7 +18,7 @@ use super::{
     Alerts, Config, ConsumerConfig, DEFAULT_ENV_FILE, DEFAULT_LIFETIME, DEFAULT_VARIABLE, Iam, KeyConfig, KindChoice, Metrics, Restart,
     Verify, checks,
 };
-use crate::core::KeyName;
+use crate::core::{KeyName, order};
 
 /// The surroundings that a configuration refers to.
 #[derive(Clone, Debug)]
@@ -315,8 +315,7 @@ fn alerts(table: &Table<'_>) -> Result<Alerts> {
             _ => return Err(Wrong::new(day.span(), "a day of a 30-day key's life is from 1 to 30")),
         }
     }
-    days.sort_unstable();
-    days.dedup();
+    let days = order::each_once(days.into_iter());
     let remind = match table.string("remind")? {
         None => "0 0 10 * * *",
         Some(text) => checks::cron(&text)?,

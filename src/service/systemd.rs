@@ -147,10 +147,11 @@ pub(super) fn is_outdated(options: &InstallOptions) -> bool {
     let Ok(output) = options.run(&show) else { return false };
     let text = String::from_utf8_lossy(&output.stdout);
     // `Sun 2026-11-22 15:51:35.721017 UTC`
-    let started = jiff::civil::DateTime::strptime("%a %Y-%m-%d %H:%M:%S%.f UTC", text.trim()).and_then(|at| at.in_tz("UTC"));
+    let mut words = text.split_whitespace().skip(1);
+    let started = format!("{}T{}Z", words.next().unwrap_or_default(), words.next().unwrap_or_default()).parse::<jiff::Timestamp>();
     let changed = std::fs::metadata(&options.exe)
         .and_then(|data| jiff::Timestamp::new(data.ctime(), i32::try_from(data.ctime_nsec()).unwrap_or(0)).map_err(std::io::Error::other));
-    matches!((started, changed), (Ok(started), Ok(changed)) if changed > started.timestamp())
+    matches!((started, changed), (Ok(started), Ok(changed)) if changed > started)
 }
 
 pub(super) fn start(options: &InstallOptions, path: &Path, current: bool) -> Result<()> {
