@@ -61,7 +61,8 @@ impl Line {
         if let Some(header) = token.and_then(http::bearer) {
             request = request.header("Authorization", header);
         }
-        let mut response = request.send_json(body).map_err(|error| error.to_string())?;
+        let request = request.header("Content-Type", "application/json");
+        let mut response = request.send(&body.to_string()).map_err(|error| error.to_string())?;
         let (body, _) = http::beginning(&mut response);
         Ok(Answer { status: response.status().as_u16(), body })
     }

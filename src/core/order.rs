@@ -33,6 +33,18 @@ pub fn each_once<T: Ord>(items: impl Iterator<Item = T>) -> Vec<T> {
     all
 }
 
+/// How many there are of each, in their order.
+pub fn counted<T: Ord>(items: impl Iterator<Item = T>) -> Vec<(T, usize)> {
+    let mut all: Vec<(T, usize)> = items.map(|item| (item, 1)).collect();
+    sort_by(&mut all, |one, two| one.0.cmp(&two.0));
+    all.dedup_by(|next, kept| {
+        let alike = next.0 == kept.0;
+        kept.1 += usize::from(alike);
+        alike
+    });
+    all
+}
+
 /// The places of `count` things in the order of the things.
 pub fn places(count: usize, compare: &dyn Fn(usize, usize) -> Ordering) -> Vec<usize> {
     let mut places: Vec<usize> = (0..count).collect();

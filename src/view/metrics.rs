@@ -1,13 +1,12 @@
 //! What is known, as `OpenMetrics` text, and in the older format that `node_exporter` reads from text files. Dates are
 //! timestamps, never ages: the text changes when something happens, not because time passes.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use super::{Holders, Viewpoint, problems_at, subjects};
 use crate::core::consumer::{Consumer, ConsumerState};
 use crate::core::key::{Key, KeyState};
-use crate::core::{Machine, Outcome};
+use crate::core::{Machine, Outcome, order};
 use crate::protocol::Severity;
 
 /// Bytes of a piece, up to the end of the entry that reaches them.
@@ -74,14 +73,14 @@ pub struct Metrics {
     next: usize,
     /// What ends the labels of every sample of a text file; `None` for `OpenMetrics`.
     textfile: Option<Vec<u8>>,
-    problems: BTreeMap<(String, &'static str), i64>,
+    problems: Vec<((String, &'static str), i64)>,
     holders: Holders,
 }
 
 impl Metrics {
     /// `OpenMetrics` of which nothing is written yet.
     pub fn new(machine: &Machine) -> Self {
-        Self { family: 0, next: 0, textfile: None, problems: BTreeMap::new(), holders: Holders::of(machine) }
+        Self { family: 0, next: 0, textfile: None, problems: Vec::new(), holders: Holders::of(machine) }
     }
 
     /// A text file of which nothing is written yet. Each sample has these labels, too: other users' files may stand beside
@@ -147,13 +146,19 @@ impl Metrics {
             },
             (Family::Problems, ..) if n < subjects(at.config) => {
                 for problem in problems_at(machine, at, &self.holders, n) {
-                    *self.problems.entry((problem.code, severity(problem.severity))).or_default() += 1;
+                    let kind = (problem.code, severity(problem.severity));
+                    match self.problems.iter_mut().find(|(known, _)| *known == kind) {
+                        Some((_, count)) => *count += 1,
+                        None => self.problems.push((kind, 1)),
+                    }
                 }
                 Ok(())
             }
             _ => {
                 (self.family, self.next) = (self.family + 1, 0);
-                std::mem::take(&mut self.problems)
+                let mut problems = std::mem::take(&mut self.problems);
+                order::sort_by(&mut problems, Ord::cmp);
+                problems
                     .iter()
                     .try_for_each(|((code, severity), count)| self.sample(out, name, &[("code", code), ("severity", severity)], *count))
             }

@@ -1,11 +1,10 @@
 //! What is wrong, on the page.
 
-use std::collections::BTreeMap;
-
 use super::keys::renewal;
 use super::page::{DIM, FEWEST, Page, RED, YELLOW};
 use crate::client::terminal::clean;
 use crate::client::words;
+use crate::core::order;
 use crate::protocol::{KeyStanding, KeyStatus, Problem, Severity};
 
 /// So many problems of one kind are shown all; of more, the first few.
@@ -20,13 +19,12 @@ impl Page {
             problem.code == "rejected-key" && rejected.into_iter().any(|key| problem.fix == renewal(key))
         };
         let problems: Vec<&Problem> = problems.iter().filter(|problem| !said(problem)).collect();
-        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        for problem in &problems {
-            *counts.entry(&problem.code).or_default() += 1;
-        }
-        let mut shown: BTreeMap<&str, usize> = BTreeMap::new();
+        // Of each code: how many there are, and were shown.
+        let counts = order::counted(problems.iter().map(|problem| &*problem.code));
+        let mut counts: Vec<_> = counts.into_iter().map(|(code, alike)| (code, alike, 0)).collect();
         for problem in problems {
-            let (alike, shown) = (counts.get(&*problem.code).copied().unwrap_or_default(), shown.entry(&problem.code).or_default());
+            let Some((_, alike, shown)) = counts.iter_mut().find(|(code, ..)| *code == problem.code) else { continue };
+            let alike = *alike;
             *shown += 1;
             if all || alike <= SOME_ALIKE || *shown <= FEWEST {
                 self.problem(problem);

@@ -1,8 +1,7 @@
 //! What is worse than what, and the words for it.
 
-use std::collections::BTreeMap;
-
 use crate::client::words;
+use crate::core::order;
 use crate::protocol::{ConsumerState, KeyStanding, KeyStatus};
 
 /// Lower is worse.
@@ -68,9 +67,6 @@ pub fn state_word(state: ConsumerState) -> &'static str {
 
 /// How many there are of each, as words, in the order of their ranks.
 pub fn counted(all: impl Iterator<Item = (u8, &'static str)>) -> String {
-    let mut counts: BTreeMap<(u8, &str), usize> = BTreeMap::new();
-    for one in all {
-        *counts.entry(one).or_default() += 1;
-    }
+    let counts = order::counted(all);
     counts.iter().map(|((_, word), count)| format!("{} {word}", words::thousands(*count))).collect::<Vec<_>>().join(", ")
 }
