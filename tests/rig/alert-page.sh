@@ -17,7 +17,7 @@ dir=$(mktemp -d -t credd-XXXXXX)
 trap 'reap "$dir"; rm -rf "$dir"' EXIT
 
 readonly KEY=ABSKQmVkcm9ja0FQSUtleS1vbGQtYXQtMTIzNDU2Nzg5MDEyOm9sZC1zZWNyZXQtdmFsdWU=
-readonly EXPORTER=127.0.0.1:19474 PROMETHEUS=127.0.0.1:19475
+readonly EXPORTER=127.0.0.1:19474 PROMETHEUS=127.0.0.1:19475 BEDROCK=19476
 
 # The daemon of USER, whose key is of so many DAYS. It has something to do every few seconds, so that it is missed soon.
 user() {
@@ -29,7 +29,7 @@ user() {
   printf 'export AWS_BEARER_TOKEN_BEDROCK="%s"\n' "$KEY" >"$home/.backlog-toolkit-env"
   chmod 600 "$home/.backlog-toolkit-env"
   touch -d "$days days ago" "$home/.backlog-toolkit-env"
-  setsid env -i PATH="$PATH" HOME="$home" USER="$user" TZ=UTC XDG_RUNTIME_DIR="$home/run" AWS_ENDPOINT_URL_BEDROCK=http://127.0.0.1:9 \
+  setsid env -i PATH="$PATH" HOME="$home" USER="$user" TZ=UTC XDG_RUNTIME_DIR="$home/run" AWS_ENDPOINT_URL_BEDROCK="http://127.0.0.1:$BEDROCK" \
     CREDD_RIG_DIR="$dir" "$credd" run 2>"$dir/$user.log" &
   disown # that it was killed is no news
 }
@@ -41,10 +41,25 @@ background() {
 
 cd "$dir"
 mkdir textfiles
+# Whoever asks is told that the key works, so that the next question is seconds away.
+background python3 -c '
+from http.server import BaseHTTPRequestHandler, HTTPServer
+class Bedrock(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"{\"modelSummaries\": []}")
+HTTPServer(("127.0.0.1", int(__import__("sys").argv[1])), Bedrock).serve_forever()' "$BEDROCK"
 user alice 25
 user bob 3
 bob=$!
-wait_until 30 test -s textfiles/alice.prom -a -s textfiles/bob.prom || {
+# The moment at which bob's daemon acts next, once the first question is answered.
+is_near() {
+  local next
+  next=$(sed -n 's/^credd_next_deadline.* //p' "textfiles/$1.prom" 2>/dev/null)
+  [ -n "$next" ] && [ $((next - $(date +%s))) -lt 10 ]
+}
+{ wait_until 30 is_near alice && wait_until 30 is_near bob; } || {
   cat ./*.log >&2
   exit 1
 }
