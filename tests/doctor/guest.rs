@@ -44,8 +44,8 @@ fn a_service_of_systemd_is_looked_at() {
     assert!(!found("service-outdated"), "{:?}", findings());
 
     // A consumer that outlives the session, and a credd that won't.
-    guest.shell("setsid -f sleep 4321 >/dev/null 2>&1");
-    wait::until_true("the consumer", Duration::from_secs(20), || guest.shell("/share/credd status --json").contains("\"pid\": "));
+    guest.shell("systemd-run --user --quiet sleep 4321");
+    wait::until_true("the consumer", Duration::from_secs(20), || !guest.shell("/share/credd status --json").contains("\"absent\""));
     assert!(!found("no-linger"), "{:?}", findings());
     // Without it, the user's systemd stops some seconds after the last session.
     run(&mut guest.command("root", &["loginctl", "disable-linger", "tester"]));

@@ -16,7 +16,9 @@ const DOCUMENTS: &[&str] = &["README.md", "TROUBLESHOOTING.md", "CONTRIBUTING.md
 const NOT_RUN: &[(&str, &str)] = &[
     ("cargo run --release -- run", "a release build, and the daemon in the foreground: tests/support/daemon.rs starts one for every test"),
     ("tests/run", "what runs this"),
-    ("cargo install --path .", "a release build"),
+    ("cargo install --locked --path .", "a release build"),
+    ("eval \"$(credd hook bash)\"", "a shell that stays open: tests/shells"),
+    ("credd hook fish | source", "the same"),
     ("credd install", "needs a user's systemd: tests/under_systemd.rs"),
     ("systemctl --user status credd", "the same"),
     ("journalctl --user -u credd -n 50", "the same"),
