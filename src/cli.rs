@@ -102,7 +102,7 @@ enum Command {
     },
 }
 
-/// What prompts and bars call all day, where nothing more is said: clap takes half as long to understand it as all the rest
+/// What prompts and bars call all day, and the service, where nothing more is said: clap takes half as long to understand it as all the rest
 /// does. `None` for everything else.
 fn at_a_glance(arguments: &[OsString]) -> Option<Cli> {
     if ["CREDD_CONFIG", "CREDD_SOCKET", "CREDD_STATE_DIR"].into_iter().any(|name| std::env::var_os(name).is_some()) {
@@ -116,6 +116,7 @@ fn at_a_glance(arguments: &[OsString]) -> Option<Cli> {
         ["status", "--short"] => Some(status(false, true)),
         ["status", "--json"] => Some(status(true, false)),
         ["check"] => Some(Command::Check(CheckArgs::default())),
+        ["run"] => Some(Command::Run),
         _ => return None,
     };
     Some(Cli { command, global: Global::default() })
