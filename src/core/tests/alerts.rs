@@ -391,3 +391,9 @@ fn a_suspend_in_the_middle_of_sending_sends_nothing_twice() {
     world.run(MINUTE * 10);
     assert_eq!(world.thresholds(), ["day-25", "day-25"], "by each way once");
 }
+
+#[test]
+fn a_popup_has_the_same_id_on_every_run() {
+    // An id that was saved by an earlier credd must be the one that a later one replaces.
+    assert_eq!(crate::core::key::popup_id("credd-key-bedrock"), 1_193_001_301);
+}

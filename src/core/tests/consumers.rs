@@ -342,6 +342,24 @@ fn one_that_is_restarted_by_hand_is_found_again() {
 }
 
 #[test]
+fn one_that_ended_is_looked_for_ever_more_seldom() {
+    let mut world = World::running();
+    let (before, end) = (world.inspections, world.now());
+    world.kill("litellm");
+    let mut looks = Vec::new();
+    while world.now() < end + MINUTE * 2 {
+        world.run(SignedDuration::from_millis(500));
+        if world.inspections > before + looks.len() {
+            looks.push(world.now().duration_since(end).as_secs());
+        }
+    }
+    // At once, and 1, 5, 20 and 60 seconds after the one before.
+    assert_eq!(looks.len(), 5, "{looks:?}");
+    let gaps: Vec<_> = looks.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(gaps.iter().zip([1, 5, 20, 60]).all(|(gap, wanted)| (wanted..=wanted + 1).contains(gap)), "{looks:?}");
+}
+
+#[test]
 fn one_that_vanishes_while_it_is_looked_at_is_seen_to_be_gone() {
     let mut world = World::running();
     world.edit(FILE, "K", 1);
