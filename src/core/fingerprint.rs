@@ -65,6 +65,7 @@ mod tests {
         let print = Fingerprint::new(*b"0123456789abcdef");
         let json = serde_json::to_string(&print).unwrap();
         assert_eq!(json, "\"30313233343536373839616263646566\"");
+        assert_eq!(format!("\"{print:?}\""), json);
         assert_eq!(serde_json::from_str::<Fingerprint>(&json).unwrap(), print);
         assert!(serde_json::from_str::<Fingerprint>("\"30\"").is_err());
         assert!(serde_json::from_str::<Fingerprint>("\"+0313233343536373839616263646566\"").is_err());

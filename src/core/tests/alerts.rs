@@ -277,7 +277,7 @@ fn a_declared_date_makes_alerts_due_again_or_now() {
     let before = world.shown.len();
     issued(&mut world, at("2026-10-04T09:00:00Z"));
     world.run(HOUR);
-    assert_eq!(world.shown.len(), before);
+    assert_eq!((world.shown.len(), world.up.len()), (before, 1), "the popup stays");
     issued(&mut world, at("2026-09-04T09:00:00Z"));
     world.run(SECOND);
     assert_eq!(world.thresholds(), ["day-25", "day-25", "expired"]);

@@ -342,6 +342,24 @@ fn one_that_is_restarted_by_hand_is_found_again() {
 }
 
 #[test]
+fn a_look_that_is_asked_for_amid_an_apply_is_not_made_twice() {
+    let looks = |asked: bool| {
+        let mut world = World::running();
+        world.edit(FILE, "K", 2);
+        while world.state("litellm") != ConsumerState::Applying {
+            world.run(SignedDuration::from_millis(10));
+        }
+        if asked {
+            world.ask(Request::Refresh);
+        }
+        world.run(SECOND * 10);
+        assert_eq!(world.state("litellm"), ConsumerState::Current);
+        world.inspections
+    };
+    assert_eq!(looks(true), looks(false));
+}
+
+#[test]
 fn one_that_ended_is_looked_for_ever_more_seldom() {
     let mut world = World::running();
     let (before, end) = (world.inspections, world.now());
