@@ -1,6 +1,6 @@
 //! The socket: a client that sends the bytes in pieces, and the server with the core behind it. A line of `%%` ends a
-//! piece; a client whose last piece is empty doesn't end its side of the connection. Whatever is sent, the server answers in HTTP with JSON, ends the connection when there is nothing to wait for,
-//! and asks the core only what was asked of it. Time is the runtime's: half a request costs nothing here.
+//! piece; a client whose last piece is empty doesn't end its side of the connection. Whatever is sent, the server answers in
+//! HTTP with JSON or metrics, ends the connection when there is nothing to wait for, and asks the core only what was asked of it. Time is the runtime's: half a request costs nothing here.
 #![no_main]
 
 use std::path::Path;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use credd::core::{Event, Ledger, Reply, Request, Ticket};
 use credd::daemon::server::{Answer, Ask, Call, Streamed, serve_one};
 use credd::protocol::{DaemonStatus, SnoozeUntil};
-use credd::view::{Stream, Viewpoint, key_status};
+use credd::view::{Document, Metrics, Stream, Viewpoint, key_status};
 use credd_fuzz::outside::{HOME, World};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -88,6 +88,7 @@ fn reply(world: &mut World, ask: Ask, ticket: Ticket) -> Answer {
         Ask::More(streamed) => return piece(world, *streamed),
         // Followers are the loop's own to serve.
         Ask::Events(_) | Ask::Next(_) => return Answer::error(409, "refused", "nobody is told", "see: credd status"),
+        Ask::Metrics => return begin(world, Document::Metrics(Metrics::new(&world.machine))).open_metrics(),
         Ask::Status => Request::Refresh,
         Ask::Issued(name, at) => Request::Issued(name, at),
         Ask::Snooze(name, SnoozeUntil::At(at)) => Request::Snooze(name, Some(at)),
@@ -110,7 +111,7 @@ fn reply(world: &mut World, ask: Ask, ticket: Ticket) -> Answer {
     world.document();
     match (reply, request) {
         (Reply::Denied(denial), _) => Answer::error(409, "refused", &format!("{denial:?}"), "see: credd status"),
-        (_, Request::Refresh) => piece(world, Streamed { config: world.config.clone(), stream: Stream::new(&world.machine) }),
+        (_, Request::Refresh) => begin(world, Document::Status(Stream::new(&world.machine))),
         (_, Request::Apply(name, _)) => Answer::ok(&name),
         (
             _,
@@ -122,6 +123,10 @@ fn reply(world: &mut World, ask: Ask, ticket: Ticket) -> Answer {
     }
 }
 
+fn begin(world: &World, document: Document) -> Answer {
+    piece(world, Streamed { config: world.config.clone(), document })
+}
+
 fn piece(world: &World, mut streamed: Streamed) -> Answer {
     let at = Viewpoint {
         now: world.now,
@@ -131,8 +136,8 @@ fn piece(world: &World, mut streamed: Streamed) -> Answer {
         daemon: Some(DaemonStatus { version: "0".into(), pid: 1, started_at: world.now }),
         problems: Vec::new(),
     };
-    let written = streamed.stream.write(&world.machine, &at).expect("a document");
-    Answer::piece(written, Some(streamed).filter(|streamed| !streamed.stream.is_done()))
+    let written = streamed.document.write(&world.machine, &at).expect("a document");
+    Answer::piece(written, Some(streamed).filter(|streamed| !streamed.document.is_done()))
 }
 
 /// Holds that all that came is whole answers. To HEAD they have no body, and where they end can't be told.
@@ -166,6 +171,9 @@ fn check(mut answers: &[u8], heads: bool) {
                 let error = &document["error"];
                 assert!(["code", "message", "hint"].iter().all(|field| error[field].is_string()), "an error as the contract has it");
             }
+        } else if code == 200 {
+            let (body, end) = body.split_at(body.len().saturating_sub(6));
+            assert!(end == b"# EOF\n" && body.ends_with(b"\n") && std::str::from_utf8(body).is_ok(), "metrics as OpenMetrics has them");
         } else {
             assert!(code >= 400 && body.is_empty());
         }
