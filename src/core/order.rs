@@ -74,5 +74,14 @@ mod tests {
             sort_by(&mut items, |one, two| two.0.cmp(&one.0));
             prop_assert_eq!(items, expected);
         }
+
+        #[test]
+        fn it_is_the_count_of_a_map(keys in prop::collection::vec(0_u8..5, 0..50)) {
+            let mut expected = std::collections::BTreeMap::new();
+            for key in &keys {
+                *expected.entry(*key).or_insert(0) += 1;
+            }
+            prop_assert_eq!(counted(keys.into_iter()), expected.into_iter().collect::<Vec<_>>());
+        }
     }
 }

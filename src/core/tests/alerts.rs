@@ -17,6 +17,9 @@ fn each_threshold_once_and_reminders_daily_until_the_end() {
     assert_eq!(shown[1..5], ["10-27T10:00:00 reminder", "10-28T10:00:00 reminder", "10-29T10:00:00 reminder", "10-30T10:00:00 reminder"]);
     assert_eq!(shown[5..], ["10-31T10:00:00 reminder", "10-31T12:00:00 expired"], "and none after");
     assert_eq!(world.key_state("bedrock"), KeyState::Expired);
+    let told = world.machine.key(&"bedrock".into()).unwrap().record.told.as_ref().unwrap();
+    assert_eq!(["day-25", "reminder", "expired"].map(|reason| told.of(reason)), [1, 5, 1]);
+    assert!(!told.is_empty());
 }
 
 #[test]
