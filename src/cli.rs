@@ -231,11 +231,12 @@ mod tests {
     #[test]
     fn a_glance_sees_what_clap_reads() {
         let arguments = |line: &str| line.split(' ').map(OsString::from).collect::<Vec<_>>();
-        for line in ["credd", "credd status", "credd status --short", "credd status --json", "credd check"] {
+        for line in ["credd", "credd status", "credd status --short", "credd status --json", "credd check", "credd run"] {
             let whole = Cli::try_parse_from(arguments(line)).unwrap();
             assert_eq!(format!("{:?}", at_a_glance(&arguments(line)).unwrap()), format!("{whole:?}"), "{line}");
         }
-        for line in ["credd run", "credd -v", "credd status k", "credd status --help", "credd --version", "credd check k", "credd stat"] {
+        for line in ["credd -v", "credd -v run", "credd status k", "credd status --help", "credd --version", "credd check k", "credd stat"]
+        {
             assert!(at_a_glance(&arguments(line)).is_none(), "{line}");
         }
     }
