@@ -11,6 +11,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 use rustix::net::sockopt::{ipv6_v6only, set_ipv6_v6only, set_socket_reuseaddr, set_socket_reuseport};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, getsockname, listen, socket_with};
 use rustix::process::{PidfdGetfdFlags, pidfd_getfd};
+use socket2::{SockFilter, SockRef};
 
 use super::sockets::{listening_descriptors, waiting};
 use super::{Held, Traced};
@@ -77,6 +78,9 @@ impl Shared {
         set_socket_reuseaddr(&placeholder, true)?;
         set_socket_reuseport(&placeholder, true)?;
         bind(&placeholder, &address)?;
+        // Who comes to it before the program is there would be reset when it closes. So it hears nobody: the first packet is
+        // dropped (SO_ATTACH_FILTER, socket(7)), and sent again a second later, to the old one.
+        SockRef::from(&placeholder).attach_filter(&[SockFilter::new(RETURN, 0, 0, 0)])?;
         listen(&placeholder, 0)?;
         attach(&placeholder, &mut [ret(OLD)])?;
         Ok((shared, placeholder))
@@ -171,8 +175,10 @@ fn jump(code: u32, k: u32, jt: u8, jf: u8) -> libc::sock_filter {
 }
 
 fn ret(value: u32) -> libc::sock_filter {
-    statement(libc::BPF_RET | libc::BPF_K, value)
+    statement(RETURN.into(), value)
 }
+
+const RETURN: u16 = 0x06; // BPF_RET | BPF_K
 
 #[cfg(test)]
 mod tests {
