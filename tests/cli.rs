@@ -486,22 +486,7 @@ fn an_idle_daemon_does_not_wake_up() {
     home.set_key(KEY);
     let daemon = Daemon::start(CREDD, &home);
     daemon.until("the key", SOON, |status| status["keys"][0]["state"] == "ok");
-    let switches = || {
-        let mut tasks: Vec<_> = fs::read_dir(format!("/proc/{}/task", daemon.pid())).unwrap().map(|task| task.unwrap().path()).collect();
-        assert_eq!(tasks.len(), 1, "one thread");
-        let status = fs::read_to_string(tasks.pop().unwrap().join("status")).unwrap();
-        status.lines().find(|line| line.starts_with("voluntary_ctxt_switches")).unwrap().to_owned()
-    };
-    // Quiet once what was asked is answered; then nothing for ten seconds, in which a half-second tick
-    // would show twenty times.
-    let mut before = switches();
-    wait::until("ten quiet seconds", Duration::from_mins(1), || {
-        let start = std::time::Instant::now();
-        wait::try_until(Duration::from_secs(10), || (switches() != before).then_some(()));
-        let quiet = switches() == before && start.elapsed() >= Duration::from_secs(10);
-        before = switches();
-        quiet.then_some(())
-    });
+    daemon.rests();
 }
 
 #[test]

@@ -5,11 +5,9 @@
 
 mod support;
 
-use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use serde_json::Value;
 use support::daemon::{Daemon, SOON};
@@ -195,18 +193,7 @@ fn an_idle_daemon_that_is_followed_does_not_wake_up() {
     let daemon = daemon(&home);
     let follower = Follower::start(&home, "");
     follower.until("the status", |events| !events.is_empty());
-    let switches = || {
-        let status = fs::read_to_string(format!("/proc/{}/status", daemon.pid())).unwrap();
-        status.lines().find(|line| line.starts_with("voluntary_ctxt_switches")).unwrap().to_owned()
-    };
-    let mut before = switches();
-    wait::until("ten quiet seconds", Duration::from_mins(1), || {
-        let start = std::time::Instant::now();
-        wait::try_until(Duration::from_secs(10), || (switches() != before).then_some(()));
-        let quiet = switches() == before && start.elapsed() >= Duration::from_secs(10);
-        before = switches();
-        quiet.then_some(())
-    });
+    daemon.rests();
     assert_eq!(follower.events().len(), 1, "nothing happened");
     home.set_key(NEXT);
     follower.until("the change", |events| events.iter().filter(|event| event.kind == "status").count() > 1);

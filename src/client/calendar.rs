@@ -9,7 +9,6 @@ use jiff::{SignedDuration, Timestamp};
 use super::terminal::clean;
 use super::{Failure, status};
 use crate::clock;
-use crate::config::{Config, Surroundings};
 use crate::core::{Life, Reason};
 use crate::paths::{Paths, tilde};
 use crate::protocol::KeyStatus;
@@ -23,8 +22,7 @@ const EPOCH: i64 = 1_767_225_600;
 /// Prints the calendar; needs no daemon.
 pub fn run(paths: &Paths) -> Result<u8, Failure> {
     let current = status::current(paths)?;
-    let surroundings = Surroundings { home: paths.home.clone() };
-    let config = Config::load(&paths.config, paths.config_named, &surroundings).map_err(|error| Failure::usage(error.to_string()))?;
+    let config = super::configuration(paths)?;
     let ending = current.status.keys.iter().any(|key| key.expires_at.is_some());
     let mut text = Calendar::begin(clock::now());
     if ending {

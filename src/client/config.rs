@@ -4,7 +4,7 @@ use std::io::{IsTerminal as _, Write as _};
 
 use super::Failure;
 use super::terminal::{clean, clean_lines};
-use crate::config::{Config, Surroundings, show};
+use crate::config::show;
 use crate::paths::Paths;
 
 /// Arguments of `credd config`.
@@ -31,8 +31,7 @@ pub fn run(paths: &Paths, args: &ConfigArgs) -> Result<u8, Failure> {
         writeln!(out, "{}", if out.is_terminal() { clean(&path) } else { path })?;
         return Ok(0);
     }
-    let surroundings = Surroundings { home: paths.home.clone() };
-    let config = Config::load(&paths.config, paths.config_named, &surroundings).map_err(|error| Failure::usage(error.to_string()))?;
+    let config = super::configuration(paths)?;
     if args.check {
         let what = if paths.config.exists() { "is right" } else { "isn't there: the defaults are in force" };
         writeln!(out, "{} {what}", clean(&paths.config.display().to_string()))?;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::Failure;
 use super::terminal::clean;
-use crate::config::{Config, KeyConfig, Surroundings};
+use crate::config::KeyConfig;
 use crate::consumers::environment::{Changes, Environ};
 use crate::consumers::tracked::{self, Trouble};
 use crate::hardening;
@@ -32,8 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Returns only where there is nothing to become.
 pub fn run(paths: &Paths, args: &ExecArgs) -> Result<u8, Failure> {
-    let surroundings = Surroundings { home: paths.home.clone() };
-    let config = Config::load(&paths.config, paths.config_named, &surroundings).map_err(|error| Failure::usage(error.to_string()))?;
+    let config = super::configuration(paths)?;
     let wanted = wanted(&config.keys, &args.names)?;
     hardening::undumpable();
     hardening::hold_in_memory();

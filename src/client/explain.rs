@@ -10,7 +10,7 @@ use super::status::{Current, ascii, fold, standing_word};
 use super::terminal::{Terminal, clean};
 use super::{Failure, history, status, words};
 use crate::clock;
-use crate::config::{Alerts, Config, KeyConfig, Surroundings};
+use crate::config::{Alerts, Config, KeyConfig};
 use crate::core::{HistoryEntry, Life};
 use crate::paths::Paths;
 use crate::protocol::{KeyStanding, KeyStatus, Status, those_there_are};
@@ -50,8 +50,7 @@ pub fn run(paths: &Paths, args: &ExplainArgs) -> Result<u8, Failure> {
         let names = those_there_are(current.keys.iter().map(String::as_str));
         return Err(Failure::usage(format!("no key is named {:?}", clean(name))).hint(names));
     }
-    let surroundings = Surroundings { home: paths.home.clone() };
-    let config = Config::load(&paths.config, paths.config_named, &surroundings).map_err(|error| Failure::usage(error.to_string()))?;
+    let config = super::configuration(paths)?;
     let entries = history::entries(paths, usize::MAX)?;
     let now = words::local(clock::now());
     let text = page(&current, args.name.as_deref(), &config, &entries, &paths.home, &now, Terminal::of_stdout());

@@ -15,7 +15,6 @@ use super::status::{self, StatusArgs};
 use super::trial::Trial;
 use super::{Failure, words};
 use crate::clock;
-use crate::config::{Config, Surroundings};
 use crate::paths::Paths;
 use crate::salt::Salt;
 use crate::service::{self, InstallOptions};
@@ -58,8 +57,7 @@ pub fn install(paths: &Paths, options: &InstallOptions, given: &Given) -> Result
     }
     super::harden();
     let dialogue = Dialogue::new(manner, Stage::start()?);
-    let surroundings = Surroundings { home: paths.home.clone() };
-    let config = Config::load(&paths.config, paths.config_named, &surroundings).map_err(|error| Failure::usage(error.to_string()))?;
+    let config = super::configuration(paths)?;
     let now = words::local(clock::now());
     let dates = dates::choose(paths, &config, &given.issued, &now, &dialogue)?;
     let edit = proxy::choose(paths, given.consumer.as_deref(), given.no_consumer, &dialogue)?;

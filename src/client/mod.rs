@@ -6,6 +6,7 @@ pub mod calendar;
 pub mod check;
 pub mod config;
 pub mod doctor;
+mod endings;
 mod events;
 pub mod exec;
 pub mod explain;
@@ -31,7 +32,15 @@ mod words;
 
 use std::io::{self, Write};
 
+use crate::config::{Config, Surroundings};
 use crate::hardening;
+use crate::paths::Paths;
+
+/// The configuration in force for whoever asks; one that is wrong is told with its place.
+fn configuration(paths: &Paths) -> Result<Config, Failure> {
+    let surroundings = Surroundings { home: paths.home.clone() };
+    Config::load(&paths.config, paths.config_named, &surroundings).map_err(|error| Failure::usage(error.to_string()))
+}
 
 /// A failure, as told: one sentence and the next step.
 #[derive(Clone, Debug, PartialEq, Eq)]

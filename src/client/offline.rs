@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use crate::clock;
-use crate::config::{Config, Surroundings};
+use crate::config::Config;
 use crate::core::Machine;
 use crate::cron::CronCalendar;
 use crate::paths::Paths;
@@ -62,8 +62,7 @@ struct Saved {
 
 impl Saved {
     fn load(paths: &Paths) -> Result<Self, Failure> {
-        let surroundings = Surroundings { home: paths.home.clone() };
-        let config = Config::load(&paths.config, paths.config_named, &surroundings).map_err(|error| Failure::usage(error.to_string()))?;
+        let config = super::configuration(paths)?;
         let (ledger, damage) = read_ledger(&paths.state_dir).map_err(|error| {
             Failure::failed(format!("the state in {} can't be read: {error}", paths.state_dir.display()))
                 .hint("check the directory's owner and mode, or name another with --state-dir")

@@ -24,7 +24,7 @@ use self::tty::Tty;
 use super::terminal::clean;
 use super::{Failure, http, words};
 use crate::clock;
-use crate::config::{Config, KeyConfig, KindChoice, Surroundings};
+use crate::config::{KeyConfig, KindChoice};
 use crate::desktop;
 use crate::paths::{Paths, tilde};
 use crate::protocol::{KeyStanding, KeyStatus, RenewRequest, RenewalEnd, RenewedRequest, Status};
@@ -84,8 +84,7 @@ pub fn run(paths: &Paths, args: &RenewArgs) -> Result<u8, Failure> {
 }
 
 fn configured(paths: &Paths, name: &str) -> Result<KeyConfig, Failure> {
-    let surroundings = Surroundings { home: paths.home.clone() };
-    let config = Config::load(&paths.config, paths.config_named, &surroundings).map_err(|error| Failure::usage(error.to_string()))?;
+    let config = super::configuration(paths)?;
     let gone = || {
         Failure::usage(format!("{} is not the name of a key in {}", clean(name), paths.config.display()))
             .hint("name the configuration that the daemon has, with --config")

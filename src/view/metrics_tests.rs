@@ -4,26 +4,11 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
+use super::super::stream::tests::Never;
 use super::super::{problem, settings};
 use super::*;
 use crate::config::{Config, KeyConfig, Surroundings};
-use crate::core::{Calendar, KeyName, Ledger};
-
-struct Never;
-
-impl Calendar for Never {
-    fn next_reminder(&self, _: Timestamp) -> Option<Timestamp> {
-        None
-    }
-
-    fn tomorrow(&self, now: Timestamp) -> Timestamp {
-        now
-    }
-
-    fn next_probe(&self, _: &KeyName, _: Timestamp) -> Option<Timestamp> {
-        None
-    }
-}
+use crate::core::Ledger;
 
 /// The pieces of a text about keys that were never seen.
 fn pieces(keys: usize, begin: impl FnOnce(&Machine) -> Metrics) -> Vec<String> {

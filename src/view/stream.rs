@@ -125,7 +125,7 @@ impl Stream {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use jiff::Timestamp;
 
     use super::super::{Viewpoint, problem, settings, status};
@@ -133,7 +133,8 @@ mod tests {
     use crate::config::{Config, KeyConfig, Surroundings};
     use crate::core::{Calendar, KeyName, Ledger};
 
-    struct Never;
+    /// Plans nothing.
+    pub(in crate::view) struct Never;
 
     impl Calendar for Never {
         fn next_reminder(&self, _: Timestamp) -> Option<Timestamp> {

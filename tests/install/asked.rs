@@ -183,7 +183,7 @@ fn forty_columns_are_enough() {
     pane.until("or Enter for");
     pane.presses("Enter");
     pane.until(WHICH);
-    let screen = pane.screen();
+    let screen = pane.shown();
     assert!(screen.lines().any(|line| line.trim_start().starts_with("1  whatever is started as")), "{screen}");
     pane.presses("Enter");
     pane.until("code=0");

@@ -153,17 +153,29 @@ fn a_hard_link_of_our_own_files() {
     }
 }
 
-/// The state directory is replaced by a symlink while the daemon is at work.
-#[test]
-fn a_state_directory_that_is_swapped() {
+/// A home with something precious in it, and a consumer that has the key.
+fn consumed() -> (BedrockStandIn, Home, Victim, Light) {
     let bedrock = BedrockStandIn::start([KEY, OTHER]);
     let home = Home::new().asking(&bedrock.url());
     let victim = Victim::of(&home);
     let light = Light::start(&home, &[("AWS_BEARER_TOKEN_BEDROCK", KEY), ("LITELLM_MASTER_KEY", "sk-master")]);
     home.write_config(&format!("[alerts]\ndesktop = false\n{}", light.consumer()));
     home.write_env(&format!("export AWS_BEARER_TOKEN_BEDROCK={KEY}\n"));
-    let daemon = Daemon::start(CREDD, &home);
+    (bedrock, home, victim, light)
+}
+
+/// The daemon, once it knows the consumer.
+fn at_work(home: &Home) -> Daemon<'_> {
+    let daemon = Daemon::start(CREDD, home);
     daemon.until("LiteLLM", SOON, |status| status["consumers"][0]["state"] == "current");
+    daemon
+}
+
+/// The state directory is replaced by a symlink while the daemon is at work.
+#[test]
+fn a_state_directory_that_is_swapped() {
+    let (_bedrock, home, victim, _light) = consumed();
+    let daemon = at_work(&home);
     let (state, aside) = (home.state_dir().join("credd"), home.state_dir().join("aside"));
     let length = |name: &str| fs::metadata(aside.join(name)).unwrap().len();
     fs::rename(&state, &aside).unwrap();
@@ -291,14 +303,8 @@ fn an_env_file_with_another_name() {
 /// The consumer's log is opened again by what the process has open, not by a name that somebody could take.
 #[test]
 fn a_consumer_s_log_that_is_replaced() {
-    let bedrock = BedrockStandIn::start([KEY, OTHER]);
-    let home = Home::new().asking(&bedrock.url());
-    let victim = Victim::of(&home);
-    let light = Light::start(&home, &[("AWS_BEARER_TOKEN_BEDROCK", KEY), ("LITELLM_MASTER_KEY", "sk-master")]);
-    home.write_config(&format!("[alerts]\ndesktop = false\n{}", light.consumer()));
-    home.write_env(&format!("export AWS_BEARER_TOKEN_BEDROCK={KEY}\n"));
-    let daemon = Daemon::start(CREDD, &home);
-    daemon.until("LiteLLM", SOON, |status| status["consumers"][0]["state"] == "current");
+    let (_bedrock, home, victim, _light) = consumed();
+    let daemon = at_work(&home);
     let log = home.path().join("litellm.log");
     fs::rename(&log, home.path().join("litellm.log.1")).unwrap();
     symlink(&victim.file, &log).unwrap();

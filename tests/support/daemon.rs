@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -79,6 +79,26 @@ impl<'h> Daemon<'h> {
 
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Waits until it has answered what it was asked, and then does nothing at all for ten seconds, in which a half-second
+    /// tick would show twenty times.
+    pub fn rests(&self) {
+        let switches = || {
+            let tasks = fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
+            let mut tasks: Vec<_> = tasks.map(|task| task.unwrap().path()).collect();
+            assert_eq!(tasks.len(), 1, "one thread");
+            let status = fs::read_to_string(tasks.pop().unwrap().join("status")).unwrap();
+            status.lines().find(|line| line.starts_with("voluntary_ctxt_switches")).unwrap().to_owned()
+        };
+        let mut before = switches();
+        wait::until("ten quiet seconds", Duration::from_mins(1), || {
+            let start = Instant::now();
+            wait::try_until(Duration::from_secs(10), || (switches() != before).then_some(()));
+            let quiet = switches() == before && start.elapsed() >= Duration::from_secs(10);
+            before = switches();
+            quiet.then_some(())
+        });
     }
 
     /// `kill -9`.

@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::config::Surroundings;
 
 /// A key as the status document has it, in its 27th day.
 fn key(fields: &Value) -> Value {

@@ -18,7 +18,7 @@ use super::status::ascii;
 use super::terminal::{Terminal, clean};
 use super::{Failure, words};
 use crate::clock;
-use crate::config::{Config, KeyConfig, Surroundings};
+use crate::config::KeyConfig;
 use crate::consumers::tracked::{self, Trouble};
 use crate::hardening;
 use crate::paths::{Paths, tilde};
@@ -77,8 +77,7 @@ fn look(paths: &Paths, args: &HookArgs, pid: u32) -> Result<String, Failure> {
             .hint("check the directory's owner and mode, and open the shell anew")
     })?;
     let mut code = Code::new(args.shell);
-    let surroundings = Surroundings { home: paths.home.clone() };
-    let config = Config::load(&paths.config, paths.config_named, &surroundings);
+    let config = super::configuration(paths);
     let keys = config.as_ref().map(|config| &*config.keys).unwrap_or_default();
     // Stamped first: what changes while it is looked at is seen at the next prompt.
     let mut watched = vec![paths.config.as_path()];
@@ -98,7 +97,7 @@ fn look(paths: &Paths, args: &HookArgs, pid: u32) -> Result<String, Failure> {
     if let Err(error) = &config
         && (args.changed.is_empty() || args.changed.contains(&paths.config))
     {
-        say(&error.to_string());
+        say(&error.message);
     }
     let changed: Vec<_> = watched.iter().skip(2).filter(|file| args.changed.iter().any(|changed| changed == *file)).collect();
     for file in &changed {
@@ -157,5 +156,6 @@ fn take(file: &Path, keys: &[KeyConfig], home: &Path, code: &mut Code) {
 fn say(text: &str) {
     let text = clean(text);
     let text = if Terminal::of_stdout().unicode { text } else { ascii(&text) };
-    let _ = writeln!(io::stderr(), "credd: {text}");
+    // At once, or what is typed meanwhile would be echoed amid it.
+    let _ = io::stderr().write_all(format!("credd: {text}\n").as_bytes());
 }

@@ -10,15 +10,13 @@ use rustix::termios::{self, OptionalActions, Termios};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::client::Failure;
+use crate::client::endings::Endings;
 use crate::log;
 
 /// Turns marks around what is pasted on.
 pub const MARK_PASTES: &[u8] = b"\x1b[?2004h";
 /// And off.
 const LEAVE_PASTES: &[u8] = b"\x1b[?2004l";
-
-/// Of a program that ends by Ctrl-C, as shells count it.
-pub const INTERRUPTED: u8 = 130;
 
 /// A terminal that is in another state than it was found in.
 struct Changed {
@@ -172,31 +170,20 @@ impl Drop for Change {
 
 /// Those that end a program or let it go on.
 struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
-    quit: Signal,
+    endings: Endings,
     go_on: Signal,
 }
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-            quit: signal(SignalKind::quit())?,
-            go_on: signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?,
-        })
+        let go_on = signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?;
+        Ok(Self { endings: Endings::new()?, go_on })
     }
 
     /// The exit code of the next one that ends the program; `None` for the other.
     async fn next(&mut self) -> Option<u8> {
         tokio::select! {
-            _ = self.interrupt.recv() => Some(INTERRUPTED),
-            _ = self.terminate.recv() => Some(143),
-            _ = self.hangup.recv() => Some(129),
-            _ = self.quit.recv() => Some(131),
+            code = self.endings.next() => Some(code),
             _ = self.go_on.recv() => None,
         }
     }

@@ -10,8 +10,9 @@ use rustix::termios::{self, LocalModes, OptionalActions, SpecialCodeIndex};
 use zeroize::Zeroizing;
 
 use super::editor::{Editor, Ended, LIMIT};
-use super::stage::{INTERRUPTED, Stage};
+use super::stage::Stage;
 use crate::client::Failure;
+use crate::client::endings::INTERRUPTED;
 use crate::client::terminal::clean_lines;
 use crate::clock;
 use crate::secret::Secret;

@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Current, Layout, StatusArgs, page, select};
+use crate::client::endings::Endings;
 use crate::client::{Failure, json, offline};
 use crate::clock;
 use crate::paths::Paths;
@@ -201,32 +202,20 @@ enum Told {
 }
 
 struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
-    quit: Signal,
+    endings: Endings,
     stop: Signal,
     resize: Signal,
 }
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-            quit: signal(SignalKind::quit())?,
-            stop: signal(SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw()))?,
-            resize: signal(SignalKind::window_change())?,
-        })
+        let stop = signal(SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw()))?;
+        Ok(Self { endings: Endings::new()?, stop, resize: signal(SignalKind::window_change())? })
     }
 
     async fn next(&mut self) -> Told {
         tokio::select! {
-            _ = self.interrupt.recv() => Told::End(130),
-            _ = self.terminate.recv() => Told::End(143),
-            _ = self.hangup.recv() => Told::End(129),
-            _ = self.quit.recv() => Told::End(131),
+            code = self.endings.next() => Told::End(code),
             _ = self.stop.recv() => Told::Stop,
             _ = self.resize.recv() => Told::Resize,
         }
