@@ -69,6 +69,7 @@ type Result<T> = std::result::Result<T, ServiceError>;
 pub fn is_installable(options: &InstallOptions) -> Result<()> {
     options.render()?;
     let path = options.path();
+    packaged::in_the_way(options)?;
     match file::look(&path)? {
         Found::Foreign(why) if !options.force => Err(ServiceError::Foreign { path, why }),
         _ => Ok(()),

@@ -54,6 +54,11 @@ fn it_is_installed_works_and_is_removed() {
     answers(&guest);
     let out = guest.shell("credd install");
     assert!(out.contains("nothing to do"), "{out}");
+    let findings = guest.shell("credd doctor --json || true");
+    assert!(
+        !["\"service-", "\"other-program\"", "\"not-on-path\"", "\"daemon-outdated\""].iter().any(|code| findings.contains(code)),
+        "{findings}"
+    );
 
     // Installed anew, as at an upgrade: what runs is what is there.
     let before = guest.shell("systemctl --user show -P MainPID credd");
