@@ -45,7 +45,10 @@ fn unwinder() -> Option<String> {
 fn brings_lld() -> bool {
     let said = Command::new(set("RUSTC")).args(["--print", "target-libdir"]).output();
     let own = said.ok().and_then(|said| Some(Path::new(String::from_utf8(said.stdout).ok()?.trim()).parent()?.join("bin/gcc-ld/ld.lld")));
-    own.is_some_and(|own| own.exists()) && set("RUSTC_LINKER").is_empty() && !set("CARGO_ENCODED_RUSTFLAGS").contains("link")
+    // `-Clinker=…`, `-C link-arg=…` and their like; not a path that has such a word in it.
+    let flags = set("CARGO_ENCODED_RUSTFLAGS");
+    let is_told = flags.split('\x1f').any(|flag| flag.trim_start_matches("-C").trim_start().starts_with("link"));
+    own.is_some_and(|own| own.exists()) && set("RUSTC_LINKER").is_empty() && !is_told
 }
 
 fn set(name: &str) -> String {
