@@ -26,19 +26,24 @@ const BUFFER: usize = 4 * 1024;
 
 /// Asks for a document.
 pub fn get<T: DeserializeOwned>(socket: &Path, path: &str) -> Result<T, Failure> {
-    call(socket, "GET", path, &[], Some(LIMIT))
+    ask(socket, path)?.answer()
+}
+
+/// Asks for a document that is taken in later: whoever asks has something to do meanwhile.
+pub fn ask<'s>(socket: &'s Path, path: &str) -> Result<Asked<'s>, Failure> {
+    Asked::new(socket, "GET", path, &[], Some(LIMIT))
 }
 
 /// Sends a document and takes the answer, within `limit` or when it is known.
 pub fn post<T: DeserializeOwned>(socket: &Path, path: &str, body: &impl Serialize, limit: Option<Duration>) -> Result<T, Failure> {
     let body = serde_json::to_vec(body).map_err(|error| Failure::failed(error.to_string()))?;
-    call(socket, "POST", path, &body, limit)
+    Asked::new(socket, "POST", path, &body, limit)?.answer()
 }
 
 /// Asks for a document and hands it on as it comes. What `take` makes of a document that breaks off, or is
 /// none, is an error of serde's, and told as a strange answer.
 pub fn stream<T>(socket: &Path, path: &str, take: impl FnOnce(&mut Document<'_>) -> serde_json::Result<T>) -> Result<T, Failure> {
-    exchange(socket, "GET", path, &[], Some(LIMIT), false, |body| {
+    ask(socket, path)?.taken(false, |body| {
         // serde_json reads byte by byte.
         let mut source = BufReader::with_capacity(BUFFER, body);
         let mut document = serde_json::Deserializer::from_reader(&mut source as &mut dyn Read);
@@ -48,14 +53,13 @@ pub fn stream<T>(socket: &Path, path: &str, take: impl FnOnce(&mut Document<'_>)
 
 /// Follows what happens, without an end: each event's kind and its document. An error says how it ended.
 pub fn events(socket: &Path, take: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), Failure> {
-    exchange(socket, "GET", "/v1/events", &[], Some(LIMIT), true, |body| {
-        events::read(&mut BufReader::with_capacity(4 * BUFFER, body), take).map_err(serde_json::Error::io)
-    })
+    ask(socket, "/v1/events")?
+        .taken(true, |body| events::read(&mut BufReader::with_capacity(4 * BUFFER, body), take).map_err(serde_json::Error::io))
 }
 
 /// Asks for a text and hands it on as it comes.
 pub fn copy(socket: &Path, path: &str, take: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> Result<(), Failure> {
-    exchange(socket, "GET", path, &[], Some(LIMIT), false, |body| {
+    ask(socket, path)?.taken(false, |body| {
         let mut piece = [0; BUFFER];
         loop {
             match body.read(&mut piece) {
@@ -67,10 +71,6 @@ pub fn copy(socket: &Path, path: &str, take: &mut dyn FnMut(&[u8]) -> io::Result
     })
 }
 
-fn call<T: DeserializeOwned>(socket: &Path, method: &str, path: &str, body: &[u8], limit: Option<Duration>) -> Result<T, Failure> {
-    exchange(socket, method, path, body, limit, false, whole)
-}
-
 /// Reads a document to its end first: three times as fast as reading it as it comes.
 fn whole<T: DeserializeOwned>(body: &mut dyn Read) -> serde_json::Result<T> {
     let mut text = Vec::new();
@@ -78,45 +78,57 @@ fn whole<T: DeserializeOwned>(body: &mut dyn Read) -> serde_json::Result<T> {
     serde_json::from_slice(&text)
 }
 
-fn exchange<T>(
-    socket: &Path,
-    method: &str,
-    path: &str,
-    body: &[u8],
-    limit: Option<Duration>,
-    is_endless: bool,
-    take: impl FnOnce(&mut dyn Read) -> serde_json::Result<T>,
-) -> Result<T, Failure> {
-    let stream = send(socket, method, path, body, limit).map_err(|error| unreachable(socket, &error))?;
-    let strange = || Failure { code: 3, message: format!("what answers at {} is not credd", socket.display()), hint: None };
-    let not_read = |error: &io::Error| if error.kind() == io::ErrorKind::InvalidData { strange() } else { unreachable(socket, error) };
-    let ended = || {
-        let message = format!("the daemon at {} ended before it answered", socket.display());
-        Failure { code: 3, message, hint: Some("see what became of it with: credd status".into()) }
-    };
-    let mut answer = BufReader::with_capacity(BUFFER, stream);
-    let Some(head) = Head::read(&mut answer).map_err(|error| not_read(&error))? else { return Err(ended()) };
-    if is_endless && head.code == 200 {
-        answer.get_ref().set_read_timeout(None)?;
-    }
-    let mut body = Noted::new(Body::new(answer, &head));
-    let found = if head.code == 200 { take(&mut body).map(Ok) } else { whole::<ErrorBody>(&mut body).map(|body| Err(body.error)) };
-    match found {
-        Ok(Ok(found)) => Ok(found),
-        Ok(Err(error)) => {
-            let code = match &*error.code {
-                "ending" => 3,
-                "bad-request" => 2,
-                code if code.starts_with("unknown-") => 2,
-                _ => 1,
-            };
-            Err(Failure { code, message: error.message, hint: Some(error.hint) })
+/// A request that was sent.
+pub struct Asked<'s> {
+    socket: &'s Path,
+    stream: UnixStream,
+}
+
+impl<'s> Asked<'s> {
+    fn new(socket: &'s Path, method: &str, path: &str, body: &[u8], limit: Option<Duration>) -> Result<Self, Failure> {
+        match send(socket, method, path, body, limit) {
+            Ok(stream) => Ok(Self { socket, stream }),
+            Err(error) => Err(unreachable(socket, &error)),
         }
-        Err(_) => Err(match body.into_fault() {
-            Some(fault) if fault.kind() == io::ErrorKind::UnexpectedEof => ended(),
-            Some(fault) => not_read(&fault),
-            None => strange(),
-        }),
+    }
+
+    /// The document that answers it.
+    pub fn answer<T: DeserializeOwned>(self) -> Result<T, Failure> {
+        self.taken(false, whole)
+    }
+
+    fn taken<T>(self, is_endless: bool, take: impl FnOnce(&mut dyn Read) -> serde_json::Result<T>) -> Result<T, Failure> {
+        let socket = self.socket;
+        let strange = || Failure { code: 3, message: format!("what answers at {} is not credd", socket.display()), hint: None };
+        let not_read = |error: &io::Error| if error.kind() == io::ErrorKind::InvalidData { strange() } else { unreachable(socket, error) };
+        let ended = || {
+            let message = format!("the daemon at {} ended before it answered", socket.display());
+            Failure { code: 3, message, hint: Some("see what became of it with: credd status".into()) }
+        };
+        let mut answer = BufReader::with_capacity(BUFFER, self.stream);
+        let Some(head) = Head::read(&mut answer).map_err(|error| not_read(&error))? else { return Err(ended()) };
+        if is_endless && head.code == 200 {
+            answer.get_ref().set_read_timeout(None)?;
+        }
+        let mut body = Noted::new(Body::new(answer, &head));
+        let found = if head.code == 200 { take(&mut body).map(Ok) } else { whole::<ErrorBody>(&mut body).map(|body| Err(body.error)) };
+        match found {
+            Ok(Ok(found)) => Ok(found),
+            Ok(Err(error)) => {
+                let code = match &*error.code {
+                    "ending" => 3,
+                    "bad-request" => 2,
+                    code if code.starts_with("unknown-") => 2,
+                    _ => 1,
+                };
+                Err(Failure { code, message: error.message, hint: Some(error.hint) })
+            }
+            Err(_) => Err(match body.into_fault() {
+                Some(fault) if fault.kind() == io::ErrorKind::UnexpectedEof => ended(),
+                Some(fault) => not_read(&fault),
+                None => strange(),
+            }),
+        }
     }
 }
 

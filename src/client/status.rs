@@ -3,14 +3,15 @@
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
-use jiff::Timestamp;
+use jiff::Zoned;
 
+use super::http::Asked;
 use super::noted::Noted;
 use super::terminal::{Terminal, clean, is_dumb};
 use super::{Failure, http, json, offline, words};
-use crate::clock;
 use crate::paths::{Paths, tilde};
 use crate::protocol::{KeyStanding, Status, those_there_are};
+use crate::{clock, zone};
 
 mod bar;
 mod consumers;
@@ -51,14 +52,17 @@ pub fn run(paths: &Paths, args: &StatusArgs) -> Result<u8, Failure> {
     if args.json && args.name.is_none() && lay_out(paths)? {
         return Ok(0);
     }
-    let mut current = current(paths)?;
+    let asked = ask(paths);
+    // Found out while the daemon writes its answer.
+    let (layout, zone) = (Layout::of_stdout(), zone::local());
+    let mut current = answered(paths, asked)?;
     if let Some(name) = &args.name {
         select(&mut current, name, &paths.home)?;
     }
     let text = if args.json {
         json::text(&current.status).map_err(|error| Failure::failed(error.to_string()))?
     } else {
-        page(&current, paths, args, Layout::of_stdout(), clock::now())
+        page(&current, paths, args, layout, &clock::now().to_zoned(zone))
     };
     std::io::stdout().lock().write_all(text.as_bytes())?;
     Ok(0)
@@ -79,12 +83,9 @@ impl Layout {
 }
 
 /// The text that was asked for, as of now.
-fn page(current: &Current, paths: &Paths, args: &StatusArgs, layout: Layout, now: Timestamp) -> String {
-    let text = if args.short {
-        short(&current.status)
-    } else {
-        full(&current.status, current.offline.as_ref(), paths, layout, &words::local(now), args.all)
-    };
+fn page(current: &Current, paths: &Paths, args: &StatusArgs, layout: Layout, now: &Zoned) -> String {
+    let text =
+        if args.short { short(&current.status) } else { full(&current.status, current.offline.as_ref(), paths, layout, now, args.all) };
     if layout.terminal.unicode { text } else { ascii(&text) }
 }
 
@@ -118,7 +119,15 @@ pub struct Current {
 
 /// Asks the daemon, else reads the state.
 pub fn current(paths: &Paths) -> Result<Current, Failure> {
-    match http::get::<Status>(&paths.socket, "/v1/status") {
+    answered(paths, ask(paths))
+}
+
+fn ask(paths: &Paths) -> Result<Asked<'_>, Failure> {
+    http::ask(&paths.socket, "/v1/status")
+}
+
+fn answered(paths: &Paths, asked: Result<Asked<'_>, Failure>) -> Result<Current, Failure> {
+    match asked.and_then(Asked::answer) {
         Ok(status) => Ok(Current::live(status)),
         Err(failure) if failure.code == 3 => offline::current(paths, failure),
         Err(failure) => Err(failure),

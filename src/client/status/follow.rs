@@ -12,7 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Current, Layout, StatusArgs, page, select};
 use crate::client::endings::Endings;
-use crate::client::{Failure, json, offline};
+use crate::client::{Failure, json, offline, words};
 use crate::clock;
 use crate::paths::Paths;
 use crate::protocol::Status;
@@ -172,7 +172,7 @@ fn first(differs: &mut dyn FnMut(i64) -> bool) -> i64 {
 
 fn text_at(current: &mut Current, paths: &Paths, args: &StatusArgs, now: Timestamp) -> String {
     age(&mut current.status, now);
-    page(current, paths, args, Layout::of_stdout(), now)
+    page(current, paths, args, Layout::of_stdout(), &words::local(now))
 }
 
 /// Counts the ages anew.

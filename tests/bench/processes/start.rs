@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::CREDD;
 use super::arguments::Wanted;
 use super::base;
+use super::build::lay_down;
 use super::spread::Spread;
 use super::support::bedrock::BedrockStandIn;
 use super::support::home::Home;
@@ -30,7 +31,9 @@ pub fn measure(_: &Wanted) -> String {
     home.set_key(KEY);
     home.write_config("[[consumers]]\nname = \"litellm\"\nmatch = [\"credd-bench-nobody\", \"--config\"]\n");
     let base_socket = home.runtime_dir().join("base");
-    let mut base = home.command(std::env::current_exe().unwrap());
+    let program = home.path().join("base");
+    lay_down(&std::env::current_exe().unwrap(), &program);
+    let mut base = home.command(program);
     base.arg(base::COMMAND).arg(&base_socket);
     let mut credd = home.command(CREDD);
     credd.args(["-q", "run"]);
