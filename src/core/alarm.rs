@@ -116,7 +116,7 @@ impl Delivery {
     /// [`Self::due`].
     pub fn wake(&mut self, now: Timestamp) {
         for under_way in self.channels.values_mut().filter_map(|sending| sending.under_way.as_mut()) {
-            if under_way.until < now && now.duration_since(under_way.until) > LATE {
+            if now.duration_since(under_way.until) > LATE {
                 under_way.until = later(now, RESULT_LIMIT);
             }
         }

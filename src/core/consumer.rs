@@ -225,12 +225,8 @@ impl Consumer {
                 self.phase = Phase::Looking { why, again: None };
                 true
             }
-            Phase::Looking { again, .. } => {
+            Phase::Looking { again, .. } | Phase::Applying { again, .. } => {
                 *again = (*again).max(Some(why));
-                false
-            }
-            Phase::Applying { again, .. } => {
-                *again = (*again).max(Some(why).filter(|why| *why > Why::Look));
                 false
             }
         }

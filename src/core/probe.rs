@@ -119,7 +119,7 @@ impl Probing {
     /// Takes out what was never answered: of which values, and who waits.
     pub fn take_lost(&mut self, now: Timestamp) -> Vec<(Fingerprint, Vec<Ticket>)> {
         for under_way in &mut self.under_way {
-            if under_way.until < now && now.duration_since(under_way.until) > LATE {
+            if now.duration_since(under_way.until) > LATE {
                 under_way.until = later(now, under_way.limit);
             }
         }

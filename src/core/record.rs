@@ -309,3 +309,62 @@ impl Ledger {
         keys.chain(consumers).chain(self.clock.map(Record::Clock))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::KeyKind;
+
+    fn time(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn known(value: u8, last_seen: i64) -> KnownKey {
+        KnownKey {
+            fingerprint: Fingerprint::new([value; 16]),
+            first_seen: time(0),
+            last_seen: time(last_seen),
+            issued: Issued { at: time(0), source: IssuedSource::File },
+            anatomy: Arc::new(Anatomy {
+                kind: KeyKind::Opaque,
+                issued_at: None,
+                expires_at: None,
+                region: None,
+                account: None,
+                user: None,
+            }),
+            alerts: Vec::new(),
+            probe: None,
+            rejection: None,
+            credential: None,
+            session_ends_at: None,
+            replaced_at: None,
+            is_seen_to: false,
+        }
+    }
+
+    #[test]
+    fn the_values_seen_longest_ago_are_forgotten_but_not_the_one_that_counts() {
+        for (count, left) in [(63, 63), (64, 64), (65, 64), (70, 64)] {
+            let all = (0..count).map(|value| known(value, i64::from(value)));
+            let mut record = KeyRecord { current: Some(Fingerprint::new([0; 16])), known: all.collect(), ..KeyRecord::default() };
+            record.trim();
+            let kept = [0].into_iter().chain(count - left + 1..count).map(|value| Fingerprint::new([value; 16]));
+            assert!(record.known.iter().map(|known| known.fingerprint).eq(kept), "{count}");
+        }
+    }
+
+    #[test]
+    fn the_latest_reminders_are_kept_and_all_other_alerts() {
+        let alert = |at, reason, channels: &[_]| AlertSent::new(time(at), reason, channels);
+        let mut alerts = vec![alert(0, Reason::Day(25), &[]), alert(1, Reason::Reminder, &[super::super::Channel::Desktop])];
+        alerts.extend((2..14).map(|at| alert(at, Reason::Reminder, &[])));
+        alerts.push(alert(14, Reason::Expired, &[]));
+        let mut record = KeyRecord { known: vec![KnownKey { alerts, ..known(1, 0) }], ..KeyRecord::default() };
+        record.trim();
+        let left: Vec<i64> = record.known[0].alerts.iter().map(|alert| alert.at.as_second()).collect();
+        assert_eq!(left, [0, 1, 7, 8, 9, 10, 11, 12, 13, 14], "eight, with the one that is on its way");
+        record.trim();
+        assert_eq!(record.known[0].alerts.len(), left.len());
+    }
+}

@@ -96,6 +96,24 @@ fn conditions_that_are_certain_are_followed() {
 }
 
 #[test]
+fn what_may_have_been_declared_counts_in_either_branch() {
+    for (then, otherwise) in [("D", ":"), (":", "D")] {
+        for (declaration, before, after, expected) in [
+            ("export KEY", "KEY=a\n", "", "dynamic 1"),
+            ("readonly KEY", "KEY=a\n", "KEY=b", "dynamic 3"),
+            ("declare -i KEY", "\n", "KEY=2+1", "dynamic 2"),
+            ("typeset A", "\n", "KEY=${A-d}", "dynamic 3"),
+            ("typeset A=", "\n", "KEY=b", "shell b"),
+        ] {
+            let branches = format!("if ls; then {then}; else {otherwise}; fi\n").replace('D', declaration);
+            let source = format!("{before}{branches}{after}");
+            assert_eq!(key(&source), expected, "{source}");
+        }
+    }
+    check(&[("KEY=a\nreadonly KEY\nKEY=b", "dynamic 3"), ("readonly KEY=a\nexport KEY", "exported a")]);
+}
+
+#[test]
 fn bash_and_zsh_differ() {
     check(&[
         ("export 1A=x\nKEY=a", "dynamic 1"),
@@ -106,6 +124,8 @@ fn bash_and_zsh_differ() {
         ("export A=x KEY=$A", "dynamic 1"),
         ("KEY=a\nexport KEY+=b", "dynamic 2"),
         ("echo }\nKEY=a", "dynamic 1"),
+        ("KEY=a\n! ! true\nKEY=b", "dynamic 2"),
+        ("KEY=a\n[[ x ]]\nKEY=b", "dynamic 2"),
     ]);
 }
 
@@ -120,6 +140,34 @@ fn broken_files_keep_their_earlier_lines() {
     assert!(read(b"if [ x ]; then", b"").unfinished());
     assert!(read(b"KEY=a\0", b"").unfinished());
     assert!(!read(b"KEY=a\n)", b"").unfinished());
+}
+
+#[test]
+fn what_stands_after_a_line_that_can_t_be_read() {
+    check(&[
+        // It names the variable, quoted in pieces or broken by a line's end.
+        ("KEY=a\n)\nKEY=b", "broken 2"),
+        ("KEY=a\n)\nexport K'E'Y=b", "broken 2"),
+        ("KEY=a\n)\nexport K\\\nEY=b", "broken 2"),
+        ("KEY=a\n)\nexport OTHER=b", "shell a"),
+        // It may reach any variable.
+        ("KEY=a\n)\neval x", "broken 2"),
+        ("KEY=a\n)\n. ./x", "broken 2"),
+        ("f() { KEY=b; }\nKEY=a\n)\nf", "broken 3"),
+        ("f() { KEY=b; }\nKEY=a\n)\ng", "shell a"),
+        ("KEY=a\nalias x='KEY=b'\n)\nx", "broken 3"),
+        ("KEY=a\n)\nexport $A=b", "broken 2"),
+        ("KEY=a\n)\nexport\\\n\t$A=b", "broken 2"),
+        ("KEY=a\n)\nexport `echo KEY`=b", "broken 2"),
+        ("KEY=a\n)\nexport A=$B", "shell a"),
+        ("KEY=a\n)\necho $A=b", "shell a"),
+        // No shell runs what isn't ended.
+        ("KEY=a\nif x; then eval y", "shell a"),
+        ("A=b\nKEY='a\nb\n", "broken 2"),
+        ("if x; then\nA=b;;\nfi\nKEY=b", "broken 2"),
+    ]);
+    let style = |source: &str| read(source.as_bytes(), b"").style();
+    assert_eq!((style("KEY=a\n)\nset -a"), style("KEY=a\n)\nls")), (Style::Shell, Style::Plain));
 }
 
 #[test]
@@ -139,8 +187,39 @@ fn hints_name_the_other_syntax() {
         ("\u{feff}export KEY=v", "byte-order"),
         ("KEY=\u{201c}a b\u{201d}", "typographic"),
         ("{\"KEY\": \"v\"}", "JSON"),
+        ("\u{a0}export KEY=v", "invisible"),
+        ("\u{200b}export KEY=v", "invisible"),
+        ("\u{c}export KEY=v", "invisible"),
+        ("setenv KEY v", "csh"),
+        ("set KEY=v", "Windows"),
+        ("$KEY=v", "dollar"),
+        ("KEY := v", "make"),
+        ("KEY ?= v", "make"),
+        ("KEY: v", "colon"),
+        ("export KEY", "never given"),
+        ("KEY= v", "space stands after"),
+        ("KEY=a & b", "unquoted space"),
+        ("KEY=a&b", "unquoted operator"),
+        ("KEY='a' & b", "doesn't last"),
+        ("KEY='a' b", "doesn't last"),
+        ("(export KEY=a)", "doesn't last"),
     ] {
         assert!(hint(source).contains(part), "{source}: {}", hint(source));
+    }
+    // Names that only have it in them, and ones that are spelt as it is.
+    for source in ["MYKEY = v", "KEYS = v", "MY_KEY: v", "KEY2=a b"] {
+        assert_eq!(hint(source), "", "{source}");
+    }
+    assert!(hint("key KEY = v").contains("space stands before"));
+}
+
+#[test]
+fn another_reader_s_syntax_is_named_whatever_the_shells_make_of_it() {
+    let foreign = |source: &str| read(source.as_bytes(), b"").foreign("KEY");
+    assert!(foreign("A=1\nset -gx KEY v").is_some_and(|text| text.contains("fish")));
+    assert!(foreign("export KEY=<your key>").is_some_and(|text| text.contains("placeholder")));
+    for source in ["export KEY=v", "# KEY: v", "key: v", ""] {
+        assert_eq!(foreign(source), None, "{source}");
     }
 }
 

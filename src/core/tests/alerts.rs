@@ -281,6 +281,10 @@ fn a_declared_date_makes_alerts_due_again_or_now() {
     issued(&mut world, at("2026-10-04T09:00:00Z"));
     world.run(HOUR);
     assert_eq!((world.shown.len(), world.up.len()), (before, 1), "the popup stays");
+    // As old as to be due at this very moment.
+    let just_due = world.now() - DAY * 25;
+    issued(&mut world, just_due);
+    assert_eq!((world.shown.len(), world.up.len()), (before, 1), "it is as true as before");
     issued(&mut world, at("2026-09-04T09:00:00Z"));
     world.run(SECOND);
     assert_eq!(world.thresholds(), ["day-25", "day-25", "expired"]);
@@ -355,6 +359,18 @@ fn a_key_that_carries_its_own_dates_goes_by_those() {
     assert_eq!(world.alerts(), ["10-01T15:00:00 day-25", "10-01T18:00:00 expired"]);
     let ticket = world.ask(Request::Issued("bedrock".into(), at("2026-09-01T00:00:00Z")));
     assert!(matches!(world.reply(ticket), Reply::Denied(_)));
+}
+
+#[test]
+fn nothing_is_told_of_a_key_before_its_file_was_looked_at() {
+    let mut world = World::running();
+    world.run(DAY * 24);
+    world.stop();
+    world.set(FILE, "K", 2);
+    world.sleep(DAY * 2);
+    world.start();
+    world.run(MINUTE);
+    assert_eq!((world.thresholds().len(), world.key_state("bedrock")), (0, KeyState::Ok), "it was replaced meanwhile");
 }
 
 #[test]

@@ -116,19 +116,28 @@ fn without_anything_to_lose_a_missing_file_is_believed_at_once() {
 
 #[test]
 fn a_file_that_is_never_quiet_is_believed_once_two_looks_agree() {
-    let mut file = track();
-    let good = report(FileBody::Read(contents(present())));
-    let mut believed = None;
-    for t in (0..20_000).step_by(100) {
-        file.stir(ms(t));
-        if file.take_due(ms(t)) {
-            file.stir(ms(t + 1));
-            if file.judge(good.clone(), &[], ms(t + 2)) != Verdict::Wait {
-                believed.get_or_insert(t);
+    // When a file is believed that always stirs while it is looked at, and is like this at each time.
+    let believed = |body: &dyn Fn(i64) -> FileBody| {
+        let mut file = track();
+        let mut believed = None;
+        for t in (0..20_000).step_by(100) {
+            file.stir(ms(t));
+            if file.take_due(ms(t)) {
+                file.stir(ms(t + 1));
+                if file.judge(report(body(t)), &[], ms(t + 2)) != Verdict::Wait {
+                    believed.get_or_insert(t);
+                }
             }
         }
+        believed
+    };
+    let touched = |t| FileBody::Read(FileContents { modified_at: ms(t), changed_at: ms(t), ..contents(present()) });
+    for body in [&touched as &dyn Fn(i64) -> FileBody, &|_| FileBody::Missing] {
+        let t = believed(body);
+        assert!(t.is_some_and(|t| (10_000..12_000).contains(&t)), "{t:?}");
     }
-    assert!(believed.is_some_and(|t| (10_000..12_000).contains(&t)), "{believed:?}");
+    assert_eq!(believed(&|t| FileBody::Read(contents(Finding::Empty { line: usize::try_from(t).unwrap() }))), None);
+    assert_eq!(believed(&|t| if t % 200 == 0 { FileBody::Missing } else { FileBody::Unreadable(String::new()) }), None);
 }
 
 #[test]

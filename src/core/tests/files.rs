@@ -190,6 +190,20 @@ fn a_key_is_never_younger_than_its_first_sight() {
 }
 
 #[test]
+fn what_a_value_says_of_itself_is_of_that_value_alone() {
+    let mut world = World::running();
+    let (issued, end) = (world.now(), world.now() + DAY * 7);
+    world.carried = Some((issued, end));
+    world.edit(FILE, "K", 2);
+    world.run(MINUTE);
+    world.carried = None;
+    world.edit(FILE, "K", 3);
+    world.run(MINUTE);
+    let ends = world.key("bedrock").record.known.iter().map(|known| known.anatomy.expires_at);
+    assert_eq!(ends.collect::<Vec<_>>(), [None, Some(end), None]);
+}
+
+#[test]
 fn an_older_copy_proves_an_older_key() {
     let mut world = World::running();
     world.edit(FILE, "K", 2);

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use jiff::SignedDuration;
+
 use super::world::*;
 use crate::core::consumer::ConsumerState;
 use crate::core::key::KeyState;
@@ -563,6 +565,58 @@ fn asked_about_what_nobody_can_be_asked_about() {
     let ticket = verify(&mut world);
     world.run(SECOND * 10);
     assert!(denied(&world, ticket).contains("there is no key"));
+}
+
+#[test]
+fn an_answer_about_the_value_before_is_not_enough() {
+    let mut world = World::probing();
+    world.issuer = Issuer::Silent;
+    let before = verify(&mut world);
+    world.run(SECOND);
+    world.issuer = Issuer::Truthful;
+    world.edit(FILE, "K", 2);
+    world.run(SECOND * 10);
+    assert_eq!(verdict(&world, before), ProbeVerdict::Works);
+    // The one about the value before has still to come, or is lost.
+    let after = verify(&mut world);
+    world.run(SECOND * 10);
+    assert_eq!(verdict(&world, after), ProbeVerdict::Works);
+}
+
+#[test]
+fn what_a_verdict_is_good_for() {
+    let settled = |world: &World, insists, after: SignedDuration| {
+        let key = world.key("bedrock");
+        key.is_settled(insists, key.probe().unwrap().at + after)
+    };
+    let ages = [-SECOND, SignedDuration::ZERO, MINUTE * 10 - SECOND, MINUTE * 10, DAY];
+    let mut world = World::probing();
+    assert_eq!(ages.map(|age| settled(&world, false, age)), [false, true, true, false, false], "ten minutes");
+    assert_eq!(ages.map(|age| settled(&world, true, age)), [false, true, true, false, false]);
+    // Of a key that is rejected nothing more need be known, unless somebody hopes for better.
+    world.rejects.insert(1);
+    verify(&mut world);
+    world.run(SECOND);
+    assert_eq!(ages.map(|age| settled(&world, false, age)), [true; 5]);
+    assert_eq!(ages.map(|age| settled(&world, true, age)), [false; 5]);
+    // Nor of one that nobody is asked about any more.
+    let mut settings = world.settings.clone();
+    Arc::make_mut(&mut settings.keys[0]).probed = false;
+    world.reconfigure(settings);
+    assert_eq!(ages.map(|age| settled(&world, true, age)), [true; 5]);
+}
+
+#[test]
+fn an_answer_is_given_its_time_anew_after_a_suspend() {
+    let mut world = World::probing();
+    world.issuer = Issuer::Silent;
+    let ticket = verify(&mut world);
+    world.run(SECOND);
+    world.jump(HOUR);
+    world.run(MINUTE * 4);
+    assert!(!world.replies.contains_key(&ticket), "its worker slept as well");
+    world.run(MINUTE * 2);
+    assert_eq!(verdict(&world, ticket), ProbeVerdict::Unknown);
 }
 
 #[test]

@@ -343,8 +343,19 @@ fn what_was_in_trouble_is_tried_again_once_the_configuration_is_edited() {
     assert!(world.key("bedrock").renewing.trouble.is_some());
     world.iam.trouble = None;
     world.reconfigure(settings(Iam::Renew));
+    assert!(world.key("bedrock").renewing.trouble.is_some(), "it isn't over yet");
     world.run(MINUTE);
     assert_eq!(held(&world), Some(101));
+}
+
+#[test]
+fn trouble_is_forgotten_where_nothing_is_to_be_renewed_any_more() {
+    let mut world = world(Iam::Renew);
+    world.iam.trouble = Some(refused());
+    world.run(DAY * 25 + MINUTE);
+    assert!(world.key("bedrock").renewing.trouble.is_some());
+    world.reconfigure(settings(Iam::Read));
+    assert_eq!(world.key("bedrock").renewing.trouble, None);
 }
 
 #[test]
@@ -483,6 +494,8 @@ fn the_user_is_reminded_once_to_revoke_a_key_that_was_replaced_by_hand() {
     world.crash();
     world.run(DAY * 3);
     assert_eq!(shown(&world, Reason::Revoke), 1);
+    let popup = world.shown.iter().find(|shown| shown.reason == Reason::Revoke).unwrap();
+    assert_eq!(popup.popup.tag, "credd-news-bedrock", "an alert about its end doesn't take its place");
     world.run(DAY * 30);
     assert_eq!(shown(&world, Reason::Revoke), 1);
     assert!(world.key("bedrock").former(world.now()).is_empty(), "it has ended by itself");

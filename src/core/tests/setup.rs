@@ -21,6 +21,29 @@ fn change(world: &mut World, live: bool, settings: Settings) {
 }
 
 #[test]
+fn the_whole_state_written_anew_is_what_was_saved_piece_by_piece() {
+    let mut world = World::running();
+    world.run(DAY * 26);
+    world.set(FILE, "L", 1);
+    world.edit(FILE, "K", 2);
+    world.run(MINUTE);
+    let anew = |records: &mut dyn Iterator<Item = Record>| {
+        let mut ledger = Ledger::default();
+        records.for_each(|record| ledger.absorb(record));
+        ledger
+    };
+    // What isn't configured any more is kept as well.
+    for consumers in [usual().consumers, Vec::new()] {
+        change(&mut world, true, Settings { keys: shared([key("other", "L", FILE)]), consumers, ..usual() });
+        for ledger in [anew(&mut world.machine.records()), anew(&mut world.ledger.records())] {
+            assert_eq!((&ledger.keys, &ledger.consumers), (&world.ledger.keys, &world.ledger.consumers));
+            assert_eq!((ledger.keys.len(), ledger.consumers.len()), (2, 1));
+            assert!(ledger.clock.is_some());
+        }
+    }
+}
+
+#[test]
 fn a_longer_lifetime_makes_alerts_due_again() {
     for live in [true, false] {
         let mut world = World::running();

@@ -162,10 +162,9 @@ impl<'a> Evaluator<'a> {
         mentions.extend(names_in(&bare));
         mentions.extend(names_in(&joined));
         let reaches = |name: &Bytes| self.functions.contains_key(name) || FAR_REACHING.contains(&&name[..]) || self.aliases.contains(name);
-        let computed = bare.windows(7).any(|window| window == b"export " || window == b"export\t") && bare.contains(&b'$');
+        let computed = mentions.contains(&b"export"[..]) && has_computed_name(&bare);
         let sources = bare.windows(2).any(|pair| pair == b". ");
-        let everything =
-            failure.kind != FailureKind::Unfinished && (sources || mentions.iter().any(reaches) || (computed && has_computed_name(&bare)));
+        let everything = failure.kind != FailureKind::Unfinished && (sources || mentions.iter().any(reaches) || computed);
         self.may_export |= mentions.iter().any(|name| EXPORTING.contains(&&name[..]));
         let at = if failure.at < self.source.len() { failure.at } else { start };
         Some(Cut { reason: Reason { why: failure.why, at }, kind: failure.kind, mentions, everything })
