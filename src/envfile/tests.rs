@@ -1,6 +1,6 @@
 //! One test per rule; tests/envfile compares whole files with real shells.
 
-use super::{Answer, Style, read};
+use super::{Answer, Difference, Style, read};
 
 /// What the reader says of KEY in `source`, in a line.
 fn key(source: &str) -> String {
@@ -197,6 +197,7 @@ fn hints_name_the_other_syntax() {
         ("KEY ?= v", "make"),
         ("KEY: v", "colon"),
         ("export KEY", "never given"),
+        ("KEY", "stands alone"),
         ("KEY= v", "space stands after"),
         ("KEY=a & b", "unquoted space"),
         ("KEY=a&b", "unquoted operator"),
@@ -211,6 +212,7 @@ fn hints_name_the_other_syntax() {
         assert_eq!(hint(source), "", "{source}");
     }
     assert!(hint("key KEY = v").contains("space stands before"));
+    assert_eq!(hint("KEY -x"), "", "a command of that name");
 }
 
 #[test]
@@ -221,6 +223,42 @@ fn another_reader_s_syntax_is_named_whatever_the_shells_make_of_it() {
     for source in ["export KEY=v", "# KEY: v", "key: v", ""] {
         assert_eq!(foreign(source), None, "{source}");
     }
+}
+
+#[test]
+fn two_readings_are_told_apart_by_name_and_kind() {
+    let before = "export A=1\nexport B=2\nexport C=3\nD=4\nE=5\n";
+    let differences = |after: &str| read(before.as_bytes(), b"").differences(&read(after.as_bytes(), b""));
+    assert_eq!(differences(before), []);
+    assert_eq!(
+        differences("export B=2\nexport A=9\nC=3\nD=$(x)\nF=6\n"),
+        [("A", Difference::Value), ("C", Difference::Kind), ("D", Difference::Kind), ("E", Difference::Kind), ("F", Difference::Kind)]
+            .map(|(name, difference)| (name.to_owned(), difference))
+    );
+    let names = |source: &str| read(source.as_bytes(), b"").names();
+    assert_eq!(names("B=1\nexport A\nB=2\nunset C\n"), ["A", "B", "C"]);
+    assert_eq!(names("B=1\n)\nexport A=2"), ["A", "B", "export"], "named where it couldn't be followed");
+    assert_eq!(names("# A=1\n"), [""; 0]);
+}
+
+#[test]
+fn a_defect_is_where_a_shell_would_stop() {
+    let defect = |source: &[u8]| read(source, b"").defect();
+    for source in [&b"KEY=a\n"[..], b"KEY=$(x)\nls *\n", b"", b"cat <<E\nx\nE\n"] {
+        assert_eq!(defect(source), None, "{source:?}");
+    }
+    assert!(defect(b"KEY=a\n)\n").is_some_and(|(_, line)| line == 2));
+    assert!(defect(b"KEY=a\nA='b\n").is_some_and(|(why, line)| why.contains("quote") && line == 2));
+    assert!(defect(b"A=1\nB=\0\n").is_some_and(|(why, line)| why.contains("NUL") && line == 2));
+    assert!(defect(b"cat <<E\nx\n").is_some_and(|(why, _)| why.contains("here-document")));
+}
+
+#[test]
+fn what_is_nested_side_by_side_is_not_deep() {
+    let beside = format!("{}KEY=a", "( ( ls ) )\n".repeat(300));
+    assert_eq!(key(&beside), "shell a");
+    let deep = format!("{}ls{}\nKEY=a", "( ".repeat(300), " )".repeat(300));
+    assert_eq!(key(&deep), "dynamic 1");
 }
 
 #[test]

@@ -195,6 +195,27 @@ fn what_is_rejected_does_not_hold_up_the_rest() {
 }
 
 #[test]
+fn what_waits_for_a_rejected_key_still_does_when_the_rest_is_taken_up() {
+    let settings = Settings { keys: shared([probed("bedrock", "K", FILE), probed("second", "L", FILE)]), ..usual() };
+    let mut world = World::new(settings);
+    world.set(FILE, "K", 1);
+    world.set(FILE, "L", 11);
+    world.launch("litellm", &[("K", 1), ("L", 11)]);
+    world.start();
+    world.run(MINUTE);
+    world.plans = [Plan::Ends(Outcome::RolledBack)].into();
+    world.set(FILE, "K", 2);
+    world.edit(FILE, "L", 12);
+    world.run(MINUTE);
+    world.rejects.insert(2);
+    verify(&mut world);
+    world.run(MINUTE * 6);
+    assert_eq!((world.applies.len(), world.holds("litellm", "K"), world.holds("litellm", "L")), (2, Some(1), Some(12)));
+    let pending = world.machine.consumer(&"litellm".into()).unwrap().record.pending.as_ref().unwrap();
+    assert!(pending.targets.contains_key(&KeyName::from("bedrock")), "{pending:?}");
+}
+
+#[test]
 fn whoever_asks_gets_an_answer_of_their_own() {
     for force in [false, true] {
         let mut world = World::probing();

@@ -76,6 +76,22 @@ fn a_shorter_lifetime_makes_them_due_now_and_never_ends_them() {
 }
 
 #[test]
+fn reminders_stay_recorded_when_the_end_moves_a_little() {
+    let mut world = World::running();
+    world.run(DAY * 27);
+    let reminders = |world: &World| {
+        let alerts = &world.key("bedrock").record.known_now().unwrap().alerts;
+        alerts.iter().filter(|alert| alert.reason == Reason::Reminder).count()
+    };
+    let before = reminders(&world);
+    assert!(before > 0);
+    let mut settings = usual();
+    Arc::make_mut(&mut settings.keys[0]).lifetime = Some(DAY * 30 + HOUR);
+    change(&mut world, true, settings);
+    assert_eq!(reminders(&world), before);
+}
+
+#[test]
 fn days_that_are_added() {
     for live in [true, false] {
         let mut world = World::running();

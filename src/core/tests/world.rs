@@ -118,6 +118,7 @@ pub struct Shown {
     pub channel: Channel,
     pub reason: Reason,
     pub popup: PopupRecord,
+    pub facts: Facts,
     /// The value it was about.
     pub print: Option<Fingerprint>,
     /// Its result reached no machine: it may be shown again.

@@ -207,7 +207,17 @@ impl World {
             let unheard = self.notifier == Notifier::Mute;
             let (at, topic) = (self.now(), notice.topic.clone());
             let good = current.and_then(|print| self.answers.get(&print)).map_or(0, |answer| answer.1);
-            self.shown.push(Shown { at, topic, channel, reason: notice.reason, popup: notice.popup, print: current, unheard, good });
+            self.shown.push(Shown {
+                at,
+                topic,
+                channel,
+                reason: notice.reason,
+                popup: notice.popup,
+                facts: notice.facts,
+                print: current,
+                unheard,
+                good,
+            });
         }
         let topic = notice.topic;
         match self.notifier {
