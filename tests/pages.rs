@@ -6,8 +6,9 @@
 mod support;
 
 use std::fmt::Write as _;
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{BufReader, Write as _};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -53,6 +54,8 @@ fn said(home: &Home, eye: &Eye, arguments: &str) -> String {
             command.args(["-qec", &format!("stty cols {columns} rows 50; exec {line}"), "/dev/null"])
         }
     };
+    // Nobody's own credd is on it.
+    command.env("PATH", format!("{}/bin:/usr/bin:/bin", home.path().display()));
     command.env("LD_PRELOAD", clock()).env("FAKETIME", NOW).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
     command.envs(eye.environment.iter().copied()).stdin(Stdio::null());
     let output = command.output().unwrap();
@@ -240,6 +243,29 @@ fn what_happened() {
     ];
     fs::write(dir.join("history.jsonl"), entries.map(|entry| format!("{entry}\n")).concat()).unwrap();
     golden::hold("history", &seen(&home, &["history", "history -n 1"]));
+}
+
+#[test]
+fn what_doctor_finds() {
+    let home = Home::new();
+    let bin = home.path().join("bin");
+    fs::create_dir(&bin).unwrap();
+    symlink(CREDD, bin.join("credd")).unwrap();
+    home.write_env("export AWS_BEARER_TOKEN_BEDROCK='ABSK-planted-old'\nexport AWS_BEARER_TOKEN_BEDROCK='ABSK-planted-new'\n");
+    fs::set_permissions(home.env_file(), Permissions::from_mode(0o644)).unwrap();
+    let project = home.path().join("project");
+    fs::create_dir(&project).unwrap();
+    fs::write(project.join(".env"), "AWS_BEARER_TOKEN_BEDROCK=ABSK-planted-team\n").unwrap();
+    fs::set_permissions(project.join(".env"), Permissions::from_mode(0o600)).unwrap();
+    for arguments in [&["init", "-q"][..], &["add", ".env"]] {
+        support::run(home.command("git").current_dir(&project).args(arguments));
+    }
+    home.write_config("[[keys]]\nname = \"bedrock\"\n\n[[keys]]\nname = \"team\"\nenv_file = \"~/project/.env\"\n");
+    let found = seen(&home, &["doctor --no-popup"]);
+    fs::remove_dir_all(&project).unwrap();
+    home.write_config("");
+    home.write_env("export AWS_BEARER_TOKEN_BEDROCK='ABSK-planted-new'\n");
+    golden::hold("doctor", &format!("{found}{}", seen(&home, &["doctor --no-popup"])));
 }
 
 #[test]

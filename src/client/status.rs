@@ -21,6 +21,7 @@ mod page;
 mod problems;
 mod worst;
 
+pub(super) use keys::next_step;
 use page::full;
 pub(super) use worst::standing_word;
 use worst::urgency;

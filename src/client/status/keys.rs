@@ -69,11 +69,8 @@ impl Page {
             let facts = self.former(former);
             self.facts(&facts);
         }
-        match key.state {
-            KeyStanding::Due | KeyStanding::Expired | KeyStanding::Rejected | KeyStanding::Missing => {
-                self.step(&clean(&renewal(key)), self.indent);
-            }
-            KeyStanding::Ok | KeyStanding::Dynamic | KeyStanding::Unreadable => {}
+        if let Some(step) = next_step(key, &place) {
+            self.step(&clean(&step), self.indent);
         }
     }
 
@@ -143,6 +140,16 @@ impl Page {
         let counts = counted(keys.iter().map(|key| (standing_rank(key.state), standing_word(key.state))));
         self.sum_up("key", keys.len(), &counts, due);
         self.line("");
+    }
+}
+
+/// What to do about a key whose file is at `place`.
+pub(in crate::client) fn next_step(key: &KeyStatus, place: &str) -> Option<String> {
+    match key.state {
+        KeyStanding::Due | KeyStanding::Expired | KeyStanding::Rejected | KeyStanding::Missing => Some(renewal(key)),
+        KeyStanding::Dynamic => Some(format!("mend that in {place}, or write the value itself there: export {}='…'", key.variable)),
+        KeyStanding::Unreadable => Some(format!("make {place} a file that you can read")),
+        KeyStanding::Ok => None,
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::client::doctor::finding::Finding;
 use crate::client::doctor::situation::Situation;
+use crate::client::status::next_step;
 use crate::protocol::{KeyStanding, KeyStatus};
 
 pub(super) fn check(situation: &Situation) -> Vec<Finding> {
@@ -14,17 +15,12 @@ fn finding(situation: &Situation, key: &KeyStatus) -> Option<Finding> {
     let name = &key.name;
     let place = situation.tilde(Path::new(&key.env_file));
     let detail = key.detail.as_deref().unwrap_or_default();
+    let fix = next_step(key, &place).unwrap_or_default();
     let told = |code: &str| situation.status.problems.iter().any(|problem| problem.code == code);
     match key.state {
-        KeyStanding::Expired => {
-            Some(Finding::error("key-expired", &format!("the key {name} in {place} has expired"), &format!("credd renew {name}")))
-        }
-        KeyStanding::Unreadable => {
-            let fix = format!("make {place} a file that you can read");
-            Some(Finding::error("key-unreadable", &format!("the key {name} can't be told: {detail}"), &fix))
-        }
+        KeyStanding::Expired => Some(Finding::error("key-expired", &format!("the key {name} in {place} has expired"), &fix)),
+        KeyStanding::Unreadable => Some(Finding::error("key-unreadable", &format!("the key {name} can't be told: {detail}"), &fix)),
         KeyStanding::Dynamic => {
-            let fix = format!("assign the value itself in {place}: export {}='…'", key.variable);
             Some(Finding::warning("key-dynamic", &format!("the key {name} in {place} can't be followed: {detail}"), &fix))
         }
         // Without a daemon nobody has looked.
