@@ -1,4 +1,4 @@
-//! The snippets of `packaging/bars`: those of tmux and polybar in the real programs, of the others what they name is run as
+//! The snippets of `packaging/bars`: those of tmux, polybar and waybar in the real programs, of the others what they name is run as
 //! the bar would, and its output held to the bar's format.
 
 #![allow(clippy::unwrap_used, reason = "in a test, a panic that says what went wrong is the error handling")]
@@ -92,10 +92,71 @@ fn polybar_shows_it() {
     }
 }
 
+/// waybar's configuration without its comments.
+fn waybar_config() -> Value {
+    let text: String = text("waybar.jsonc").lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+    serde_json::from_str(&text).unwrap()
+}
+
+/// As the comment in its configuration says.
+fn install_for_waybar(home: &Home) {
+    fs::create_dir_all(home.config_dir().join("waybar")).unwrap();
+    fs::copy(bar("waybar"), home.config_dir().join("waybar/credd")).unwrap();
+}
+
+#[test]
+fn waybar_shows_it() {
+    for program in ["sway", "waybar", "grim"] {
+        let is_there = Command::new("which").arg(program).output().unwrap().status.success();
+        assert!(is_there, "{program} is missing: run tests/setup --only shells");
+    }
+    for (days, shown, hidden) in [(1, COLOUR_OK, COLOUR_DUE), (26, COLOUR_DUE, COLOUR_OK)] {
+        with_key(days, |home| {
+            install_for_waybar(home);
+            let directory = home.config_dir().join("waybar");
+            let mut config = waybar_config();
+            config["modules-right"] = serde_json::json!(["custom/credd"]);
+            fs::write(directory.join("config"), config.to_string()).unwrap();
+            let hex = |[red, green, blue]: [u8; 3]| format!("#{red:02x}{green:02x}{blue:02x}");
+            let (ok, due) = (hex(COLOUR_OK), hex(COLOUR_DUE));
+            let style = format!("#custom-credd.ok {{ background: {ok}; }} #custom-credd.due {{ background: {due}; }}");
+            fs::write(directory.join("style.css"), style).unwrap();
+            let screen = home.path().join("sway");
+            fs::write(&screen, "output HEADLESS-1 resolution 800x100\nexec waybar\n").unwrap();
+
+            // It refuses to be root's.
+            let mut sway = command(home, "unshare");
+            sway.args(["--user", "--map-user=1000", "--map-group=1000", "sway", "-c"]).arg(screen);
+            sway.env("WLR_BACKENDS", "headless").env("WLR_RENDERER", "pixman").env("WLR_LIBINPUT_NO_DEVICES", "1");
+            let out = home.path().join("sway.log");
+            let log = File::create(&out).unwrap();
+            let mut sway = sway.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
+            let mut grim = command(home, "grim");
+            grim.env("WAYLAND_DISPLAY", "wayland-1").args(["-t", "ppm", "-"]);
+            let picture = wait::try_until(SOON, || {
+                let picture = grim.output().unwrap().stdout;
+                has_colour(&picture, shown).then_some(picture)
+            });
+            sway.kill().unwrap();
+            sway.wait().unwrap();
+            let log = || fs::read_to_string(&out).unwrap();
+            assert!(picture.is_some_and(|picture| !has_colour(&picture, hidden)), "{days} days: {}", log());
+        });
+    }
+}
+
+const COLOUR_OK: [u8; 3] = [1, 200, 3];
+const COLOUR_DUE: [u8; 3] = [200, 2, 3];
+
+/// Whether a picture in the PPM format, whose pixels come last, has a pixel of this colour.
+fn has_colour(picture: &[u8], colour: [u8; 3]) -> bool {
+    picture.rchunks_exact(3).any(|pixel| pixel == colour)
+}
+
 #[test]
 fn waybar_gets_json() {
-    let config: String = text("waybar.jsonc").lines().filter(|line| !line.trim_start().starts_with("//")).collect();
-    let module = &serde_json::from_str::<Value>(&config).unwrap()["custom/credd"];
+    let config = waybar_config();
+    let module = &config["custom/credd"];
     assert_eq!((&module["return-type"], module["interval"].is_u64()), (&"json".into(), true), "{module}");
     let exec = module["exec"].as_str().unwrap();
     for (days, short, class, tooltip) in [
@@ -104,9 +165,7 @@ fn waybar_gets_json() {
         (31, "bedrock expired", "expired", "bedrock: it has expired"),
     ] {
         with_key(days, |home| {
-            // Where the comment says.
-            fs::create_dir_all(home.config_dir().join("waybar")).unwrap();
-            fs::copy(bar("waybar"), home.config_dir().join("waybar/credd")).unwrap();
+            install_for_waybar(home);
             let output = shell(home, exec);
             assert!(output.status.success(), "{}", said(&output));
             let line: Value = serde_json::from_slice(&output.stdout).unwrap();
