@@ -102,6 +102,40 @@ mod tests {
         assert_eq!(next_after(&cron, at(1_000_000_001)), Some(at(1_000_000_010)));
     }
 
+    /// Runs once more in each zone: chrono takes the zone of the process.
+    #[test]
+    fn at_ten_on_the_clock_all_year_in_any_zone() {
+        const TEST: &str = "cron::tests::at_ten_on_the_clock_all_year_in_any_zone";
+        let Ok(zone) = std::env::var("CREDD_TEST_ZONE") else {
+            // Offsets of half hours and quarters, clocks that change in either half of the year, at midnight, or by half an hour.
+            for zone in
+                ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Pacific/Chatham", "Australia/Lord_Howe", "America/Santiago"]
+            {
+                let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+                let output = again.args(["--exact", TEST, "--nocapture"]).env("TZ", zone).env("CREDD_TEST_ZONE", zone).output().unwrap();
+                let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+                assert!(output.status.success() && said.contains("1 passed"), "{zone}: {said}");
+            }
+            return;
+        };
+        let zone = jiff::tz::TimeZone::get(&zone).unwrap();
+        let calendar = CronCalendar::new("0 0 10 * * *", std::iter::empty()).unwrap();
+        let mut time: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let mut days = 0;
+        loop {
+            let next = calendar.next_reminder(time).unwrap();
+            let there = next.to_zoned(zone.clone());
+            if there.year() > 2026 {
+                break;
+            }
+            assert_eq!(there.time(), jiff::civil::time(10, 0, 0, 0), "{there}");
+            // A popup of today's is quiet until ten tomorrow, however long the night is.
+            assert_eq!(calendar.tomorrow(next).to_zoned(zone.clone()).date(), there.date().tomorrow().unwrap(), "{there}");
+            (time, days) = (next, days + 1);
+        }
+        assert!((364..=366).contains(&days), "{days}");
+    }
+
     #[test]
     fn each_key_has_its_own() {
         let (often, seldom, never) = (KeyName::from("often"), KeyName::from("seldom"), KeyName::from("never"));

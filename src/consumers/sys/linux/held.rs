@@ -180,3 +180,43 @@ pub fn descendants(of: &Held) -> Vec<Held> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Child, Command};
+
+    use super::*;
+
+    fn sleeper(name: &str) -> Child {
+        Command::new("sleep").arg("1000").env_clear().env("PATH", "/usr/bin:/bin").env("NAME", name).spawn().unwrap()
+    }
+
+    /// Runs once more as the first process of a namespace of its own, where a number can be given out again.
+    #[test]
+    fn a_number_that_changed_hands_is_not_the_process_that_was_held() {
+        if std::process::id() != 1 {
+            let test = "consumers::sys::linux::held::tests::a_number_that_changed_hands_is_not_the_process_that_was_held";
+            let mut again = Command::new("unshare");
+            again.args(["--user", "--map-root-user", "--pid", "--fork", "--mount-proc"]).arg(std::env::current_exe().unwrap());
+            let output = again.args(["--exact", test, "--nocapture"]).output().unwrap();
+            let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+            assert!(output.status.success() && said.contains("1 passed"), "{said}");
+            return;
+        }
+        let mut first = sleeper("first");
+        let held = Held::open(first.id().cast_signed()).unwrap();
+        assert!(held.argv().unwrap()[0].ends_with(b"sleep"));
+        first.kill().unwrap();
+        first.wait().unwrap();
+        fs::write("/proc/sys/kernel/ns_last_pid", (first.id() - 1).to_string()).unwrap();
+        let mut second = sleeper("second");
+        assert_eq!(second.id(), first.id(), "the number is given out again");
+
+        assert!(held.is_gone());
+        assert!(held.argv().is_err() && held.environ().is_err(), "what the number has now is another's");
+        assert!(held.signal(Signal::TERM).is_err());
+        assert!(second.try_wait().unwrap().is_none(), "the other one lives");
+        second.kill().unwrap();
+        second.wait().unwrap();
+    }
+}
