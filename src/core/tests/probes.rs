@@ -383,6 +383,23 @@ fn a_rejection_that_nobody_heard_of_collapses_with_what_comes() {
 }
 
 #[test]
+fn a_rejection_that_nobody_heard_of_and_that_is_over_is_not_told() {
+    let mut world = World::probing();
+    world.notifier = Notifier::Refuses;
+    world.rejects.insert(1);
+    verify(&mut world);
+    world.run(MINUTE);
+    assert_eq!(world.key_state("bedrock"), KeyState::Rejected);
+    world.rejects.clear();
+    verify(&mut world);
+    world.run(MINUTE);
+    assert_eq!(world.key("bedrock").record.known_now().unwrap().alerts, []);
+    world.notifier = Notifier::Takes;
+    world.run(DAY);
+    assert!(world.shown.is_empty());
+}
+
+#[test]
 fn no_quiet_silences_a_rejection() {
     let mut world = World::probing();
     world.run(DAY * 25 + HOUR);

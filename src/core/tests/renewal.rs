@@ -349,6 +349,17 @@ fn what_was_in_trouble_is_tried_again_once_the_configuration_is_edited() {
 }
 
 #[test]
+fn a_clock_set_back_makes_no_renewal_wait_for_it() {
+    let mut world = world(Iam::Renew);
+    world.iam.trouble = Some(refused());
+    world.run(DAY * 26);
+    world.iam.trouble = None;
+    world.jump(-HOUR * 12);
+    world.run(HOUR);
+    assert_eq!(held(&world), Some(101));
+}
+
+#[test]
 fn trouble_is_forgotten_where_nothing_is_to_be_renewed_any_more() {
     let mut world = world(Iam::Renew);
     world.iam.trouble = Some(refused());
