@@ -1,7 +1,7 @@
 //! Gives memory back to the system.
 //!
 //! A program keeps what it has touched once: the pages of its own file that ran at the start, the heap that a burst of
-//! events took. An agent that waits for weeks needs none of that while it waits.
+//! events took, the stack as deep as it ever was. An agent that waits for weeks needs none of that while it waits.
 #![expect(unsafe_code, reason = "madvise(2) and malloc_trim(3) have no safe wrappers; audited here, a call each")]
 
 use std::ffi::c_void;
@@ -13,7 +13,13 @@ use rustix::mm::{Advice, madvise};
 /// What can be given back of the program and its libraries: found once, at a time when the loader alone has mapped files.
 static PAGES: OnceLock<Box<[Range<usize>]>> = OnceLock::new();
 
-/// Gives back the free parts of the heap, and those pages of the program and its libraries that can be had from their
+/// How far below the caller the stack is given back. It has been some 80 KB deep when a daemon comes to rest; every thread
+/// that Rust starts has 2 MB.
+const STACK: usize = 256 << 10;
+/// What is left below the caller: for what it calls, and for a signal's frame.
+const STACK_IN_USE: usize = 32 << 10;
+
+/// Gives back the free parts of the heap, what the stack had below the caller, and those pages of the program and its libraries that can be had from their
 /// files again: a page fault each (from the page cache, a microsecond or less) when they are next needed.
 pub fn give_back() {
     #[cfg(target_env = "gnu")]
@@ -21,6 +27,7 @@ pub fn give_back() {
     unsafe {
         libc::malloc_trim(0);
     }
+    give_back_stack();
     // Nothing is freed behind the calls: what runs then brings its own pages back.
     for pages in PAGES.get_or_init(|| of_the_file(&std::fs::read_to_string("/proc/self/smaps").unwrap_or_default())) {
         // SAFETY: the range is a private mapping of a file, not writable and without a page of its own (Anonymous: 0), so
@@ -29,6 +36,15 @@ pub fn give_back() {
         // and aborts.)
         let _ = unsafe { madvise(std::ptr::without_provenance_mut::<c_void>(pages.start), pages.len(), Advice::LinuxDontNeed) };
     }
+}
+
+/// Below the stack there may be nothing yet: the kernel then skips that, and says so (`ENOMEM`, madvise(2)).
+fn give_back_stack() {
+    let page = rustix::param::page_size();
+    let here = 0_u8;
+    let end = ((&raw const here).addr() - STACK_IN_USE) / page * page;
+    // SAFETY: no frame of this thread lies there, and none of another; what is put there later begins with being written.
+    let _ = unsafe { madvise(std::ptr::without_provenance_mut::<c_void>(end - STACK), STACK, Advice::LinuxDontNeed) };
 }
 
 /// The mappings of files that can't be written and have no changed pages (`proc_pid_smaps(5)`).
@@ -91,6 +107,29 @@ Anonymous:             0 kB
         let ran = std::process::Command::new(own).args(["--exact", "--ignored", "residence::tests::given_back_alone"]).output().unwrap();
         let said = String::from_utf8_lossy(&ran.stdout);
         assert!(ran.status.success() && said.contains("1 passed"), "{said}");
+    }
+
+    /// Goes deep, and then counts what the stack holds.
+    #[test]
+    fn a_stack_that_was_deep_is_given_back() {
+        #[inline(never)]
+        fn deep(levels: usize) -> usize {
+            let room = std::hint::black_box([1_u8; 4096]);
+            if levels == 0 { room.len() } else { deep(levels - 1) + usize::from(std::hint::black_box(room)[levels % room.len()]) }
+        }
+        let held = || {
+            let here = 0_u8;
+            let address = (&raw const here).addr();
+            let maps = std::fs::read_to_string("/proc/thread-self/smaps").unwrap();
+            let mut lines =
+                maps.lines().skip_while(|line| !line.split(' ').next().and_then(range).is_some_and(|range| range.contains(&address)));
+            let rss = lines.find_map(|line| line.strip_prefix("Rss:")).unwrap();
+            rss.trim().trim_end_matches(" kB").parse::<usize>().unwrap()
+        };
+        std::hint::black_box(deep(40));
+        let before = held();
+        give_back_stack();
+        assert!(before >= 160 && held() + 100 <= before, "{before} KB, then {} KB", held());
     }
 
     #[test]
