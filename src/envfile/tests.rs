@@ -126,6 +126,14 @@ fn bash_and_zsh_differ() {
         ("echo }\nKEY=a", "dynamic 1"),
         ("KEY=a\n! ! true\nKEY=b", "dynamic 2"),
         ("KEY=a\n[[ x ]]\nKEY=b", "dynamic 2"),
+        ("KEY=a\nbreak\nKEY=b", "dynamic 2"),
+        ("KEY=a\nwait -p KEY", "dynamic 2"),
+        ("KEY=a\nalias x=a=b\nKEY=b", "dynamic 2"),
+        ("alias .=x\nKEY=a", "dynamic 1"),
+        ("KEY=a\nUID=1 true\nKEY=b", "dynamic 2"),
+        ("KEY=a\nIFS=, true\nKEY=b", "shell b"),
+        ("KEY=a\nreturn ''\nKEY=b", "dynamic 2"),
+        ("KEY=a\nreturn 0\nKEY=b", "shell a"),
     ]);
 }
 

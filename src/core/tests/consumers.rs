@@ -186,6 +186,21 @@ fn at_most_three_restarts_in_ten_minutes_then_one_alert() {
 }
 
 #[test]
+fn a_look_from_what_is_now_the_future_is_not_a_fresh_one() {
+    let mut world = World::running();
+    world.kill("litellm");
+    world.run(MINUTE * 10);
+    world.ask(Request::Refresh);
+    world.run(SECOND);
+    assert_eq!(world.state("litellm"), ConsumerState::Absent);
+    world.jump(-HOUR);
+    world.launch("litellm", &[("K", 1)]);
+    world.ask(Request::Refresh);
+    world.run(SECOND);
+    assert_eq!(world.state("litellm"), ConsumerState::Current);
+}
+
+#[test]
 fn a_clock_set_back_grants_no_more_restarts() {
     let mut world = World::running();
     for value in 2..12 {
