@@ -186,6 +186,18 @@ fn at_most_three_restarts_in_ten_minutes_then_one_alert() {
 }
 
 #[test]
+fn whoever_asks_in_the_middle_of_one_that_fails_is_told_of_that() {
+    let mut world = World::running();
+    world.plans = [Plan::Ends(Outcome::RolledBack)].into();
+    world.edit(FILE, "K", 2);
+    world.run(SECOND);
+    assert_eq!(world.state("litellm"), ConsumerState::Applying);
+    let ticket = apply(&mut world, false);
+    world.run(MINUTE);
+    assert_eq!((outcome(world.reply(ticket)), world.applies.len()), (Some(Outcome::RolledBack), 1));
+}
+
+#[test]
 fn a_look_from_what_is_now_the_future_is_not_a_fresh_one() {
     let mut world = World::running();
     world.kill("litellm");

@@ -216,6 +216,21 @@ fn what_waits_for_a_rejected_key_still_does_when_the_rest_is_taken_up() {
 }
 
 #[test]
+fn what_was_held_back_is_forgotten_once_the_user_has_given_it_to_the_consumer() {
+    let mut world = World::probing();
+    world.rejects.insert(2);
+    world.edit(FILE, "K", 2);
+    world.run(MINUTE * 2);
+    let is_held_back = |world: &World| world.machine.consumer(&"litellm".into()).unwrap().record.held_back.is_some();
+    assert!(is_held_back(&world));
+    world.kill("litellm");
+    world.launch("litellm", &[("K", 2)]);
+    world.step(Event::ConsumerGone("litellm".into()));
+    world.run(MINUTE);
+    assert_eq!((world.state("litellm"), is_held_back(&world)), (ConsumerState::Current, false));
+}
+
+#[test]
 fn whoever_asks_gets_an_answer_of_their_own() {
     for force in [false, true] {
         let mut world = World::probing();
