@@ -198,15 +198,15 @@ fn whoever_asks_in_the_middle_of_one_that_fails_is_told_of_that() {
 }
 
 #[test]
-fn a_look_from_what_is_now_the_future_is_not_a_fresh_one() {
+fn whoever_asks_sees_one_that_was_started_meanwhile() {
     let mut world = World::running();
     world.kill("litellm");
-    world.run(MINUTE * 10);
-    world.ask(Request::Refresh);
-    world.run(SECOND);
+    world.step(Event::ConsumerGone("litellm".into()));
+    world.run(DAY);
     assert_eq!(world.state("litellm"), ConsumerState::Absent);
-    world.jump(-HOUR);
     world.launch("litellm", &[("K", 1)]);
+    world.run(MINUTE);
+    assert_eq!(world.state("litellm"), ConsumerState::Absent, "nobody has told of that");
     world.ask(Request::Refresh);
     world.run(SECOND);
     assert_eq!(world.state("litellm"), ConsumerState::Current);

@@ -398,7 +398,7 @@ fn a_rejection_that_nobody_heard_of_collapses_with_what_comes() {
 }
 
 #[test]
-fn a_rejection_that_nobody_heard_of_and_that_is_over_is_not_told() {
+fn a_rejection_that_is_over_before_anybody_heard_of_it_is_not_told() {
     let mut world = World::probing();
     world.notifier = Notifier::Refuses;
     world.rejects.insert(1);
