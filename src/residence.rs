@@ -16,12 +16,15 @@ static PAGES: OnceLock<Box<[Range<usize>]>> = OnceLock::new();
 /// How far below the caller the stack is given back. It has been some 80 KB deep when a daemon comes to rest; every thread
 /// that Rust starts has 2 MB.
 const STACK: usize = 256 << 10;
-/// What is left below the caller: for what it calls, and for a signal's frame.
-const STACK_IN_USE: usize = 32 << 10;
+/// What is left below the caller, for what it calls until the kernel is entered. (A signal's frame comes after that.)
+const STACK_IN_USE: usize = 4 << 10;
 
-/// Gives back the free parts of the heap, what the stack had below the caller, and those pages of the program and its libraries that can be had from their
-/// files again: a page fault each (from the page cache, a microsecond or less) when they are next needed.
+/// Gives back the free parts of the heap, what the stack had below the caller, and those pages of the program and its
+/// libraries that can be had from their files again: a page fault each (from the page cache, a microsecond or less) when
+/// they are next needed.
 pub fn give_back() {
+    // First, since it takes heap and stack.
+    let of_the_file = PAGES.get_or_init(|| of_the_file(&std::fs::read_to_string("/proc/self/smaps").unwrap_or_default()));
     #[cfg(target_env = "gnu")]
     // SAFETY: it touches nothing but malloc's own free memory, under malloc's lock.
     unsafe {
@@ -29,7 +32,7 @@ pub fn give_back() {
     }
     give_back_stack();
     // Nothing is freed behind the calls: what runs then brings its own pages back.
-    for pages in PAGES.get_or_init(|| of_the_file(&std::fs::read_to_string("/proc/self/smaps").unwrap_or_default())) {
+    for pages in of_the_file {
         // SAFETY: the range is a private mapping of a file, not writable and without a page of its own (Anonymous: 0), so
         // each page is the file's, and a read of it after this call gives what one before would have given. The loader
         // made it, and nothing in this program unloads a library or ends a mapping of a file. (A panic's backtrace does,
