@@ -129,11 +129,20 @@ fn bash_and_zsh_differ() {
         ("KEY=a\nbreak\nKEY=b", "dynamic 2"),
         ("KEY=a\nwait -p KEY", "dynamic 2"),
         ("KEY=a\nalias x=a=b\nKEY=b", "dynamic 2"),
+        ("KEY=a\nalias x=~\nKEY=b", "dynamic 2"),
         ("alias .=x\nKEY=a", "dynamic 1"),
+        ("alias a/b=x\nKEY=a", "dynamic 1"),
+        ("alias if=x\nKEY=a", "dynamic 1"),
+        ("alias 'x=y '\nKEY=a", "dynamic 1"),
+        ("alias -x\nKEY=a", "dynamic 1"),
+        ("alias +x\nKEY=a", "dynamic 1"),
+        ("alias x=y\nKEY=a", "shell a"),
         ("KEY=a\nUID=1 true\nKEY=b", "dynamic 2"),
         ("KEY=a\nIFS=, true\nKEY=b", "shell b"),
         ("KEY=a\nreturn ''\nKEY=b", "dynamic 2"),
         ("KEY=a\nreturn 0\nKEY=b", "shell a"),
+        ("KEY=a\nexec true\nKEY=b", "shell a"),
+        ("KEY=a\nexec 2>/dev/null\nKEY=b", "shell b"),
     ]);
 }
 
@@ -173,6 +182,7 @@ fn what_stands_after_a_line_that_can_t_be_read() {
         ("KEY=a\nif x; then eval y", "shell a"),
         ("A=b\nKEY='a\nb\n", "broken 2"),
         ("if x; then\nA=b;;\nfi\nKEY=b", "broken 2"),
+        ("A=1\nif [ x ]; then\nKEY=b\n", "broken 2"),
     ]);
     let style = |source: &str| read(source.as_bytes(), b"").style();
     assert_eq!((style("KEY=a\n)\nset -a"), style("KEY=a\n)\nls")), (Style::Shell, Style::Plain));
@@ -278,7 +288,9 @@ fn spans_cover_the_value_word() {
         panic!("not literal");
     };
     assert_eq!(&source[span], "'a b'");
-    assert!(matches!(read(b"KEY=a\nKEY+=b", b"").variable("KEY"), Answer::Static { span: None, .. }));
+    for several in [&b"KEY=a\nKEY+=b"[..], b"if ls; then KEY=a; else KEY=a; fi"] {
+        assert!(matches!(read(several, b"").variable("KEY"), Answer::Static { span: None, .. }));
+    }
 }
 
 #[test]
