@@ -210,6 +210,12 @@ fn whoever_asks_sees_one_that_was_started_meanwhile() {
     world.ask(Request::Refresh);
     world.run(SECOND);
     assert_eq!(world.state("litellm"), ConsumerState::Current);
+    // Of one that is current, the end is told.
+    world.run(DAY);
+    let looks = world.inspections;
+    world.ask(Request::Refresh);
+    world.run(SECOND);
+    assert_eq!(world.inspections, looks);
 }
 
 #[test]
