@@ -46,7 +46,8 @@ fn give_back_stack() {
     let page = rustix::param::page_size();
     let here = 0_u8;
     let end = ((&raw const here).addr() - STACK_IN_USE) / page * page;
-    // SAFETY: no frame of this thread lies there, and none of another; what is put there later begins with being written.
+    // SAFETY: no frame of this thread lies there; what is put there later begins with being written. Nor does anything else:
+    // the range is within the stack, or in the megabyte below it that the kernel keeps free for it to grow into.
     let _ = unsafe { madvise(std::ptr::without_provenance_mut::<c_void>(end - STACK), STACK, Advice::LinuxDontNeed) };
 }
 

@@ -207,20 +207,7 @@ impl Key {
         } else {
             // Most keys have one value for long: no room is made for more.
             self.record.known.reserve_exact(1);
-            self.record.known.push(KnownKey {
-                fingerprint: key.fingerprint,
-                first_seen: now,
-                last_seen: now,
-                issued,
-                anatomy: key.anatomy.clone(),
-                alerts: Vec::new(),
-                probe: None,
-                rejection: None,
-                credential: None,
-                session_ends_at: None,
-                replaced_at: None,
-                is_seen_to: false,
-            });
+            self.record.known.push(KnownKey::new(key.fingerprint, issued, key.anatomy.clone(), now));
         }
         self.record.trim();
         Arrival { new, popup: self.record.popup.take() }

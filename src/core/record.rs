@@ -91,6 +91,24 @@ pub struct KnownKey {
 }
 
 impl KnownKey {
+    /// One that is seen for the first time.
+    pub fn new(fingerprint: Fingerprint, issued: Issued, anatomy: Arc<Anatomy>, now: Timestamp) -> Self {
+        Self {
+            fingerprint,
+            first_seen: now,
+            last_seen: now,
+            issued,
+            anatomy,
+            alerts: Vec::new(),
+            probe: None,
+            rejection: None,
+            credential: None,
+            session_ends_at: None,
+            replaced_at: None,
+            is_seen_to: false,
+        }
+    }
+
     /// When it ends, by whoever knows best: the key itself, then IAM, then what the user says of its lifetime.
     pub fn expires_at(&self, lifetime: Option<SignedDuration>) -> Option<Timestamp> {
         let by_lifetime = || lifetime.and_then(|lifetime| self.issued.at.checked_add(lifetime).ok());
@@ -313,34 +331,16 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::KeyKind;
+    use crate::core::{Channel, KeyKind};
 
     fn time(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
     }
 
     fn known(value: u8, last_seen: i64) -> KnownKey {
-        KnownKey {
-            fingerprint: Fingerprint::new([value; 16]),
-            first_seen: time(0),
-            last_seen: time(last_seen),
-            issued: Issued { at: time(0), source: IssuedSource::File },
-            anatomy: Arc::new(Anatomy {
-                kind: KeyKind::Opaque,
-                issued_at: None,
-                expires_at: None,
-                region: None,
-                account: None,
-                user: None,
-            }),
-            alerts: Vec::new(),
-            probe: None,
-            rejection: None,
-            credential: None,
-            session_ends_at: None,
-            replaced_at: None,
-            is_seen_to: false,
-        }
+        let anatomy = Anatomy { kind: KeyKind::Opaque, issued_at: None, expires_at: None, region: None, account: None, user: None };
+        let issued = Issued { at: time(0), source: IssuedSource::File };
+        KnownKey::new(Fingerprint::new([value; 16]), issued, Arc::new(anatomy), time(last_seen))
     }
 
     #[test]
@@ -357,7 +357,7 @@ mod tests {
     #[test]
     fn the_latest_reminders_are_kept_and_all_other_alerts() {
         let alert = |at, reason, channels: &[_]| AlertSent::new(time(at), reason, channels);
-        let mut alerts = vec![alert(0, Reason::Day(25), &[]), alert(1, Reason::Reminder, &[super::super::Channel::Desktop])];
+        let mut alerts = vec![alert(0, Reason::Day(25), &[]), alert(1, Reason::Reminder, &[Channel::Desktop])];
         alerts.extend((2..14).map(|at| alert(at, Reason::Reminder, &[])));
         alerts.push(alert(14, Reason::Expired, &[]));
         let mut record = KeyRecord { known: vec![KnownKey { alerts, ..known(1, 0) }], ..KeyRecord::default() };

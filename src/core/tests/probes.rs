@@ -167,8 +167,8 @@ fn that_nobody_can_be_reached_makes_no_rejected_key_good() {
     assert_eq!(world.thresholds(), ["rejected"]);
 }
 
-#[test]
-fn what_is_rejected_does_not_hold_up_the_rest() {
+/// A file of two keys, and a consumer that has them.
+fn two_keys() -> World {
     let settings = Settings { keys: shared([probed("bedrock", "K", FILE), probed("second", "L", FILE)]), ..usual() };
     let mut world = World::new(settings);
     world.set(FILE, "K", 1);
@@ -176,6 +176,12 @@ fn what_is_rejected_does_not_hold_up_the_rest() {
     world.launch("litellm", &[("K", 1), ("L", 11)]);
     world.start();
     world.run(MINUTE);
+    world
+}
+
+#[test]
+fn what_is_rejected_does_not_hold_up_the_rest() {
+    let mut world = two_keys();
     world.rejects.insert(2);
     world.set(FILE, "K", 2);
     world.edit(FILE, "L", 12);
@@ -196,13 +202,7 @@ fn what_is_rejected_does_not_hold_up_the_rest() {
 
 #[test]
 fn what_waits_for_a_rejected_key_still_does_when_the_rest_is_taken_up() {
-    let settings = Settings { keys: shared([probed("bedrock", "K", FILE), probed("second", "L", FILE)]), ..usual() };
-    let mut world = World::new(settings);
-    world.set(FILE, "K", 1);
-    world.set(FILE, "L", 11);
-    world.launch("litellm", &[("K", 1), ("L", 11)]);
-    world.start();
-    world.run(MINUTE);
+    let mut world = two_keys();
     world.plans = [Plan::Ends(Outcome::RolledBack)].into();
     world.set(FILE, "K", 2);
     world.edit(FILE, "L", 12);
