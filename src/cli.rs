@@ -4,9 +4,10 @@ use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::client::check::CheckArgs;
+use crate::client::completions;
 use crate::client::status::StatusArgs;
 use crate::client::{self, Failure};
 use crate::paths::{Named, Paths};
@@ -147,6 +148,7 @@ pub fn main() -> u8 {
         // credd calls these two itself. They talk over pipes and know nothing of places.
         Some("worker") => return worker::run(log::error_prefix()),
         Some("launch") => consumers::launch::launch(),
+        Some("--") if std::env::var_os(completions::SHELL).is_some() => complete(arguments.get(2..).unwrap_or_default()),
         _ => at_a_glance(&arguments).map_or_else(|| understood(&arguments), Ok).and_then(perform),
     };
     match done {
@@ -158,18 +160,31 @@ pub fn main() -> u8 {
     }
 }
 
+/// What could stand where the Tab key was pressed, on a line of these words.
+fn complete(words: &[OsString]) -> Result<u8, Failure> {
+    // The line isn't whole yet, but the places named on it count.
+    let line = Cli::command().ignore_errors(true).try_get_matches_from(words).ok();
+    let global = line.and_then(|line| Global::from_arg_matches(&line).ok()).unwrap_or_default();
+    let paths = places(&global)?;
+    completions::complete(&paths, words, Cli::command())
+}
+
+fn places(global: &Global) -> Result<Paths, Failure> {
+    let named = Named { config: global.config.clone(), state_dir: global.state_dir.clone(), socket: global.socket.clone() };
+    Paths::find(named).map_err(Failure::usage)
+}
+
 fn perform(cli: Cli) -> Result<u8, Failure> {
     match cli.command {
         // Packagers call these where there is no home.
-        Some(Command::Completions { shell }) => client::generate::completions(shell, &mut Cli::command()),
-        Some(Command::Man { dir }) => client::generate::man(&dir, Cli::command()),
+        Some(Command::Completions { shell }) => completions::script(shell),
+        Some(Command::Man { dir }) => client::man::run(&dir, Cli::command()),
         command => dispatch(command, &cli.global),
     }
 }
 
 fn dispatch(command: Option<Command>, global: &Global) -> Result<u8, Failure> {
-    let named = Named { config: global.config.clone(), state_dir: global.state_dir.clone(), socket: global.socket.clone() };
-    let paths = Paths::find(named).map_err(Failure::usage)?;
+    let paths = places(global)?;
     match command {
         None => client::status::run(&paths, &StatusArgs::default()),
         Some(Command::Run) => run(paths, global),

@@ -400,7 +400,7 @@ fn the_generated_files_are_made() {
     let home = home();
     let made = |args: &[&str]| run(home.command(CREDD).args(args));
     for shell in ["bash", "zsh", "fish"] {
-        assert!(made(&["completions", shell]).contains("snooze"));
+        assert!(made(&["completions", shell]).contains("_CREDD_COMPLETE"));
     }
     made(&["man", "pages"]);
     assert!(fs::read_to_string(home.path().join("pages/credd-status.1")).unwrap().contains("\\-\\-short"));

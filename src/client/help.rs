@@ -79,8 +79,9 @@ fn told(command: Command) -> Command {
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
     let long = format!("{about}\n\n{}", page.more);
     let mut after = String::from("Exit codes:");
+    let width = page.exits.iter().map(|(code, _)| code.len() + 2).fold(5, usize::max);
     for (code, what) in page.exits {
-        let _ = write!(after, "\n  {code:<5}{what}");
+        let _ = write!(after, "\n  {code:<width$}{what}");
     }
     after.push_str("\n\nExamples:");
     for (example, what) in page.examples {
@@ -125,6 +126,9 @@ mod tests {
         assert!(check.get_long_about().unwrap().to_string().starts_with("Tell whether\n\nSilent"));
         assert!(check.get_after_long_help().unwrap().to_string().contains("\n  3    nothing is known\n"));
         assert!(command.get_after_long_help().unwrap().to_string().contains("\n  3    no daemon answers\n"));
+        let exec = in_full(Command::new("credd").subcommand(Command::new("exec")));
+        let exec = exec.find_subcommand("exec").unwrap().get_after_long_help().unwrap().to_string();
+        assert!(exec.contains("\n  1          a value") && exec.contains("\n  otherwise  the command's own\n"), "{exec}");
         assert!(command.find_subcommand("frob").unwrap().get_long_about().is_none());
     }
 }

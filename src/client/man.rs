@@ -1,4 +1,4 @@
-//! `credd completions` and `credd man`: made from the command line's own definition, and what `help` adds to it.
+//! `credd man`: made from the command line's own definition, and what `help` adds to it.
 
 use std::fmt::Write as _;
 use std::fs::{DirBuilder, Permissions};
@@ -15,16 +15,8 @@ use super::help::{self, Page, pairs};
 /// Bytes of a line of a manual page, at most.
 const LONGEST: usize = 79;
 
-/// Prints the completions of a shell.
-pub fn completions(shell: clap_complete::Shell, command: &mut clap::Command) -> Result<u8, Failure> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, command, "credd", &mut script);
-    std::io::stdout().lock().write_all(&script)?;
-    Ok(0)
-}
-
 /// Writes a manual page for each command into `dir`.
-pub fn man(dir: &Path, command: clap::Command) -> Result<u8, Failure> {
+pub fn run(dir: &Path, command: clap::Command) -> Result<u8, Failure> {
     let said = |error: std::io::Error| Failure::failed(format!("the manual pages can't be written to {}: {error}", dir.display()));
     DirBuilder::new().recursive(true).mode(0o755).create(dir).map_err(said)?;
     write_pages(dir, command).map_err(said)?;
