@@ -1,6 +1,6 @@
 #!/bin/bash
-# <swiftbar.title>credd</swiftbar.title>
-# <swiftbar.desc>How long your API keys last</swiftbar.desc>
+# <xbar.title>credd</xbar.title>
+# <xbar.desc>How long your API keys last</xbar.desc>
 # <swiftbar.hideRunInTerminal>true</swiftbar.hideRunInTerminal>
 # macOS: put this into SwiftBar's folder of plugins as credd.1m.sh, and make it executable.
 PATH=/opt/homebrew/bin:/usr/local/bin:$HOME/.cargo/bin:$PATH
