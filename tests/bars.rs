@@ -203,23 +203,40 @@ fn i3status_rust_gets_json() {
     }
 }
 
+/// What the bar is given by such a script: credd as installed for one user, as the PATH of a desktop is short.
+fn menu(home: &Home, name: &str) -> String {
+    fs::create_dir_all(home.path().join(".cargo/bin")).unwrap();
+    std::os::unix::fs::symlink(CREDD, home.path().join(".cargo/bin/credd")).unwrap();
+    let output = home.command(bar(name)).env("PATH", "/usr/bin:/bin").output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", said(&output));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// How each of them is told to show a line of the menu as it is.
+const ARGOS_PLAIN: &str = " | font=monospace trim=false";
+const SWIFTBAR_PLAIN: &str = " | font=Menlo trim=false";
+
 #[test]
 fn argos_and_swiftbar_get_a_title_and_a_menu() {
-    for name in ["argos.1m.sh", "swiftbar.1m.sh"] {
-        for (days, title) in [(1, "bedrock 29d"), (26, "bedrock 4d | color=orange"), (31, "bedrock expired | color=red")] {
+    for (days, argos, swiftbar) in [
+        (1, "bedrock 29d", "bedrock 29d"),
+        (26, "\u{2060}<span color=\"orange\">bedrock 4d</span>", "bedrock 4d | color=orange"),
+        (31, "\u{2060}<span color=\"red\">bedrock expired</span>", "bedrock expired | color=red"),
+    ] {
+        for (name, title, plain) in [("argos.1m.sh", argos, ARGOS_PLAIN), ("swiftbar.1m.sh", swiftbar, SWIFTBAR_PLAIN)] {
             with_key(days, |home| {
-                // As installed for one user: the PATH of a desktop is short.
-                fs::create_dir_all(home.path().join(".cargo/bin")).unwrap();
-                std::os::unix::fs::symlink(CREDD, home.path().join(".cargo/bin/credd")).unwrap();
-                let output = home.command(bar(name)).env("PATH", "/usr/bin:/bin").output().unwrap();
-                assert!(output.status.success() && output.stderr.is_empty(), "{}", said(&output));
-                let text = String::from_utf8(output.stdout).unwrap();
+                let text = menu(home, name);
                 let parts: Vec<&str> = text.split("---\n").collect();
                 assert_eq!((parts.len(), parts[0]), (3, &*format!("{title}\n")), "{text}");
-                assert!(parts[1].contains("AWS_BEARER_TOKEN_BEDROCK in ~/.backlog-toolkit-env | font="), "{text}");
+                assert!(parts[1].contains(&format!("AWS_BEARER_TOKEN_BEDROCK in ~/.backlog-toolkit-env{plain}\n")), "{text}");
                 // One bar in each line begins its attributes.
                 assert!(parts[1].lines().chain(parts[2].lines()).all(|line| line.matches('|').count() == 1), "{text}");
-                assert!(parts[2].contains("terminal=true") && parts[2].contains("renew"), "{text}");
+                let credd = home.path().join(".cargo/bin/credd").display().to_string();
+                let action = match name {
+                    "argos.1m.sh" => format!("bash=\"{credd} renew\""),
+                    _ => format!("bash=\"{credd}\" param1=renew"),
+                };
+                assert_eq!(parts[2], format!("Renew… | {action} terminal=true\n"));
             });
         }
     }
