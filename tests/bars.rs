@@ -233,7 +233,7 @@ fn argos_and_swiftbar_get_a_title_and_a_menu() {
                 assert!(parts[1].lines().chain(parts[2].lines()).all(|line| line.matches('|').count() == 1), "{text}");
                 let credd = home.path().join(".cargo/bin/credd").display().to_string();
                 let action = match name {
-                    "argos.1m.sh" => format!("bash=\"{credd} renew\""),
+                    "argos.1m.sh" => format!("bash=\"'{credd}' renew\""),
                     _ => format!("bash=\"{credd}\" param1=renew"),
                 };
                 assert_eq!(parts[2], format!("Renew… | {action} terminal=true\n"));

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# GNOME: with the extension Argos, put this into ~/.config/argos as credd.1m.sh, and make it executable.
+# GNOME: with the extension Argos, put this into ~/.config/argos as credd.1m.sh, and make it executable. "Renew…" needs gnome-terminal.
 PATH=$HOME/.local/bin:$HOME/.cargo/bin:$PATH
 credd check >/dev/null
 case $? in
@@ -16,4 +16,4 @@ printf '%s\n---\n' "$title"
 credd status 2>&1 | tr '|' ':' | while IFS= read -r line; do
   [ -z "$line" ] || printf '%s | font=monospace trim=false\n' "$line"
 done
-printf -- '---\nRenew… | bash="%s renew" terminal=true\n' "$(command -v credd)"
+printf -- "---\\nRenew… | bash=\"'%s' renew\" terminal=true\\n" "$(command -v credd || echo credd)"

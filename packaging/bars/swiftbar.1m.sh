@@ -16,4 +16,4 @@ printf '%s%s\n---\n' "$(credd status --short)" "$colour"
 credd status 2>&1 | tr '|' ':' | while IFS= read -r line; do
   [ -z "$line" ] || printf '%s | font=Menlo trim=false\n' "$line"
 done
-printf -- '---\nRenew… | bash="%s" param1=renew terminal=true\n' "$(command -v credd)"
+printf -- '---\nRenew… | bash="%s" param1=renew terminal=true\n' "$(command -v credd || echo credd)"
