@@ -11,9 +11,10 @@ case $? in
 2) colour=' | color=red' ;;
 *) colour=' | color=gray' ;;
 esac
-printf '%s%s\n---\n' "$(credd status --short)" "$colour"
-# A bar would begin the attributes of a line.
-credd status 2>&1 | tr '|' ':' | while IFS= read -r line; do
-  [ -z "$line" ] || printf '%s | font=Menlo trim=false\n' "$line"
+title=$(credd status --short) || title='credd ?'
+printf '%s%s\n---\n' "$title" "$colour"
+# A bar would begin the attributes of a line, a backslash an escape.
+credd status 2>&1 | sed 's/|/:/g; s/\\/\\\\/g' | while IFS= read -r line; do
+  [ -z "$line" ] || printf '%s | font=Menlo trim=false symbolize=false emojize=false\n' "$line"
 done
 printf -- '---\nRenew… | bash="%s" param1=renew terminal=true\n' "$(command -v credd || echo credd)"
