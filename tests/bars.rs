@@ -175,6 +175,24 @@ fn waybar_gets_json() {
     }
 }
 
+/// Or it would vanish from the bar.
+#[test]
+fn a_bar_says_that_nothing_can_be_told() {
+    let home = Home::new();
+    home.write_config("nonsense = 1\n");
+    install_for_waybar(&home);
+    let shown = |line: &str| String::from_utf8(shell(&home, line).stdout).unwrap();
+    let between = |name: &str, start: &str, end: &str| {
+        let text = text(name);
+        let (_, rest) = text.split_once(start).unwrap();
+        shown(rest.split_once(end).unwrap().0)
+    };
+    let line: Value = serde_json::from_str(&shown(waybar_config()["custom/credd"]["exec"].as_str().unwrap())).unwrap();
+    assert_eq!(line, serde_json::json!({"text": "credd ?", "tooltip": "", "class": "unknown"}));
+    assert_eq!(between("polybar.ini", "exec = ", "\n"), "%{F#e5c07b}credd ?%{F-}\n");
+    assert_eq!(between("tmux.conf", "#(", ")"), "credd ?\n");
+}
+
 #[test]
 fn starship_is_told_when_and_what() {
     let config: toml::Table = text("starship.toml").parse().unwrap();
