@@ -71,7 +71,9 @@ pub fn install(paths: &Paths, options: &InstallOptions, given: &Given) -> Result
         writeln!(io::stdout(), "Wrote {}", edit.path.display())?;
     }
     dialogue.stage.says("credd was being installed", Some("see how far that is with: credd install --dry-run".into()));
-    service::install(options, &mut io::stdout().lock()).map_err(refused)?;
+    if let Err(error) = service::install(options, &mut io::stdout().lock()) {
+        return Err(dates::without_service(paths, &dates, &now, refused(error)));
+    }
     dialogue.stage.says("credd is installed", Some("see what it knows with: credd status".into()));
     dates::await_keys(paths);
     dates::record(paths, &dates, &now)?;

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::Value;
 
 use crate::rig::{CREDD, Rig};
-use crate::support::daemon::SOON;
+use crate::support::daemon::{Daemon, SOON};
 use crate::support::desktop::Desktop;
 use crate::support::home::Home;
 use crate::support::{said, wait};
@@ -93,6 +93,23 @@ fn what_is_not_ours_is_told_before_anything_is_written() {
     let output = rig.install(&["--consumer", "x y"]);
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     assert!(said(&output).contains("not written by credd") && !rig.config().exists(), "{}", said(&output));
+}
+
+/// As where systemd isn't the first process: what was said of the key isn't lost with it.
+#[test]
+fn where_no_service_can_be_installed_the_date_is_kept_or_its_command_told() {
+    let rig = Rig::new(3);
+    fs::write(rig.home.path().join("bin/systemctl"), "#!/bin/sh\necho 'Failed to connect to bus' >&2\nexit 1\n").unwrap();
+    let output = rig.install(&["--issued", "2025-10-28"]);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("record the date with: credd issued bedrock 2025-10-28"), "{}", said(&output));
+
+    let daemon = Daemon::start(CREDD, &rig.home);
+    let output = rig.install(&["--issued", "2025-10-28"]);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("bedrock: issued 28 October 2025, expired 27 November 2025") && !text.contains("record the date"), "{text}");
+    daemon.until("the date", SOON, |status| status["keys"][0]["issued_source"] == "declared");
 }
 
 #[test]

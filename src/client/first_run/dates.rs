@@ -146,14 +146,24 @@ pub fn await_keys(paths: &Paths) {
 /// Has the daemon record them.
 pub fn record(paths: &Paths, dates: &[Date], now: &Zoned) -> Result<(), Failure> {
     for date in dates {
-        issued::record(paths, &date.key, date.at, now).map_err(|failure| {
-            let day = date.at.to_zoned(now.time_zone().clone()).strftime("%Y-%m-%d").to_string();
-            Failure {
-                message: format!("credd is installed, but the date of {} isn't recorded: {}", date.key, failure.message),
-                hint: Some(format!("try again with: credd issued {} {day}", date.key)),
-                ..failure
-            }
+        issued::record(paths, &date.key, date.at, now).map_err(|failure| Failure {
+            message: format!("credd is installed, but the date of {} isn't recorded: {}", date.key, failure.message),
+            hint: Some(format!("try again with: {}", date.command(now))),
+            ..failure
         })?;
     }
     Ok(())
+}
+
+/// What is told where no service could be installed: the dates are lost unless a daemon runs all the same.
+pub fn without_service(paths: &Paths, dates: &[Date], now: &Zoned, failure: Failure) -> Failure {
+    let is_lost = |date: &&Date| issued::record(paths, &date.key, date.at, now).is_err();
+    let commands: Vec<String> = dates.iter().filter(is_lost).map(|date| date.command(now)).collect();
+    if commands.is_empty() { failure } else { failure.hint(format!("once a daemon runs, record the date with: {}", commands.join("; "))) }
+}
+
+impl Date {
+    fn command(&self, now: &Zoned) -> String {
+        format!("credd issued {} {}", self.key, self.at.to_zoned(now.time_zone().clone()).strftime("%Y-%m-%d"))
+    }
 }
