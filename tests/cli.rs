@@ -395,6 +395,20 @@ fn another_user_gets_nothing_from_the_socket() {
     assert_eq!(daemon.status()["live"], true);
 }
 
+/// As in `credd config | head -1`.
+#[test]
+fn whoever_has_read_enough_is_told_of_no_failure() {
+    let home = home();
+    home.set_key(KEY);
+    let _daemon = Daemon::start(CREDD, &home);
+    for args in [&["status"][..], &["status", "--json"], &["config"], &["history"], &["metrics"], &["explain"], &["completions", "zsh"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = home.command(CREDD).args(args).stdout(writer).output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{args:?}: {}", said(&output));
+    }
+}
+
 #[test]
 fn the_generated_files_are_made() {
     let home = home();
