@@ -19,6 +19,8 @@ use crate::protocol::those_there_are;
 
 /// Arguments of `credd exec`.
 #[derive(Clone, Debug, clap::Args)]
+// Said here for the manual page, where `--` would be missing.
+#[command(override_usage = "credd exec [OPTIONS] [NAMES]... -- <CMD>...")]
 pub struct ExecArgs {
     /// Hand over these keys alone, with what else their files export [default: all]
     names: Vec<String>,
