@@ -72,7 +72,7 @@ fn log(entries: &[HistoryEntry], terminal: Terminal, now: &Zoned) -> String {
         let (first, indent, message) = if is_narrow {
             (String::new(), 2, format!("{} {who}: {message}", at.strftime("%H:%M")))
         } else {
-            (format!("{}  {who:<column$}", at.strftime("%H:%M:%S")), TIME + column, message)
+            (format!("{}  {:<column$}", at.strftime("%H:%M:%S"), format!("{who}  ")), TIME + column, message)
         };
         for (number, part) in fold(&message, terminal.width.saturating_sub(indent)).into_iter().enumerate() {
             let left = if number == 0 { first.clone() } else { " ".repeat(indent) };

@@ -40,7 +40,11 @@ pub(super) fn moment(text: &str, now: &Zoned) -> Result<Timestamp, Failure> {
 pub(super) fn record(paths: &Paths, name: &str, at: Timestamp, now: &Zoned) -> Result<(), Failure> {
     let key: KeyStatus =
         http::post(&paths.socket, &super::path(&["v1", "keys", name, "issued"])?, &IssuedRequest { at }, Some(http::LIMIT))?;
-    let ends = key.expires_at.map(|at| format!(", expires {}", words::moment(at, now))).unwrap_or_default();
+    let ends = key.expires_at.map(|at| {
+        let verb = if at <= now.timestamp() { "expired" } else { "expires" };
+        format!(", {verb} {}", words::moment(at, now))
+    });
+    let ends = ends.unwrap_or_default();
     writeln!(std::io::stdout(), "{}: issued {}{ends}", clean(&key.name), words::day(at, now))?;
     Ok(())
 }

@@ -254,7 +254,7 @@ fn history(query: &str) -> Result<Ask, Answer> {
 
 /// The body as JSON; an empty one is an empty object.
 async fn json<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, Answer> {
-    let bad = |message: String| Answer::error(400, "bad-request", &message, "send a JSON object as the contract shows");
+    let bad = |message: String| Answer::error(400, "bad-request", &message, "send a JSON object with the fields of this request");
     let body = tokio::time::timeout(SLOWEST_REQUEST, Limited::new(request.into_body(), LONGEST_BODY).collect());
     let body = body.await.map_err(|_| bad("the body did not arrive in time".into()))?;
     let bytes = body.map_err(|_| bad(format!("the body is cut short, or longer than {LONGEST_BODY} bytes")))?.to_bytes();

@@ -45,11 +45,11 @@ pub struct HookArgs {
 /// Shells that can be hooked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Shell {
-    /// 4.4 or newer.
+    /// Version 4.4 or newer.
     Bash,
-    /// Any.
+    /// Any version.
     Zsh,
-    /// 3.6 or newer.
+    /// Version 3.6 or newer.
     Fish,
 }
 
