@@ -1,5 +1,6 @@
 //! The snippets of `packaging/bars`: those of tmux, polybar and waybar in the real programs, of the others what they name is run as
-//! the bar would, and its output held to the bar's format.
+//! the bar would, and its output held to the bar's format. With `CREDD_LONG=1` starship and i3status-rust are real too, which take
+//! minutes to build: `tests/setup --only bars`.
 
 #![allow(clippy::unwrap_used, reason = "in a test, a panic that says what went wrong is the error handling")]
 
@@ -14,7 +15,7 @@ use support::daemon::{Daemon, SOON};
 use support::desktop::Desktop;
 use support::home::Home;
 use support::pane::Pane;
-use support::{run, said, wait};
+use support::{installed, run, said, wait};
 
 const CREDD: &str = env!("CARGO_BIN_EXE_credd");
 const KEY: &str = "ABSKQmVkcm9ja0FQSUtleS1vbmUtYXQtMTIzNDU2Nzg5MDEyOm9uZS1zZWNyZXQ=";
@@ -205,6 +206,88 @@ fn starship_is_told_when_and_what() {
             assert!(output.stdout.starts_with(b"bedrock "), "{}", said(&output));
         });
     }
+}
+
+fn is_long() -> bool {
+    std::env::var_os("CREDD_LONG").is_some()
+}
+
+/// The first prompt of a real bash with the snippet in starship's configuration, and its colours. credd is where `credd` says.
+fn prompt_by_starship(home: &Home, credd: &str) -> String {
+    let starship = installed("tools/bin/starship", "bars");
+    // The snippet is appended to something. A busy machine may need more than the half second that starship gives a command, and
+    // a blank at the end of a line, where it would stand in starship's own format, is not to be seen.
+    let config = format!("command_timeout = 20000\nformat = '$directory$custom$character'\n{}", text("starship.toml"));
+    fs::write(home.config_dir().join("starship.toml"), config).unwrap();
+    let pane = Pane::open(home, credd, 200);
+    pane.enters(&format!("clear; eval \"$({} init bash)\"", starship.display()));
+    pane.until("❯");
+    pane.picture().0
+}
+
+#[test]
+fn starship_shows_it() {
+    if !is_long() {
+        return; // starship takes minutes to build
+    }
+    for (days, shown) in [(26, "bedrock 4d"), (31, "bedrock expired")] {
+        with_key(days, |home| {
+            let prompt = prompt_by_starship(home, CREDD);
+            assert!(prompt.contains(&format!("\x1b[1m\x1b[33m{shown}\x1b[0m")), "{days} days: {prompt:?}");
+        });
+    }
+    // With nothing due there isn't even a blank of it, nor where credd isn't.
+    with_key(1, |home| {
+        let prompt = prompt_by_starship(home, CREDD);
+        assert!(!prompt.contains("bedrock") && !prompt.contains("WARN"), "{prompt:?}");
+        assert_eq!(prompt_by_starship(home, "/usr/bin/env"), prompt);
+    });
+}
+
+/// What the real i3status-rust has i3bar show for the snippet: its text and colour, if anything.
+fn shown_by_i3status_rust(mut command: Command, home: &Home) -> Option<(String, String)> {
+    let directory = home.config_dir().join("i3status-rust");
+    fs::create_dir_all(directory.join("themes")).unwrap();
+    fs::write(directory.join("themes/test.toml"), I3STATUS_THEME).unwrap();
+    fs::write(directory.join("config.toml"), format!("theme.theme = \"test\"\n{}", text("i3status-rust.toml"))).unwrap();
+    let out = home.path().join("i3bar");
+    let log = File::create(&out).unwrap();
+    let mut bar = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
+    let said = || fs::read_to_string(&out).unwrap();
+    // Its first two lines have no block in them; the next is what came of the command.
+    let blocks = wait::try_until(SOON, || {
+        let lines = said();
+        lines.lines().filter_map(|line| serde_json::from_str::<Vec<Value>>(line.trim_end_matches(',')).ok()).nth(2)
+    });
+    bar.kill().unwrap();
+    bar.wait().unwrap();
+    let blocks = blocks.unwrap_or_else(|| panic!("{}", said()));
+    let part = |block: &Value, name: &str| block[name].as_str().unwrap_or_default().trim().to_owned();
+    blocks.first().map(|block| (part(block, "full_text"), part(block, "color")))
+}
+
+const I3STATUS_THEME: &str = "good_fg = '#01c803'\nwarning_fg = '#c8b400'\ncritical_fg = '#c80203'\ninfo_fg = '#0a0b0c'\n";
+
+#[test]
+fn i3status_rust_shows_it() {
+    if !is_long() {
+        return; // i3status-rust takes minutes to build
+    }
+    let program = installed("tools/bin/i3status-rs", "bars");
+    for (days, text, colour) in [(1, "bedrock 29d", "#01C803FF"), (26, "bedrock 4d", "#C8B400FF"), (31, "bedrock expired", "#C80203FF")] {
+        with_key(days, |home| {
+            let shown = shown_by_i3status_rust(command(home, &program), home);
+            assert_eq!(shown, Some((text.to_owned(), colour.to_owned())), "{days} days");
+        });
+    }
+    let home = Home::new();
+    let shown = shown_by_i3status_rust(command(&home, &program), &home);
+    assert_eq!(shown, Some(("credd: nothing known".to_owned(), "#0A0B0CFF".to_owned())));
+    // Not even a blank where credd isn't.
+    std::os::unix::fs::symlink("/bin/sh", home.path().join("sh")).unwrap();
+    let mut without = home.command(&program);
+    without.env("PATH", home.path()).stdin(Stdio::null());
+    assert_eq!(shown_by_i3status_rust(without, &home), None);
 }
 
 #[test]
