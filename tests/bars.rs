@@ -192,6 +192,9 @@ fn a_bar_says_that_nothing_can_be_told() {
     assert_eq!(line, serde_json::json!({"text": "credd ?", "tooltip": "", "class": "unknown"}));
     assert_eq!(between("polybar.ini", "exec = ", "\n"), "%{F#e5c07b}credd ?%{F-}\n");
     assert_eq!(between("tmux.conf", "#(", ")"), "credd ?\n");
+    assert_eq!(between("starship.toml", "command = \"", "\"\n"), "credd ?\n");
+    let line: Value = serde_json::from_str(&between("i3status-rust.toml", "'''", "'''")).unwrap();
+    assert_eq!(line, serde_json::json!({"state": "Critical", "text": "credd ?"}));
 }
 
 #[test]
