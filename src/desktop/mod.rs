@@ -119,10 +119,10 @@ impl ActionId {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// There is no session bus. Nothing tells when one appears: try again now and then.
-    #[error("there is no session bus ({0})")]
+    #[error("there is no session bus: {0}")]
     NoBus(String),
     /// Nobody shows notifications. [`DesktopEvent::ServiceAppeared`] follows once somebody does.
-    #[error("no notification service is running ({0})")]
+    #[error("no notification service is running: {0}")]
     NoService(String),
     /// The server, or the bus, didn't answer within [`ANSWER_LIMIT`]. The popup may yet come up: then
     /// [`DesktopEvent::Shown`] follows. Where another server takes over,
@@ -130,7 +130,7 @@ pub enum Failure {
     #[error("the notification service does not answer")]
     TimedOut,
     /// The server answered with an error.
-    #[error("the notification service refused it ({0})")]
+    #[error("the notification service refused it: {0}")]
     Refused(String),
 }
 
