@@ -4,6 +4,7 @@ use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
 use jiff::Zoned;
+use unicode_width::UnicodeWidthStr as _;
 
 use super::http::Asked;
 use super::noted::Noted;
@@ -175,12 +176,12 @@ fn short(status: &Status) -> String {
     format!("{} {what}\n", clean(&key.name))
 }
 
-/// Breaks at spaces; a word that is too long stands alone.
+/// Breaks at spaces; a word that is too long stands alone. A Chinese character is two columns wide.
 pub(super) fn fold(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
         match lines.last_mut() {
-            Some(last) if last.chars().count() + 1 + word.chars().count() <= width => {
+            Some(last) if last.width() + 1 + word.width() <= width => {
                 last.push(' ');
                 last.push_str(word);
             }

@@ -47,7 +47,7 @@ impl Page {
     pub(super) fn more_consumers(&mut self, consumers: &[&ConsumerStatus]) {
         if !consumers.is_empty() {
             let counts = counted(consumers.iter().map(|consumer| (trouble(consumer.state), state_word(consumer.state))));
-            self.sum_up("consumer", consumers.len(), &counts, None);
+            self.sum_up("consumer", consumers.len(), counts, [None, None]);
         }
     }
 }

@@ -135,10 +135,14 @@ impl Page {
         if keys.is_empty() {
             return;
         }
-        let due = keys.iter().find(|key| key.state == KeyStanding::Ok).and_then(|key| key.next_alert_at);
-        let due = due.map(|at| format!("the next first alert is {}", words::moment_short(at, &self.now)));
+        // The worst of each comes first.
+        let first = |state| keys.iter().find(|key| key.state == state);
+        let end = first(KeyStanding::Due).and_then(|key| Some((&key.name, key.expires_at?)));
+        let end = end.map(|(name, at)| format!("{} expires {}", clean(name), words::moment_short(at, &self.now)));
+        let alert = first(KeyStanding::Ok).and_then(|key| key.next_alert_at);
+        let alert = alert.map(|at| format!("the next first alert is {}", words::moment_short(at, &self.now)));
         let counts = counted(keys.iter().map(|key| (standing_rank(key.state), standing_word(key.state))));
-        self.sum_up("key", keys.len(), &counts, due);
+        self.sum_up("key", keys.len(), counts, [end, alert]);
         self.line("");
     }
 }

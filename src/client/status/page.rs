@@ -1,6 +1,7 @@
 //! The page that `credd status` shows.
 
 use jiff::Zoned;
+use unicode_width::UnicodeWidthStr as _;
 
 use super::worst::{trouble, urgency};
 use super::{Layout, ascii, fold};
@@ -94,10 +95,11 @@ pub(super) fn full(status: &Status, offline: Option<&Failure>, paths: &Paths, la
 }
 
 impl Page {
-    pub(super) fn sum_up(&mut self, what: &str, count: usize, counts: &str, then: Option<String>) {
+    /// How many more of something there are, with what is to be known of them.
+    pub(super) fn sum_up(&mut self, what: &str, count: usize, counts: String, then: [Option<String>; 2]) {
         let plural = if count == 1 { "" } else { "s" };
-        let text = format!("{} more {what}{plural}: {counts}", words::thousands(count));
-        let text = [Some(text), then].into_iter().flatten().collect::<Vec<_>>().join("; ");
+        let known = [Some(counts)].into_iter().chain(then).flatten().collect::<Vec<_>>().join("; ");
+        let text = format!("{} more {what}{plural}: {known}", words::thousands(count));
         for part in self.fold(&text, self.terminal.width) {
             self.line(&part);
         }
@@ -117,7 +119,12 @@ impl Page {
         if fits {
             self.line(&format!("{name}{:gap$}{standing}{rest}", ""));
         } else {
-            self.line(&format!("{name}{:gap$}{standing}", ""));
+            if length + gap + STANDING <= self.terminal.width {
+                self.line(&format!("{name}{:gap$}{standing}", ""));
+            } else {
+                self.line(&name);
+                self.line(&format!("{:1$}{standing}", "", self.indent));
+            }
             if width > 0 {
                 self.line(&format!("{:1$}{rest}", "", self.indent));
             }
@@ -130,7 +137,7 @@ impl Page {
         let mut lines: Vec<String> = Vec::new();
         for fact in facts {
             match lines.last_mut() {
-                Some(last) if last.chars().count() + 2 + fact.chars().count() <= width => {
+                Some(last) if last.width() + 2 + fact.width() <= width => {
                     last.push_str(", ");
                     last.push_str(fact);
                 }

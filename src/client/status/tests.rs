@@ -294,3 +294,30 @@ fn many_in_forty_columns() {
     assert!(text.lines().all(|line| line.len() <= 40), "{text}");
     assert!(text.contains("\n1,297 more keys: 1,297 ok; the next\n"), "{text}");
 }
+
+#[test]
+fn of_those_that_are_summed_up_the_next_to_end_is_named() {
+    let keys: Vec<Value> = (0..20)
+        .map(|n| {
+            let mut key = due();
+            key["name"] = json!(format!("k{n}"));
+            key["days_left"] = json!(f64::from(n) / 4.0);
+            key["expires_at"] = json!(format!("2026-11-{:02}T15:00:00Z", 22 + n / 4));
+            if n > 17 { fine() } else { key }
+        })
+        .collect();
+    let text = page(&keys, &[], &json!([]), 80);
+    assert!(
+        text.contains("\n10 more keys: 8 due, 2 ok; k10 expires Tue 24 Nov 15:00; the next first alert is\n5 February 2027\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_is_long_or_wide_fits_all_the_same() {
+    let long = "k".repeat(70);
+    let key = key(&json!({"name": long, "days_left": 14.0, "age_days": 16.0}));
+    let text = page(&[key], &[litellm("current", &json!({"name": long}))], &json!([]), 80);
+    assert!(text.lines().all(|line| line.len() <= 80) && text.contains(&format!("\n{long}\n                    ok\n")), "{text}");
+    assert_eq!(fold("in ~/文件/文件 and ~/文件", 15), ["in ~/文件/文件", "and ~/文件"]);
+}
