@@ -27,9 +27,10 @@ fn main() {
         println!("cargo::rustc-link-arg-bins=-Wl,--icf=all,-O2");
     }
     // The unwinder, of which next to nothing is left without tables, from the compiler's archive: loading libgcc_s.so
-    // for it takes a tenth of the time that `credd status` does.
+    // for it takes a tenth of the time that `credd status` does. Since GCC 14 it holds what asks the dynamic loader for
+    // thread-local storage, and GNU ld, having read the C library before, wouldn't find that.
     if let Some(archive) = unwinder() {
-        println!("cargo::rustc-link-arg-bins=-Wl,--whole-archive,{archive},--no-whole-archive");
+        println!("cargo::rustc-link-arg-bins=-Wl,--whole-archive,{archive},--no-whole-archive,-lc");
     }
 }
 
