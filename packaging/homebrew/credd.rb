@@ -14,17 +14,28 @@ class Credd < Formula
     system bin/"credd", "man", man1
     doc.install "README.md", "SECURITY.md"
     pkgshare.install "packaging/litellm/credd_secrets.py"
+    install_services
   end
 
-  # `credd install` makes an agent of its own, with the PATH of the shell that it is run in: the one or the other.
+  # credd's own: those that Homebrew would write end LiteLLM along with the daemon, and on Linux don't start it again.
+  def install_services
+    path = "#{HOMEBREW_PREFIX}/bin:#{HOMEBREW_PREFIX}/sbin:/usr/bin:/bin:/usr/sbin:/sbin"
+    inreplace "systemd/credd.service", "ExecStart=/usr/bin/credd run",
+                                       "ExecStart=#{opt_bin}/credd run\nEnvironment=PATH=#{path}"
+    agent = "launchd/dev.credd.agent.plist"
+    # `credd install` and `credd uninstall` leave alone what doesn't say that they wrote it.
+    inreplace agent, /^<!-- Installed by credd.*\n/, ""
+    command = "#{opt_bin}/credd</string>\n        <string>run"
+    { "ARGUMENT" => command, "PATH" => path, "LOG" => var/"log/credd.log" }.each do |word, value|
+      inreplace agent, "@#{word}@", value
+    end
+    (var/"log").mkpath
+    prefix.install "systemd/credd.service", agent
+  end
+
+  # Named as `credd install` names its own: the one or the other.
   service do
-    run [opt_bin/"credd", "run"]
-    keep_alive successful_exit: false
-    throttle_interval 30
-    process_type :background
-    environment_variables PATH: std_service_path_env
-    log_path var/"log/credd.log"
-    error_log_path var/"log/credd.log"
+    name macos: "dev.credd.agent", linux: "credd"
   end
 
   test do
@@ -52,7 +63,7 @@ class Credd < Formula
     assert_match version.to_s, shell_output("#{bin}/credd --version")
     # Nothing is known before the daemon has run.
     shell_output("#{bin}/credd check", 3)
-    daemon = spawn "#{bin}/credd", "run"
+    daemon = spawn bin/"credd", "run"
     begin
       attempts = 0
       sleep 0.1 until (testpath/"s").exist? || (attempts += 1) > 100

@@ -9,6 +9,7 @@ require "pathname"
 require "tmpdir"
 
 PROGRAM, SOURCES, FOLDER = ARGV.values_at(1, 2, 3).map { |path| Pathname.new(path).realpath }
+HOMEBREW_PREFIX = "/opt/homebrew"
 
 # What Homebrew adds to paths.
 class Pathname
@@ -51,13 +52,13 @@ class Formula
   end
 
   def bin = FOLDER/"bin"
-  def opt_bin = Pathname.new("/opt/homebrew/opt/credd/bin")
-  def var = Pathname.new("/opt/homebrew/var")
+  def prefix = FOLDER
+  def opt_bin = Pathname.new("#{HOMEBREW_PREFIX}/opt/credd/bin")
+  def var = FOLDER/"var"
   def man1 = FOLDER/"share/man/man1"
   def doc = FOLDER/"share/doc/credd"
   def pkgshare = FOLDER/"share/credd"
   def testpath = @testpath ||= Pathname.new(Dir.mktmpdir)
-  def std_service_path_env = "/opt/homebrew/bin:/usr/bin:/bin"
   def std_cargo_args = ["--locked", "--root", FOLDER.to_s, "--path", "."]
   def version = self.class.said[:url][/credd-(.*)\.tar\.gz/, 1]
 
@@ -65,6 +66,15 @@ class Formula
     return bin.install(PROGRAM) if words[0] == "cargo"
 
     Kernel.system(*words.map(&:to_s), exception: true)
+  end
+
+  def spawn(*words) = Kernel.spawn(*words.map(&:to_s))
+
+  def inreplace(file, before, after)
+    text = File.read(file)
+    raise "#{file}: no #{before.inspect}" unless text.sub!(before, after.to_s)
+
+    File.write(file, text)
   end
 
   def generate_completions_from_executable(*words)

@@ -20,7 +20,15 @@ fn the_formula_installs_and_tests() {
     let mut ruby = tool("ruby");
     ruby.arg("-w").arg(root.join("tests/packages/formula.rb")).arg(file).arg(program()).arg(sources).arg(dir.path());
     let service: serde_json::Value = serde_json::from_str(&run(&mut ruby)).unwrap();
-    assert_eq!(service["run"], serde_json::json!(["/opt/homebrew/opt/credd/bin/credd", "run"]));
+    assert_eq!(service["name"], serde_json::json!({ "macos": "dev.credd.agent", "linux": "credd" }));
+    // Homebrew looks for them by these names, and starts what they say.
+    let read = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();
+    let (unit, agent) = (read("credd.service"), read("dev.credd.agent.plist"));
+    let program = "/opt/homebrew/opt/credd/bin/credd";
+    assert!(unit.contains(&format!("\nExecStart={program} run\nEnvironment=PATH=/opt/homebrew/bin:")), "{unit}");
+    let started = format!("<string>{program}</string>\n        <string>run</string>");
+    assert!(agent.contains(&started) && agent.contains("/var/log/credd.log") && !agent.contains('@'), "{agent}");
+    assert!(!agent.contains("Installed by credd"), "{agent}");
     for file in ["bin/credd", "share/man/man1/credd.1", "share/doc/credd/README.md", "share/credd/credd_secrets.py"] {
         assert!(dir.path().join(file).is_file(), "no {file}");
     }
