@@ -65,8 +65,8 @@ impl Page {
         if let Some(renewal) = &key.renewal {
             self.facts(&[format!("credd is {}", clean(renewal))]);
         }
-        for former in &key.former {
-            let facts = self.former(former);
+        for (number, former) in key.former.iter().enumerate() {
+            let facts = self.former(former, number == 0);
             self.facts(&facts);
         }
         if let Some(step) = next_step(key, &place) {
@@ -74,13 +74,18 @@ impl Page {
         }
     }
 
-    /// What is left of a key that was replaced.
-    fn former(&self, former: &FormerKey) -> Vec<String> {
+    /// What is left of a key that was replaced. Of several, those but the latest are told apart by when that was.
+    fn former(&self, former: &FormerKey, is_latest: bool) -> Vec<String> {
         let whose = former.user.as_ref().map(|user| format!(" (IAM user {})", clean(user))).unwrap_or_default();
-        let replaced = words::ago(former.replaced_at, self.now.timestamp());
+        let which = if is_latest { "the one before" } else { "an earlier one" };
+        let replaced =
+            if is_latest { words::ago(former.replaced_at, self.now.timestamp()) } else { words::moment(former.replaced_at, &self.now) };
         let what = match former.delete_at {
-            Some(at) => format!("the one before{whose} is inactive and is deleted {}", words::moment_short(at, &self.now)),
-            None => format!("the one before{whose}, replaced {replaced}, may still be accepted: revoke it"),
+            Some(at) => {
+                let replaced = if is_latest { String::new() } else { format!(", replaced {replaced},") };
+                format!("{which}{whose}{replaced} is inactive and is deleted {}", words::moment_short(at, &self.now))
+            }
+            None => format!("{which}{whose}, replaced {replaced}, may still be accepted: revoke it"),
         };
         let holders = former.consumers.iter().map(|name| format!("{} still runs with it", clean(name)));
         let files = former.env_files.iter().map(|file| format!("still in {}", clean(file)));
@@ -98,6 +103,8 @@ impl Page {
         let next = match (key.snoozed_until, key.next_alert_at) {
             (None, _) if waits => Some("an alert waits until it can be shown".into()),
             (Some(until), _) => Some(format!("quiet until {}", words::moment_short(until, now))),
+            // When it ends is said: that it is told then is no reminder.
+            (None, Some(at)) if told && key.expires_at.is_some_and(|end| at >= end) => None,
             (None, Some(at)) if at > now.timestamp() => {
                 let what = if told { "next reminder" } else { "first alert" };
                 Some(format!("{what} {}", words::moment_short(at, now)))

@@ -156,7 +156,9 @@ fn what_is_left_of_keys_that_were_replaced() {
         {"fingerprint": "00112233445566778899aabbccddeeff", "replaced_at": "2026-11-20T15:00:00Z", "expires_at": null,
          "user": "BedrockAPIKey-abcd", "consumers": ["litellm"], "env_files": ["/home/u/p/.env: KEY"]},
         {"fingerprint": "ffeeddccbbaa99887766554433221100", "replaced_at": "2026-11-19T15:00:00Z", "expires_at": null,
-         "consumers": [], "env_files": [], "delete_at": "2026-11-26T15:00:00Z"}
+         "consumers": [], "env_files": [], "delete_at": "2026-11-26T15:00:00Z"},
+        {"fingerprint": "aaeeddccbbaa99887766554433221100", "replaced_at": "2026-11-03T09:10:00Z", "expires_at": null,
+         "consumers": [], "env_files": []}
     ]);
     let key = key(&json!({"former": former, "user": "BedrockAPIKey-efgh", "account": "123456789012", "renewal": "making the next key"}));
     assert_eq!(
@@ -169,7 +171,10 @@ bedrock     ok        doesn't expire
             the one before (IAM user BedrockAPIKey-abcd), replaced 2 days ago,
             may still be accepted: revoke it
             litellm still runs with it, still in /home/u/p/.env: KEY
-            the one before is inactive and is deleted Thu 26 Nov 15:00
+            an earlier one, replaced 19 November 15:00, is inactive and is
+            deleted Thu 26 Nov 15:00
+            an earlier one, replaced 3 November 09:10, may still be accepted:
+            revoke it
 "
     );
 }
@@ -222,6 +227,14 @@ fn where_nothing_is_drawn_the_bar_is_in_words() {
 fn one_line_for_a_bar() {
     let document = json!({"schema": 1, "live": true, "daemon": null, "keys": [fine(), due()], "consumers": [], "problems": []});
     assert_eq!(short(&serde_json::from_value(document).unwrap()), "bedrock 4d\n");
+}
+
+#[test]
+fn the_end_is_no_reminder() {
+    let mut last = due();
+    last["next_alert_at"] = last["expires_at"].clone();
+    let text = page(&[last], &[], &json!([]), 80);
+    assert!(text.contains("\n            expires Thu 26 Nov 15:00\n            issued 27 October"), "{text}");
 }
 
 fn many(width: usize) -> String {
