@@ -33,7 +33,7 @@ impl Page {
             let ago = words::ago(last.at, self.now.timestamp());
             let why = if last.detail.is_empty() { String::new() } else { format!(": {}", clean(&last.detail)) };
             let how = match last.outcome {
-                Outcome::Applied => format!("took up the key {ago}, in {} s", last.seconds),
+                Outcome::Applied => format!("took up {} {ago}, in {} s", taken_up(consumer), last.seconds),
                 Outcome::RolledBack => format!("kept its old key {ago}{why}"),
                 Outcome::Failed => format!("its restart failed {ago}{why}"),
                 // Why stands with the key.
@@ -49,5 +49,15 @@ impl Page {
             let counts = counted(consumers.iter().map(|consumer| (trouble(consumer.state), state_word(consumer.state))));
             self.sum_up("consumer", consumers.len(), counts, [None, None]);
         }
+    }
+}
+
+/// What a consumer took up last: where another key counts by now, that is not to be taken for this one.
+fn taken_up(consumer: &ConsumerStatus) -> &'static str {
+    let has_all = consumer.key_fingerprints.values().all(Option::is_some);
+    match consumer.state {
+        ConsumerState::Current => "the key",
+        ConsumerState::Stale | ConsumerState::Pending if has_all => "the one before",
+        _ => "a key",
     }
 }

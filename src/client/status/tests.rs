@@ -237,6 +237,27 @@ fn the_end_is_no_reminder() {
     assert!(text.contains("\n            expires Thu 26 Nov 15:00\n            issued 27 October"), "{text}");
 }
 
+const PRINT: &str = "00112233445566778899aabbccddeeff";
+
+#[test]
+fn what_was_taken_up_before_is_not_the_key_that_is_there_now() {
+    let apply = json!({"at": "2026-11-22T14:59:30Z", "outcome": "applied", "seconds": 0.6, "detail": ""});
+    let of = |state: &str, print: Value| {
+        page(&[], &[litellm(state, &json!({"last_apply": apply, "key_fingerprints": {"k": print}}))], &json!([]), 80)
+    };
+    for (state, print, what) in [
+        ("current", json!(PRINT), "the key"),
+        ("pending", json!(PRINT), "the one before"),
+        ("stale", json!(PRINT), "the one before"),
+        // It may have all it was given.
+        ("stale", json!(null), "a key"),
+        ("absent", json!(null), "a key"),
+    ] {
+        let text = of(state, print);
+        assert!(text.contains(&format!("            took up {what} just now, in 0.6 s\n")), "{state}: {text}");
+    }
+}
+
 fn many(width: usize) -> String {
     let mut keys: Vec<Value> = (0..1_300)
         .map(|n| {
