@@ -203,6 +203,9 @@ pub struct ConsumerStatus {
     /// When it is tried again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<Timestamp>,
+    /// Keys that aren't for it, since it has their variable from another one, and which that is.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub overruled: BTreeMap<String, String>,
 }
 
 /// An apply that ended.
@@ -229,6 +232,17 @@ pub struct Problem {
     pub message: String,
     /// The next step.
     pub fix: String,
+    /// The names of keys and consumers, and the paths of files, that it is about.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub about: Vec<String>,
+}
+
+impl Problem {
+    /// The same about these.
+    #[must_use]
+    pub fn about<'n>(self, names: impl IntoIterator<Item = &'n str>) -> Self {
+        Self { about: names.into_iter().map(str::to_owned).collect(), ..self }
+    }
 }
 
 /// How bad a problem is.

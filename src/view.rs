@@ -5,24 +5,24 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::config::{Config, ConsumerConfig, KeyConfig, KindChoice, Restart};
-use crate::core::consumer::{Consumer, ConsumerState, Phase};
+use crate::config::{Config, KeyConfig, KindChoice, Restart};
+use crate::core::consumer::Consumer;
 use crate::core::key::{Found, Key, KeyState};
 use crate::core::order;
 
-use crate::core::{Calendar, FileBody, FileTrack, Fingerprint, Iam, KeyName, KnownKey, Machine, RunBy, Settings, Stage, Trouble};
+use crate::core::{Calendar, FileBody, FileTrack, Fingerprint, Iam, KeyName, KnownKey, Machine, Settings, Stage, Trouble};
 use crate::paths::{shell_word, tilde};
-use crate::protocol::{
-    AlertStatus, ApplyStatus, ConsumerStatus, DaemonStatus, FormerKey, IamStatus, KeyStanding, KeyStatus, ProbeStatus, Problem, Severity,
-    Status,
-};
+use crate::protocol::{AlertStatus, DaemonStatus, FormerKey, IamStatus, KeyStanding, KeyStatus, ProbeStatus, Problem, Severity, Status};
 
+mod consumers;
 mod digest;
-mod stream;
-
-pub use digest::digest;
 mod document;
 mod metrics;
+mod stream;
+
+use consumers::consumer_problems;
+pub use consumers::consumer_status;
+pub use digest::digest;
 pub use document::Document;
 pub use metrics::Metrics;
 pub use stream::Stream;
@@ -104,6 +104,9 @@ fn problems_at(machine: &Machine, at: &Viewpoint, holders: &Holders, n: usize) -
         // A file's are told with its first key.
         let file = machine.file(&key.spec.env_file).filter(|file| file.keys.first() == Some(&spec.name));
         let mut problems = file.map(|file| file_problems(file, at.home)).unwrap_or_default();
+        for problem in &mut problems {
+            problem.about.push(key.spec.env_file.display().to_string());
+        }
         problems.extend(rejected_key_problem(key, at.home));
         problems.extend(renewal_problems(key));
         problems.extend(region_problems(machine, key));
@@ -112,9 +115,7 @@ fn problems_at(machine: &Machine, at: &Viewpoint, holders: &Holders, n: usize) -
     }
     let spec = at.config.consumers.get(n - at.config.keys.len());
     let found = spec.and_then(|spec| Some((spec, machine.consumer(&spec.name)?)));
-    let problem = found
-        .and_then(|(spec, consumer)| consumer_problem(&consumer_status(machine, consumer, spec), machine.lacks_what_is_rejected(consumer)));
-    problem.into_iter().collect()
+    found.map(|(spec, consumer)| consumer_problems(machine, consumer, spec, at.now)).unwrap_or_default()
 }
 
 /// Which keys hold which value.
@@ -196,7 +197,7 @@ fn region_problems(machine: &Machine, key: &Key) -> Vec<Problem> {
         let other = called.find(|called| **called != *region)?;
         let message = format!("the key {name} is for {region} alone, and {} calls Bedrock in {other}", consumer.spec.name);
         let fix = format!("set aws_region_name to {region} in the configuration of {}, or use a key for {other}", consumer.spec.name);
-        Some(problem("region-mismatch", Severity::Warning, message, fix))
+        Some(problem("region-mismatch", Severity::Warning, message, fix).about([name.as_str(), consumer.spec.name.as_str()]))
     };
     machine.consumers().filter_map(calls_elsewhere).collect()
 }
@@ -206,7 +207,7 @@ fn renewal_problems(key: &Key) -> Vec<Problem> {
     let name = &key.spec.name;
     let told = |code: &str, what: &str, trouble: &Trouble| {
         let message = format!("{name}: {what}: {}", trouble.detail);
-        problem(code, Severity::Warning, message, trouble.fix.clone())
+        problem(code, Severity::Warning, message, trouble.fix.clone()).about([name.as_str()])
     };
     let obstacle = key.mint_obstacle();
     let minting = obstacle.as_ref().or(key.minting.trouble.as_deref()).filter(|_| key.spec.minted);
@@ -274,48 +275,9 @@ fn standing(key: &Key, state: KeyState) -> (KeyStanding, Option<String>) {
     (standing, why)
 }
 
-/// One consumer's part of the document.
-pub fn consumer_status(machine: &Machine, consumer: &Consumer, spec: &ConsumerConfig) -> ConsumerStatus {
-    let state = consumer.state(&machine.targets(consumer));
-    let process = consumer.processes.as_ref().and_then(|processes| processes.first());
-    let restart = match (spec.restart, process.map(|process| &process.run_by)) {
-        (Restart::Auto, Some(RunBy::Process)) => "process",
-        (Restart::Auto, Some(RunBy::Systemd { .. })) => "systemd",
-        (Restart::Auto, Some(RunBy::Launchd { .. })) => "launchd",
-        (Restart::Auto, Some(RunBy::Compose { .. })) => "compose",
-        (configured, _) => configured.as_str(),
-    };
-    let waits = matches!(state, ConsumerState::Pending | ConsumerState::Failed);
-    let pending = consumer.record.pending.as_ref().filter(|_| waits && !consumer.waits_for_issuer());
-    let detail = match &consumer.phase {
-        Phase::Applying { progress, .. } => Some(progress.clone()),
-        _ if state == ConsumerState::Pending && consumer.waits_for_issuer() => {
-            Some("waiting until Bedrock has been asked about the new key".into())
-        }
-        _ => pending.map(|pending| pending.reason.clone()),
-    };
-    ConsumerStatus {
-        name: consumer.spec.name.to_string(),
-        state,
-        pid: process.map(|process| process.pid).filter(|pid| *pid > 0),
-        restart: restart.into(),
-        key_fingerprints: process
-            .map(|process| order::gathered(process.keys.iter().map(|(key, print)| (key.to_string(), *print))))
-            .unwrap_or_default(),
-        last_apply: consumer.record.last_apply.as_ref().map(|last| ApplyStatus {
-            at: last.at,
-            outcome: last.outcome,
-            seconds: (last.seconds * 10.0).round() / 10.0,
-            detail: last.detail.clone(),
-        }),
-        detail,
-        retry_at: pending.map(|pending| pending.retry_at),
-    }
-}
-
 /// A problem of the list.
 pub fn problem(code: &str, severity: Severity, message: String, fix: String) -> Problem {
-    Problem { code: code.into(), severity, message, fix }
+    Problem { code: code.into(), severity, message, fix, about: Vec::new() }
 }
 
 fn clock_problem(machine: &Machine, now: Timestamp) -> Option<Problem> {
@@ -406,7 +368,7 @@ fn rejected_key_problem(key: &Key, home: &Path) -> Option<Problem> {
     let rejection = key.rejection().filter(|_| matches!(key.found, Found::Unknown | Found::Value(_)))?;
     let path = tilde(&key.spec.env_file, home);
     let message = format!("the key {} in {path} is not accepted: {}", key.spec.name, rejection.detail);
-    Some(problem("rejected-key", Severity::Error, message, format!("credd renew {}", key.spec.name)))
+    Some(problem("rejected-key", Severity::Error, message, format!("credd renew {}", key.spec.name)).about([key.spec.name.as_str()]))
 }
 
 /// Told with the first of the keys that share a value.
@@ -417,32 +379,6 @@ fn shared_key_problem(machine: &Machine, key: &Key, holders: &Holders, home: &Pa
     }
     let places: Vec<_> = keys.iter().map(|key| format!("{} ({})", key.spec.name, tilde(&key.spec.env_file, home))).collect();
     let message = format!("the same key is used as {}", places.join(" and "));
-    Some(problem("shared-key", Severity::Warning, message, "make a key of its own for each, so that one can be revoked alone".into()))
-}
-
-fn consumer_problem(consumer: &ConsumerStatus, lacks_rejected: bool) -> Option<Problem> {
-    let name = &consumer.name;
-    let apply = if consumer.restart == Restart::None.as_str() { format!("restart {name} yourself") } else { format!("credd apply {name}") };
-    match consumer.state {
-        // The key's own problem says what to do.
-        ConsumerState::Stale if lacks_rejected => None,
-        ConsumerState::Stale => {
-            Some(problem("stale-consumer", Severity::Warning, format!("{name} runs with another key than the env file holds"), apply))
-        }
-        // It waits for Bedrock's answer, a minute at most.
-        ConsumerState::Pending if consumer.retry_at.is_none() => None,
-        ConsumerState::Pending => Some(problem(
-            "pending-consumer",
-            Severity::Warning,
-            format!("{name} has not taken up the new key: {}", consumer.detail.as_deref().unwrap_or("it waits")),
-            apply,
-        )),
-        ConsumerState::Failed => Some(problem(
-            "failed-consumer",
-            Severity::Error,
-            format!("{name} doesn't serve: {}", consumer.detail.as_deref().unwrap_or("its last restart failed")),
-            format!("start {name} by hand, then: credd status"),
-        )),
-        ConsumerState::Current | ConsumerState::Applying | ConsumerState::Absent => None,
-    }
+    let fix = "make a key of its own for each, so that one can be revoked alone".into();
+    Some(problem("shared-key", Severity::Warning, message, fix).about(keys.iter().map(|key| key.spec.name.as_str())))
 }

@@ -32,7 +32,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("config", &["core", "cron"]),
     ("desktop", &["clock", "plain", "task"]),
     ("watcher", &["clock", "filesystem"]),
-    ("view", &["config", "core", "paths", "protocol"]),
+    ("view", &["config", "core", "paths", "protocol", "zone"]),
     ("http", &["secret"]),
     (
         "consumers",

@@ -241,10 +241,15 @@ impl Machine {
     }
 
     /// The keys that a consumer should run with: what the files hold now.
+    pub fn targets(&self, consumer: &Consumer) -> Targets {
+        order::gathered(self.counts_for(consumer).values().filter_map(|key| Some((key.spec.name.clone(), key.target()?))))
+    }
+
+    /// The key that counts for a consumer, by variable.
     ///
     /// Where several keys share a variable, the consumer follows the one of which it holds a value,
     /// be it an old one; else the first.
-    pub fn targets(&self, consumer: &Consumer) -> Targets {
+    pub fn counts_for<'a>(&'a self, consumer: &'a Consumer) -> BTreeMap<&'a str, &'a Key> {
         let mut by_variable: BTreeMap<&str, &Key> = BTreeMap::new();
         for key in self.keys_of(consumer) {
             by_variable
@@ -257,7 +262,7 @@ impl Machine {
                 })
                 .or_insert(key);
         }
-        order::gathered(by_variable.values().filter_map(|key| Some((key.spec.name.clone(), key.target()?))))
+        by_variable
     }
 
     /// The keys that a consumer uses, in the order of the configuration.

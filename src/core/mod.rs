@@ -20,7 +20,7 @@ mod renewal;
 mod sight;
 mod tally;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use alarm::{AlertSent, Channel, PopupRecord};
 pub use event::*;

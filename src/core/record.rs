@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::alarm::{AlertSent, PopupRecord};
+use super::consumer::{MAX_RESTARTS, RESTART_WINDOW};
 use super::policy::Reason;
 use super::probe::{Probe, Rejection};
 use super::renewal::{Credential, Minted, Renewal, Retiring};
@@ -275,6 +276,11 @@ pub struct ConsumerRecord {
 }
 
 impl ConsumerRecord {
+    /// Whether the limit forbids the next restart for now.
+    pub fn is_limited(&self, now: Timestamp) -> bool {
+        self.restarts.iter().filter(|at| now.duration_since(**at) < RESTART_WINDOW).count() >= MAX_RESTARTS
+    }
+
     /// An apply has ended.
     pub fn applied(&mut self, last: LastApply) {
         self.applies.count(last.outcome.as_str());

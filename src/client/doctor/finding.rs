@@ -30,7 +30,7 @@ impl Finding {
 
     /// With its severity as an argument.
     pub fn new(code: &str, severity: Severity, message: &str, fix: &str) -> Self {
-        let problem = Problem { code: clean(code), severity, message: clean(message), fix: clean(fix) };
+        let problem = Problem { code: clean(code), severity, message: clean(message), fix: clean(fix), about: Vec::new() };
         Self { problem, repair: None }
     }
 

@@ -44,7 +44,7 @@ pub fn json(findings: &[Finding]) -> Result<String, serde_json::Error> {
 }
 
 fn told(finding: &Finding) -> Told<'_> {
-    let Problem { code, severity, message, fix } = &finding.problem;
+    let Problem { code, severity, message, fix, .. } = &finding.problem;
     Told { code, severity: *severity, message, why: why(code), fix }
 }
 

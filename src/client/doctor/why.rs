@@ -24,6 +24,7 @@ pub fn why(code: &str) -> &'static str {
         "not-exported" => "programs that are started after it don't get the key",
         "static-aws-keys" | "litellm-aws-keys" => "they are used in silence once the bearer key is gone, and can do more",
         "shared-key" => "one can't be revoked without the other",
+        "shared-variable" => "it gets one of them alone, whichever you renew",
         "key-copied" => "copies are forgotten at the next renewal",
         "old-key-in-process" | "old-key-in-file" | "stale-consumer" | "pending-consumer" => "it stops working when the old key ends",
         "old-key-not-revoked" | "retire-failed" => "a key that nobody needs can still be misused",

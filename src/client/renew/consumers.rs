@@ -21,6 +21,8 @@ pub struct Taken {
     pub serving: Vec<String>,
     /// credd isn't to restart them.
     pub yours: Vec<String>,
+    /// They have its variable from another key, and which that is.
+    pub elsewhere: Vec<(String, String)>,
     /// They don't have it, and why.
     pub lacking: Vec<(String, String)>,
 }
@@ -30,15 +32,27 @@ pub fn take_up(paths: &Paths, key: &str, progress: &mut Progress) -> Result<Take
     let status: Status = http::get(&paths.socket, "/v1/status")?;
     let mut taken = Taken::default();
     let (answers, answered) = mpsc::channel();
-    let mut waiting = Vec::new();
+    let (mut waiting, mut applied) = (Vec::new(), Vec::new());
     for consumer in status.consumers.iter().filter(|consumer| uses(consumer, key)) {
-        if consumer.restart == Restart::None.as_str() {
+        let name = consumer.name.clone();
+        match stands(&status, consumer, key) {
+            // A restart wouldn't give it this one.
+            Stands::Elsewhere(other) => {
+                taken.elsewhere.push((name, other.to_owned()));
+                continue;
+            }
             // One that reads the file itself needs nothing.
-            let list = if consumer.state == ConsumerState::Current { &mut taken.serving } else { &mut taken.yours };
-            list.push(consumer.name.clone());
-            continue;
+            Stands::Serving if is_yours(consumer) => {
+                taken.serving.push(name);
+                continue;
+            }
+            Stands::Without if is_yours(consumer) => {
+                taken.yours.push(name);
+                continue;
+            }
+            Stands::Serving | Stands::Without => {}
         }
-        let (name, socket, answers) = (consumer.name.clone(), paths.socket.clone(), answers.clone());
+        let (socket, answers) = (paths.socket.clone(), answers.clone());
         let request = path(&["v1", "consumers", &name, "apply"])?;
         waiting.push(name.clone());
         thread::spawn(move || {
@@ -52,7 +66,7 @@ pub fn take_up(paths: &Paths, key: &str, progress: &mut Progress) -> Result<Take
             Ok((name, answer)) => {
                 waiting.retain(|other| *other != name);
                 match answer {
-                    Ok(answer) if answer.outcome == Outcome::Applied => taken.serving.push(name),
+                    Ok(answer) if answer.outcome == Outcome::Applied => applied.push(name),
                     Ok(answer) => taken.lacking.push((name, answer.detail)),
                     Err(failure) => taken.lacking.push((name, failure.message)),
                 }
@@ -62,7 +76,44 @@ pub fn take_up(paths: &Paths, key: &str, progress: &mut Progress) -> Result<Take
         }
     }
     progress.clear();
+    if !applied.is_empty() {
+        // What it was given is one thing, what it runs with another.
+        let status: Status = http::get(&paths.socket, "/v1/status")?;
+        for name in applied {
+            let consumer = status.consumers.iter().find(|consumer| consumer.name == name);
+            match consumer.map(|consumer| stands(&status, consumer, key)) {
+                Some(Stands::Serving) => taken.serving.push(name),
+                Some(Stands::Elsewhere(other)) => taken.elsewhere.push((name, other.to_owned())),
+                Some(Stands::Without) => taken.lacking.push((name, "it runs with another key".into())),
+                None => taken.lacking.push((name, "it is no longer configured".into())),
+            }
+        }
+    }
     Ok(taken)
+}
+
+/// What a consumer has to do with a key.
+#[derive(Debug, PartialEq, Eq)]
+enum Stands<'s> {
+    /// It runs with it.
+    Serving,
+    /// It has its variable from this key.
+    Elsewhere(&'s str),
+    /// It is to have it.
+    Without,
+}
+
+fn stands<'s>(status: &Status, consumer: &'s ConsumerStatus, key: &str) -> Stands<'s> {
+    let now = status.keys.iter().find(|there| there.name == key).and_then(|there| there.fingerprint);
+    if now.is_some() && consumer.key_fingerprints.get(key) == Some(&now) {
+        return Stands::Serving;
+    }
+    consumer.overruled.get(key).map_or(Stands::Without, |other| Stands::Elsewhere(other))
+}
+
+/// credd isn't to restart it.
+fn is_yours(consumer: &ConsumerStatus) -> bool {
+    consumer.restart == Restart::None.as_str()
 }
 
 /// Runs, and is to have the key.

@@ -37,6 +37,9 @@ pub fn line(renewed: &Renewed, now: &Zoned) -> String {
     if !renewed.taken.yours.is_empty() {
         let _ = write!(line, "; restart {} yourself", listed(&renewed.taken.yours));
     }
+    for (name, other) in &renewed.taken.elsewhere {
+        let _ = write!(line, "; {name} has its {} from {other}", renewed.new.variable);
+    }
     if let Some(rest) = old_key(renewed, now) {
         line.push_str("; ");
         line.push_str(&rest);

@@ -176,17 +176,18 @@ fn told_of_dates(key: &KeyStatus) -> bool {
 
 /// Who runs with a key, or should: the worst first.
 fn users(key: &KeyStatus, consumers: &[ConsumerStatus]) -> Vec<String> {
+    let has_it =
+        |consumer: &ConsumerStatus| key.fingerprint.is_some() && consumer.key_fingerprints.get(&key.name) == Some(&key.fingerprint);
     let uses = |consumer: &&ConsumerStatus| {
-        let held = consumer.key_fingerprints.get(&key.name);
-        // One that runs as it should without it has no use for it.
-        held.is_some_and(|held| held.is_some() || consumer.state != ConsumerState::Current)
+        // One that runs as it should without it has no use for it, nor one that has its variable from another key.
+        let is_to_have_it = consumer.state != ConsumerState::Current && !consumer.overruled.contains_key(&key.name);
+        consumer.key_fingerprints.contains_key(&key.name) && (is_to_have_it || has_it(consumer))
     };
     let mut users: Vec<&ConsumerStatus> = consumers.iter().filter(uses).collect();
     order::sort_by_key(&mut users, |consumer| trouble(consumer.state));
     let said = |consumer: &&ConsumerStatus| {
-        let has_it = key.fingerprint.is_some() && consumer.key_fingerprints.get(&key.name) == Some(&key.fingerprint);
         // It may lack another of its keys.
-        let word = if has_it && consumer.state == ConsumerState::Stale { "current" } else { state_word(consumer.state) };
+        let word = if has_it(consumer) && consumer.state == ConsumerState::Stale { "current" } else { state_word(consumer.state) };
         format!("{} ({word})", clean(&consumer.name))
     };
     let mut all: Vec<String> = users.iter().take(SOME_USERS).map(said).collect();

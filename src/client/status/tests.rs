@@ -240,6 +240,21 @@ fn the_end_is_no_reminder() {
 const PRINT: &str = "00112233445566778899aabbccddeeff";
 
 #[test]
+fn nobody_uses_a_key_whose_variable_they_have_from_another() {
+    let other = "ffeeddccbbaa99887766554433221100";
+    let such = |name: &str, print: &str| key(&json!({"name": name, "fingerprint": print}));
+    for state in ["current", "stale"] {
+        let fields = json!({"key_fingerprints": {"home": other, "work": other}, "overruled": {"work": "home"}});
+        let text = page(&[such("work", PRINT), such("home", other)], &[litellm(state, &fields)], &json!([]), 80);
+        assert_eq!(text.matches("used by").count(), 1, "{text}");
+        assert!(text.find("used by litellm (current)") > text.find("\nhome "), "{text}");
+    }
+    // One that holds what was there before, and has no reason to change.
+    let text = page(&[such("work", PRINT)], &[litellm("current", &json!({"key_fingerprints": {"work": other}}))], &json!([]), 80);
+    assert!(!text.contains("used by"), "{text}");
+}
+
+#[test]
 fn what_was_taken_up_before_is_not_the_key_that_is_there_now() {
     let apply = json!({"at": "2026-11-22T14:59:30Z", "outcome": "applied", "seconds": 0.6, "detail": ""});
     let of = |state: &str, print: Value| {

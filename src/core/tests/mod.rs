@@ -9,5 +9,5 @@ mod random;
 mod renewal;
 mod setup;
 mod simulation;
-pub(super) mod world;
+pub(crate) mod world;
 mod years;
