@@ -25,7 +25,7 @@ mod worst;
 pub(super) use keys::next_step;
 use page::full;
 pub(super) use worst::standing_word;
-use worst::urgency;
+use worst::{state_word, urgency};
 
 /// Arguments of `credd status`.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -86,8 +86,7 @@ impl Layout {
 
 /// The text that was asked for, as of now.
 fn page(current: &Current, paths: &Paths, args: &StatusArgs, layout: Layout, now: &Zoned) -> String {
-    let text =
-        if args.short { short(&current.status) } else { full(&current.status, current.offline.as_ref(), paths, layout, now, args.all) };
+    let text = if args.short { short(&current.status, args.name.as_deref()) } else { full(current, paths, layout, now, args) };
     if layout.terminal.unicode { text } else { ascii(&text) }
 }
 
@@ -147,6 +146,7 @@ impl Current {
     }
 }
 
+/// Keeps what is of this name. With a key stay the consumers that have it, or should.
 fn select(current: &mut Current, name: &str, home: &Path) -> Result<(), Failure> {
     let names = || current.keys.iter().chain(&current.consumers).map(String::as_str);
     if !names().any(|known| known == name) {
@@ -154,26 +154,36 @@ fn select(current: &mut Current, name: &str, home: &Path) -> Result<(), Failure>
     }
     let status = &mut current.status;
     status.keys.retain(|key| key.name == name);
-    status.consumers.retain(|consumer| consumer.name == name);
-    // Problems are of names and of files.
+    status.consumers.retain(|consumer| consumer.name == name || consumer.key_fingerprints.contains_key(name));
+    let is_of_it = |what: &String| what == name || status.keys.iter().any(|key| key.env_file == *what);
     let files: Vec<String> = status.keys.iter().map(|key| tilde(Path::new(&key.env_file), home)).collect();
     let is_part = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
-    let speaks_of = |text: &str, what: &str| {
+    let speaks_of = |text: &str, what: &String| {
         text.match_indices(what).any(|(at, _)| !text[..at].ends_with(is_part) && !text[at + what.len()..].starts_with(is_part))
     };
-    status.problems.retain(|problem| files.iter().map(String::as_str).chain([name]).any(|what| speaks_of(&problem.message, what)));
+    status.problems.retain(|problem| match &problem.about[..] {
+        // Its words may have a file. They may have any name as well, which is a word like others.
+        [] => files.iter().any(|file| speaks_of(&problem.message, file)),
+        about => about.iter().any(is_of_it),
+    });
     Ok(())
 }
 
-/// The worst key in a few characters.
-fn short(status: &Status) -> String {
+/// The worst key in a few characters; where a consumer was asked for, how it is.
+fn short(status: &Status, name: Option<&str>) -> String {
     let worst = status.keys.iter().min_by(|a, b| urgency(a).total_cmp(&urgency(b)));
-    let Some(key) = worst else { return "credd: nothing known\n".into() };
-    let what = match key.state {
-        KeyStanding::Ok | KeyStanding::Due => key.days_left.map_or_else(|| "ok".into(), words::days_short),
-        other => standing_word(other).into(),
-    };
-    format!("{} {what}\n", clean(&key.name))
+    if let Some(key) = worst {
+        let what = match key.state {
+            KeyStanding::Ok | KeyStanding::Due => key.days_left.map_or_else(|| "ok".into(), words::days_short),
+            other => standing_word(other).into(),
+        };
+        return format!("{} {what}\n", clean(&key.name));
+    }
+    // Nobody looks at processes without a daemon.
+    match status.consumers.iter().find(|consumer| name == Some(&consumer.name) && status.live) {
+        Some(consumer) => format!("{} {}\n", clean(&consumer.name), state_word(consumer.state)),
+        None => "credd: nothing known\n".into(),
+    }
 }
 
 /// Breaks at spaces; a word that is too long stands alone. A Chinese character is two columns wide.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test, a panic that says what went wrong is the error handling")]
 #![allow(clippy::disallowed_methods, reason = "how long a renewal takes is what is divided into moments")]
 
+mod another;
 mod by_itself;
 mod killed;
 mod pipe;

@@ -4,12 +4,12 @@ use jiff::Zoned;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::worst::{trouble, urgency};
-use super::{Layout, ascii, fold};
+use super::{Current, Layout, StatusArgs, ascii, fold};
 use crate::client::terminal::{Terminal, clean};
-use crate::client::{Failure, words};
+use crate::client::words;
 use crate::core::order;
 use crate::paths::Paths;
-use crate::protocol::{ConsumerState, ConsumerStatus, KeyStanding, KeyStatus, Status};
+use crate::protocol::{ConsumerState, ConsumerStatus, KeyStanding, KeyStatus};
 
 pub(super) const RED: &str = "31";
 pub(super) const YELLOW: &str = "33";
@@ -43,10 +43,14 @@ pub(super) struct Page {
     pub(super) indent: usize,
 }
 
-/// Lays `status` out.
-pub(super) fn full(status: &Status, offline: Option<&Failure>, paths: &Paths, layout: Layout, now: &Zoned, all: bool) -> String {
-    let Layout { terminal, draws } = layout;
-    let names = status.keys.iter().map(|key| &key.name).chain(status.consumers.iter().map(|consumer| &consumer.name));
+/// Lays out what is known.
+pub(super) fn full(current: &Current, paths: &Paths, layout: Layout, now: &Zoned, args: &StatusArgs) -> String {
+    let Current { status, offline, .. } = current;
+    let (Layout { terminal, draws }, all) = (layout, args.all);
+    // Of those that use the one key that was asked for, its own paragraph says how they are.
+    let is_asked_for = |consumer: &&ConsumerStatus| args.name.as_ref().is_none_or(|name| *name == consumer.name);
+    let mut consumers: Vec<&ConsumerStatus> = status.consumers.iter().filter(is_asked_for).collect();
+    let names = status.keys.iter().map(|key| &key.name).chain(consumers.iter().map(|consumer| &consumer.name));
     let longest = names.map(|name| name.chars().count()).max().unwrap_or(0);
     let is_narrow = terminal.width < NARROW;
     let column = (longest + 2).clamp(12, if is_narrow { 16 } else { WIDEST_COLUMN });
@@ -75,7 +79,6 @@ pub(super) fn full(status: &Status, offline: Option<&Failure>, paths: &Paths, la
         page.line("");
     }
     page.more_keys(other_keys);
-    let mut consumers: Vec<&ConsumerStatus> = status.consumers.iter().collect();
     order::sort_by_key(&mut consumers, |consumer| trouble(consumer.state));
     let in_trouble = consumers.iter().filter(|consumer| trouble(consumer.state) < trouble(ConsumerState::Current)).count();
     let shown = if all || consumers.len() <= SOME_CONSUMERS { consumers.len() } else { in_trouble.clamp(FEWEST, MOST) };
@@ -83,7 +86,7 @@ pub(super) fn full(status: &Status, offline: Option<&Failure>, paths: &Paths, la
         page.consumer(consumer);
     }
     page.more_consumers(&consumers[shown..]);
-    if !status.consumers.is_empty() {
+    if !consumers.is_empty() {
         page.line("");
     }
     page.problems(&status.problems, shown_keys, all);

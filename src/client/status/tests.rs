@@ -46,15 +46,22 @@ fn page(keys: &[Value], consumers: &[Value], problems: &Value, width: usize) -> 
     laid_out(keys, consumers, problems, width, true)
 }
 
-fn laid_out(keys: &[Value], consumers: &[Value], problems: &Value, width: usize, draws: bool) -> String {
+fn known(keys: &[Value], consumers: &[Value], problems: &Value) -> Current {
     let document = json!({
         "schema": 1, "live": true, "daemon": null, "keys": keys, "consumers": consumers, "problems": problems
     });
-    let status: Status = serde_json::from_value(document).unwrap();
+    Current::live(serde_json::from_value(document).unwrap())
+}
+
+fn laid_out(keys: &[Value], consumers: &[Value], problems: &Value, width: usize, draws: bool) -> String {
+    seen(&known(keys, consumers, problems), &StatusArgs::default(), width, draws)
+}
+
+fn seen(current: &Current, args: &StatusArgs, width: usize, draws: bool) -> String {
     let paths = Paths { home: "/home/u".into(), config: "/c".into(), config_named: false, state_dir: "/s".into(), socket: "/k".into() };
     let terminal = Terminal { colour: false, unicode: false, width };
     let now = "2026-11-22T15:00:00[UTC]".parse().unwrap();
-    let text = full(&status, None, &paths, Layout { terminal, draws }, &now, false);
+    let text = full(current, &paths, Layout { terminal, draws }, &now, args);
     for line in text.lines() {
         assert!(line.is_ascii() && !line.ends_with(' '), "{line:?}");
     }
@@ -225,19 +232,54 @@ fn where_nothing_is_drawn_the_bar_is_in_words() {
 
 #[test]
 fn one_line_for_a_bar() {
-    let document = json!({"schema": 1, "live": true, "daemon": null, "keys": [fine(), due()], "consumers": [], "problems": []});
-    assert_eq!(short(&serde_json::from_value(document).unwrap()), "bedrock 4d\n");
+    let known = known(&[fine(), due()], &[litellm("stale", &json!({}))], &json!([]));
+    assert_eq!(short(&known.status, None), "bedrock 4d\n");
+    assert_eq!(asked("litellm", known, &StatusArgs { short: true, ..StatusArgs::default() }), "litellm stale\n");
 }
 
-#[test]
-fn the_end_is_no_reminder() {
-    let mut last = due();
-    last["next_alert_at"] = last["expires_at"].clone();
-    let text = page(&[last], &[], &json!([]), 80);
-    assert!(text.contains("\n            expires Thu 26 Nov 15:00\n            issued 27 October"), "{text}");
+/// What is said of one name.
+fn asked(name: &str, mut current: Current, args: &StatusArgs) -> String {
+    select(&mut current, name, Path::new("/home/u")).unwrap();
+    let args = StatusArgs { name: Some(name.into()), ..args.clone() };
+    if args.short { short(&current.status, Some(name)) } else { seen(&current, &args, 80, true) }
 }
 
 const PRINT: &str = "00112233445566778899aabbccddeeff";
+
+#[test]
+fn of_one_key_there_is_who_uses_it() {
+    let key = |name: &str| key(&json!({"name": name, "fingerprint": PRINT, "env_file": "/home/u/keys"}));
+    let problem = |code: &str, message: &str, about: &[&str]| json!({"code": code, "severity": "warning", "message": message, "fix": "mend it", "about": about});
+    let problems = json!([
+        problem("rejected-key", "the key rej is not accepted", &["rej"]),
+        problem("stale-consumer", "other lacks the key key", &["key", "other"]),
+        problem("watch-degraded", "~/keys is looked at every 30 s", &[]),
+        problem("clock-went-back", "the key to it is the clock", &[]),
+    ]);
+    let prints = |prints: Value| json!({"key_fingerprints": prints});
+    let mut other = litellm("stale", &prints(json!({"key": null})));
+    other["name"] = json!("other");
+    let known =
+        || known(&[key("key"), key("rej")], &[litellm("current", &prints(json!({"key": PRINT, "rej": null}))), other.clone()], &problems);
+    assert_eq!(
+        asked("key", known(), &StatusArgs::default()),
+        "
+key         ok        doesn't expire
+            AWS_BEARER_TOKEN_BEDROCK in ~/keys
+            used by other (stale), litellm (current)
+
+warning     other lacks the key key (stale-consumer)
+            > mend it
+warning     ~/keys is looked at every 30 s (watch-degraded)
+            > mend it
+"
+    );
+    let mut one = known();
+    select(&mut one, "rej", Path::new("/home/u")).unwrap();
+    let names: Vec<&str> = one.status.consumers.iter().map(|consumer| &*consumer.name).collect();
+    assert_eq!(names, ["litellm"], "a script is told who is to have it");
+    assert_eq!(asked("litellm", known(), &StatusArgs::default()), "\nlitellm     current   process 4711\n");
+}
 
 #[test]
 fn nobody_uses_a_key_whose_variable_they_have_from_another() {
@@ -252,6 +294,14 @@ fn nobody_uses_a_key_whose_variable_they_have_from_another() {
     // One that holds what was there before, and has no reason to change.
     let text = page(&[such("work", PRINT)], &[litellm("current", &json!({"key_fingerprints": {"work": other}}))], &json!([]), 80);
     assert!(!text.contains("used by"), "{text}");
+}
+
+#[test]
+fn the_end_is_no_reminder() {
+    let mut last = due();
+    last["next_alert_at"] = last["expires_at"].clone();
+    let text = page(&[last], &[], &json!([]), 80);
+    assert!(text.contains("\n            expires Thu 26 Nov 15:00\n            issued 27 October"), "{text}");
 }
 
 #[test]
