@@ -177,7 +177,8 @@ fn short(status: &Status, name: Option<&str>) -> String {
             KeyStanding::Ok | KeyStanding::Due => key.days_left.map_or_else(|| "ok".into(), words::days_short),
             other => standing_word(other).into(),
         };
-        return format!("{} {what}\n", clean(&key.name));
+        let mark = if status.live { "" } else { " (no daemon)" };
+        return format!("{} {what}{mark}\n", clean(&key.name));
     }
     // Nobody looks at processes without a daemon.
     match status.consumers.iter().find(|consumer| name == Some(&consumer.name) && status.live) {
