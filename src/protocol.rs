@@ -97,6 +97,21 @@ pub struct KeyStatus {
     /// In the answer to a [`VerifyRequest`] alone: what each consumer said that was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consumers: Option<Vec<ConsumerProbe>>,
+    /// There too: who is to have the key, runs or should, and could not be asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_asked: Option<Vec<NotAsked>>,
+}
+
+/// A consumer that could not be asked to prove a key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotAsked {
+    /// Which.
+    pub consumer: String,
+    /// Why, in words.
+    pub why: String,
+    /// The next step, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fix: Option<String>,
 }
 
 /// What IAM says of a key.
@@ -366,7 +381,7 @@ pub struct RenewalEnd {
 }
 
 /// `POST /v1/keys/{name}/verify`: an empty object. The answer is the key's new state, with
-/// [`KeyStatus::consumers`].
+/// [`KeyStatus::consumers`] and [`KeyStatus::not_asked`].
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VerifyRequest {}

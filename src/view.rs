@@ -19,6 +19,7 @@ mod digest;
 mod document;
 mod metrics;
 mod stream;
+mod verified;
 
 use consumers::consumer_problems;
 pub use consumers::consumer_status;
@@ -26,6 +27,7 @@ pub use digest::digest;
 pub use document::Document;
 pub use metrics::Metrics;
 pub use stream::Stream;
+pub use verified::not_asked;
 
 /// Version of the status document.
 const SCHEMA: u32 = 1;
@@ -184,6 +186,7 @@ fn key_status_among(machine: &Machine, key: &Key, now: Timestamp, calendar: &dyn
         }),
         renewal: renewal_in_words(key),
         consumers: None,
+        not_asked: None,
         former: key.former(now).into_iter().map(|known| former_key(machine, key, known, holders)).collect(),
     }
 }

@@ -1,5 +1,6 @@
 //! `credd verify`.
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::time::Duration;
 
@@ -27,10 +28,11 @@ pub fn run(paths: &Paths, args: &VerifyArgs) -> Result<u8, Failure> {
     let mut answers = Vec::new();
     let mut code = 0;
     let mut out = std::io::stdout().lock();
+    // For one key as well: it has consumers looked at that nobody knows to have been started.
+    let status: Status = http::get(&paths.socket, "/v1/status")?;
     if let Some(name) = &args.name {
         answers.push(ask(paths, name)?);
     } else {
-        let status: Status = http::get(&paths.socket, "/v1/status")?;
         for key in status.keys {
             match ask(paths, &key.name) {
                 Ok(answer) => answers.push(answer),
@@ -49,20 +51,36 @@ pub fn run(paths: &Paths, args: &VerifyArgs) -> Result<u8, Failure> {
         out.write_all(text.as_bytes())?;
     }
     for answer in &answers {
-        let probe = answer.probe.as_ref();
-        let verdict = probe.map_or(ProbeVerdict::Unknown, |probe| probe.verdict);
-        code |= u8::from(!verdict.is_good());
-        if args.json {
-            continue;
-        }
-        let detail = probe.map(|probe| clean(&probe.detail)).unwrap_or_default();
-        writeln!(out, "{}: {}: {detail}", clean(&answer.name), in_words(verdict))?;
-        for consumer in answer.consumers.iter().flatten() {
-            let name = clean(consumer.consumer.as_str());
-            writeln!(out, "  through {name}: {}: {}", in_words(consumer.verdict), clean(&consumer.detail))?;
+        code |= u8::from(!is_good(answer));
+        if !args.json {
+            out.write_all(told(answer).as_bytes())?;
         }
     }
     Ok(code)
+}
+
+/// Bedrock accepts it, and so does whoever is to have it.
+fn is_good(answer: &KeyStatus) -> bool {
+    let direct = answer.probe.iter().map(|probe| probe.verdict);
+    let through = answer.consumers.iter().flatten().map(|consumer| consumer.verdict);
+    answer.probe.is_some() && direct.chain(through).all(ProbeVerdict::is_good) && answer.not_asked.iter().flatten().next().is_none()
+}
+
+fn told(answer: &KeyStatus) -> String {
+    let (verdict, detail) =
+        answer.probe.as_ref().map_or((ProbeVerdict::Unknown, String::new()), |probe| (probe.verdict, clean(&probe.detail)));
+    let mut text = format!("{}: {}: {detail}\n", clean(&answer.name), in_words(verdict));
+    for consumer in answer.consumers.iter().flatten() {
+        let name = clean(consumer.consumer.as_str());
+        let _ = writeln!(text, "  through {name}: {}: {}", in_words(consumer.verdict), clean(&consumer.detail));
+    }
+    for consumer in answer.not_asked.iter().flatten() {
+        let _ = writeln!(text, "  through {}: not asked: {}", clean(&consumer.consumer), clean(&consumer.why));
+        if let Some(fix) = &consumer.fix {
+            let _ = writeln!(text, "    {}", clean(fix));
+        }
+    }
+    text
 }
 
 fn ask(paths: &Paths, name: &str) -> Result<KeyStatus, Failure> {
@@ -81,5 +99,31 @@ fn in_words(verdict: ProbeVerdict) -> &'static str {
         ProbeVerdict::Denied => "works, but lacks a permission",
         ProbeVerdict::Unreachable => "nobody could be reached",
         ProbeVerdict::Unknown => "can't be told",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_consumer_that_fails_where_bedrock_does_not_counts() {
+        let answer = |direct: &str, through: &[&str]| -> KeyStatus {
+            let consumers: Vec<_> =
+                through.iter().map(|verdict| json!({"consumer": "litellm", "verdict": verdict, "detail": "so it says"})).collect();
+            serde_json::from_value(json!({
+                "name": "bedrock", "variable": "K", "env_file": "/e", "state": "ok", "alerts_sent": [], "consumers": consumers,
+                "probe": {"verdict": direct, "at": "2026-11-22T15:00:00Z", "detail": "it says"}
+            }))
+            .unwrap()
+        };
+        assert!(is_good(&answer("works", &[])) && is_good(&answer("denied", &["works"])));
+        assert!(!is_good(&answer("rejected", &["works"])) && !is_good(&answer("works", &["works", "rejected"])));
+        assert_eq!(
+            told(&answer("works", &["unreachable"])),
+            "bedrock: works: it says\n  through litellm: nobody could be reached: so it says\n"
+        );
     }
 }

@@ -73,6 +73,7 @@ impl Daemon {
             (Reply::Verified(report), Then::Verify(name)) => match self.machine.key(&name) {
                 Some(key) => {
                     let mut key = view::key_status(&self.machine, key, clock::now(), &self.calendar);
+                    key.not_asked = Some(view::not_asked(&self.machine, &self.config, &name, &report.consumers));
                     key.consumers = Some(report.consumers);
                     Answer::ok(&key)
                 }

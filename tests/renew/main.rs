@@ -11,6 +11,7 @@ mod prompt;
 mod served;
 #[path = "../support/mod.rs"]
 mod support;
+mod verified;
 mod written;
 
 use support::bedrock::BedrockStandIn;

@@ -13,11 +13,11 @@ use crate::{CREDD, NEW, OLD, env_file};
 const THIRD: &str = "ABSKQmVkcm9ja0FQSUtleS10aGlyZC1hdC0xMjM0NTY3ODkwMTI6dGhpcmQtc2VjcmV0";
 
 /// A process with the old key, which credd takes for a consumer; ends when it is dropped.
-struct Sleeper(Child);
+pub struct Sleeper(Child);
 
 impl Sleeper {
     /// `seconds` tell it from those of other tests.
-    fn start(seconds: &str) -> Self {
+    pub fn start(seconds: &str) -> Self {
         let mut command = Command::new("sleep");
         command.arg(seconds).env("AWS_BEARER_TOKEN_BEDROCK", OLD).stdin(Stdio::null());
         Self(command.spawn().unwrap())
@@ -32,7 +32,7 @@ impl Drop for Sleeper {
 }
 
 /// A home whose only consumer is such a process, and a daemon that has seen it.
-fn home(bedrock: &BedrockStandIn, seconds: &str, restart: &str) -> Home {
+pub fn home(bedrock: &BedrockStandIn, seconds: &str, restart: &str) -> Home {
     let home = Home::new().asking(&bedrock.url());
     home.write_config(&format!(
         "[alerts]\ndesktop = false\n[[consumers]]\nname = \"sleeper\"\nmatch = [\"sleep\", \"{seconds}\"]\nverify = \"none\"\nready_timeout = \"1s\"\n{restart}\n"
@@ -41,7 +41,7 @@ fn home(bedrock: &BedrockStandIn, seconds: &str, restart: &str) -> Home {
     home
 }
 
-fn daemon(home: &Home) -> Daemon<'_> {
+pub fn daemon(home: &Home) -> Daemon<'_> {
     let daemon = Daemon::start(CREDD, home);
     daemon.until("the process, and what Bedrock says", SOON, |status| {
         status["consumers"][0]["state"] == "current" && status["keys"][0]["probe"]["verdict"] == "works"

@@ -51,6 +51,7 @@ pub fn key(kind: Option<KeyKind>) -> KeyStatus {
         iam: None,
         renewal: None,
         consumers: None,
+        not_asked: None,
         former: vec![FormerKey {
             fingerprint: print(2),
             replaced_at: "2026-10-23T12:00:00Z".parse().unwrap(),
