@@ -41,17 +41,19 @@ fn an_env_file_in_git_is_an_error_and_stays_one_in_its_history() {
     let findings = rig.findings();
     let (severity, message, fix) = findings.one("env-file-tracked");
     assert_eq!((severity, findings.code), ("error", 1));
-    assert!(message.contains("~/dotfiles/keys is tracked by git"), "{message}");
+    assert_eq!(message, "~/dotfiles/keys is tracked by git");
     assert!(fix.contains("git -C ~/dotfiles rm --cached keys"), "{fix}");
 
     git(&rig, &dir, &["commit", "-q", "-m", "one"]);
     git(&rig, &dir, &["rm", "-q", "--cached", "keys"]);
     git(&rig, &dir, &["commit", "-q", "-m", "two"]);
     let findings = rig.findings();
-    assert_eq!(findings.codes(), ["env-file-in-history"]);
+    assert_eq!(findings.codes(), ["env-file-in-history", "env-file-not-ignored"], "the next `git add .` takes it again");
     let (severity, message, _) = findings.one("env-file-in-history");
     assert_eq!(severity, "warning");
     assert!(message.contains("with a key that may still be accepted"), "{message}");
+    assert_eq!(rig.findings_of(&["--json", "--fix", "--yes"]).codes(), ["env-file-in-history"]);
+    git(&rig, &dir, &["check-ignore", "-q", "keys"]);
 }
 
 #[test]

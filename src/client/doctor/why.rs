@@ -5,7 +5,9 @@ pub fn why(code: &str) -> &'static str {
     match code {
         "daemon-not-running" | "service-not-running" | "service-program-missing" => "nobody tells you when a key is about to end",
         "service-not-installed" | "service-not-enabled" => "after the next login nobody would tell you",
-        "service-unknown" | "iam-unavailable" | "search-incomplete" | "notifications-untried" => "what can't be looked at may be wrong",
+        "service-unknown" | "iam-unavailable" | "search-incomplete" | "notifications-untried" => {
+            "what can't be looked at may be wrong"
+        }
         "service-foreign" => "credd install leaves it alone, and so can't bring it up to date",
         "service-outdated" | "daemon-outdated" => "what was mended since isn't in force",
         "other-program" => "what you type and what watches may disagree",
@@ -15,7 +17,7 @@ pub fn why(code: &str) -> &'static str {
         "aws-cli-missing" | "aws-cli-unfit" => "without it credd can't ask IAM, or make the next key",
         "config-invalid" => "what you changed isn't in force",
         "env-file-mode" => "whoever reads it can use your keys",
-        "env-file-tracked" | "env-file-in-history" => "whoever has the repository has the keys",
+        "env-file-tracked" | "env-file-in-history" => "whoever gets the repository, now or later, gets the keys in it",
         "env-file-not-ignored" => "the next `git add .` takes your keys along",
         "env-file-missing" | "key-missing" | "key-unreadable" | "key-dynamic" => "a key that can't be told isn't watched",
         "key-expired" | "rejected-key" => "every request with it fails",
@@ -25,7 +27,7 @@ pub fn why(code: &str) -> &'static str {
         "static-aws-keys" | "litellm-aws-keys" => "they are used in silence once the bearer key is gone, and can do more",
         "shared-key" => "one can't be revoked without the other",
         "shared-variable" => "it gets one of them alone, whichever you renew",
-        "key-copied" => "copies are forgotten at the next renewal",
+        "key-copied" => "a renewal doesn't reach it: what reads it goes on with a key that ends",
         "old-key-in-process" | "old-key-in-file" | "stale-consumer" | "pending-consumer" => "it stops working when the old key ends",
         "old-key-not-revoked" | "retire-failed" => "a key that nobody needs can still be misused",
         "failed-consumer" => "whoever calls it gets no answer",

@@ -19,8 +19,11 @@ pub(super) fn check(situation: &Situation) -> Vec<Finding> {
     let end = clock::monotonic() + LIMIT;
     let home = &situation.paths.home;
     let all = situation.env_files.iter();
-    let found = all.filter_map(|file| Tracked::all(&file.real, home, end).iter().find_map(|tracked| finding(situation, file, tracked)));
-    let mut findings: Vec<_> = found.collect();
+    let of_file = |file: &EnvFile| {
+        let repositories = Tracked::all(&file.real, home, end);
+        repositories.iter().map(|tracked| findings(situation, file, tracked)).find(|found| !found.is_empty()).unwrap_or_default()
+    };
+    let mut findings: Vec<_> = all.flat_map(of_file).collect();
     if clock::monotonic() >= end {
         let message = format!("git didn't say within {} s whether it has all env files", LIMIT.as_secs());
         findings.push(Finding::info("search-incomplete", &message, "git log --all -- FILE, in the directory of each env file"));
@@ -28,26 +31,25 @@ pub(super) fn check(situation: &Situation) -> Vec<Finding> {
     findings
 }
 
-fn finding(situation: &Situation, file: &EnvFile, tracked: &Tracked) -> Option<Finding> {
+/// What one repository is told to have; what it had, and what it is about to have, are two things.
+fn findings(situation: &Situation, file: &EnvFile, tracked: &Tracked) -> Vec<Finding> {
     let path = situation.tilde(&file.real);
     if tracked.is_tracked() {
         let dir = file.real.parent().map(|dir| situation.word(dir)).unwrap_or_default();
         let name = file.real.file_name().map(|name| situation.word(name.as_ref())).unwrap_or_default();
-        let message = format!("{path} is tracked by git: whoever gets the repository gets the keys in it");
+        let message = format!("{path} is tracked by git");
         let fix = format!(
             "git -C {dir} rm --cached {name}, name it in .gitignore, commit, and renew its keys: earlier commits keep the old ones"
         );
-        return Some(Finding::error("env-file-tracked", &message, &fix));
+        return vec![Finding::error("env-file-tracked", &message, &fix)];
     }
-    if let Some(finding) = in_history(situation, tracked, &path) {
-        return Some(finding);
-    }
-    tracked.is_open().then(|| {
+    let open = tracked.is_open().then(|| {
         let message = format!("{path} is in a git repository and not ignored there");
         let name = file.real.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
         let finding = Finding::warning("env-file-not-ignored", &message, &format!("put /{name} into the .gitignore beside it"));
         finding.repaired_by(Repair::Ignore { path: file.real.clone() })
-    })
+    });
+    in_history(situation, tracked, &path).into_iter().chain(open).collect()
 }
 
 fn in_history(situation: &Situation, tracked: &Tracked, path: &str) -> Option<Finding> {
@@ -58,8 +60,7 @@ fn in_history(situation: &Situation, tracked: &Tracked, path: &str) -> Option<Fi
     // Where keys can't be told, each may be one.
     if situation.keys.is_empty() || commits.iter().any(has_key) {
         let message = format!("{path} is in git's history (commit {latest}), with a key that may still be accepted");
-        let fix = "renew the key and revoke the old one: what was committed can be read by whoever has the repository";
-        return Some(Finding::warning("env-file-in-history", &message, fix));
+        return Some(Finding::warning("env-file-in-history", &message, "renew the key and revoke the old one"));
     }
     let message = format!("{path} is in git's history (commit {latest}), without any key that credd knows to be accepted");
     Some(Finding::info("env-file-in-history", &message, "nothing, if the keys in it were revoked"))

@@ -26,6 +26,6 @@ fn finding(situation: &Situation, file: &InFile) -> Option<Finding> {
     Some(if is_old {
         Finding::warning("old-key-in-file", &format!("{place} still has {key}"), &fix)
     } else {
-        Finding::info("key-copied", &format!("{place} has a copy of {key}, which will be out of date at its next renewal"), &fix)
+        Finding::info("key-copied", &format!("{place} has a copy of {key}"), &fix)
     })
 }
