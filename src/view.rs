@@ -10,13 +10,14 @@ use crate::core::consumer::Consumer;
 use crate::core::key::{Found, Key, KeyState};
 use crate::core::order;
 
-use crate::core::{Calendar, FileBody, FileTrack, Fingerprint, Iam, KeyName, KnownKey, Machine, Settings, Stage, Trouble};
+use crate::core::{Calendar, FileTrack, Fingerprint, Iam, KeyName, KnownKey, Machine, Settings, Stage, Trouble};
 use crate::paths::{shell_word, tilde};
 use crate::protocol::{AlertStatus, DaemonStatus, FormerKey, IamStatus, KeyStanding, KeyStatus, ProbeStatus, Problem, Severity, Status};
 
 mod consumers;
 mod digest;
 mod document;
+mod gone;
 mod metrics;
 mod stream;
 mod verified;
@@ -105,7 +106,8 @@ fn problems_at(machine: &Machine, at: &Viewpoint, holders: &Holders, n: usize) -
         let Some(key) = machine.key(&spec.name) else { return Vec::new() };
         // A file's are told with its first key.
         let file = machine.file(&key.spec.env_file).filter(|file| file.keys.first() == Some(&spec.name));
-        let mut problems = file.map(|file| file_problems(file, at.home)).unwrap_or_default();
+        let mut problems: Vec<Problem> = file.and_then(|file| gone::problem(machine, file, at.home)).into_iter().collect();
+        problems.extend(file.map(|file| file_problems(file, at.home)).unwrap_or_default());
         for problem in &mut problems {
             problem.about.push(key.spec.env_file.display().to_string());
         }
@@ -292,11 +294,6 @@ fn clock_problem(machine: &Machine, now: Timestamp) -> Option<Problem> {
 fn file_problems(file: &FileTrack, home: &Path) -> Vec<Problem> {
     let mut problems = Vec::new();
     let path = tilde(&file.path, home);
-    if file.believed == Some(FileBody::Missing) {
-        let message = format!("{path} doesn't exist yet; credd waits for it");
-        let fix = format!("put the key into {path}: export NAME='…'");
-        problems.push(problem("env-file-missing", Severity::Info, message, fix));
-    }
     let Some(contents) = file.contents() else { return problems };
     if contents.mode & 0o077 != 0 {
         let message = format!("{path} can be read by others (mode {:04o})", contents.mode & 0o7777);

@@ -119,6 +119,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "service",
             "store",
             "view",
+            "worker",
             "zone",
         ],
     ),

@@ -260,11 +260,17 @@ fn what_doctor_finds() {
     for arguments in [&["init", "-q"][..], &["add", ".env"]] {
         support::run(home.command("git").current_dir(&project).args(arguments));
     }
-    home.write_config("[[keys]]\nname = \"bedrock\"\n\n[[keys]]\nname = \"team\"\nenv_file = \"~/project/.env\"\n");
+    home.write_config("consumers = []\n[[keys]]\nname = \"bedrock\"\n\n[[keys]]\nname = \"team\"\nenv_file = \"~/project/.env\"\n");
+    // Without a daemon that saw them arrive, keys are as old as their files.
+    let fresh = |path: PathBuf| support::run(home.command("touch").args(["-d", &format!("{NOW} UTC")]).arg(path));
+    fresh(project.join(".env"));
+    fresh(home.env_file());
     let found = seen(&home, &["doctor --no-popup"]);
     fs::remove_dir_all(&project).unwrap();
-    home.write_config("");
+    // Nobody's own LiteLLM is looked at.
+    home.write_config("consumers = []\n");
     home.write_env("export AWS_BEARER_TOKEN_BEDROCK='ABSK-planted-new'\n");
+    fresh(home.env_file());
     golden::hold("doctor", &format!("{found}{}", seen(&home, &["doctor --no-popup"])));
 }
 

@@ -1,16 +1,24 @@
 //! The status without a daemon: the last saved state, marked as such.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use crate::clock;
 use crate::config::Config;
-use crate::core::Machine;
+use crate::consumers::inspect_with;
+use crate::core::key::Key;
+use crate::core::{FileBody, Ledger, Machine, order};
 use crate::cron::CronCalendar;
 use crate::paths::Paths;
-use crate::protocol::{Problem, Severity};
+use crate::protocol::{Problem, Severity, Status};
+use crate::salt::Salt;
 use crate::store::read_ledger;
 use crate::view::{self, Metrics, Viewpoint, problem, settings};
+use crate::worker::job::{Answer, FileQuery, KeyVariable};
+use crate::worker::read::read;
 
 use super::Failure;
 use super::status::Current;
@@ -34,6 +42,29 @@ pub fn current(paths: &Paths, why: Failure) -> Result<Current, Failure> {
         status,
     };
     Ok(current)
+}
+
+/// The same with env files and consumers looked at here and now, as a daemon's worker does; and what could not be looked at.
+/// For a process that is hardened and short-lived.
+pub fn looked(paths: &Paths) -> Result<(Status, Vec<String>), Failure> {
+    let mut saved = Saved::load(paths)?;
+    let salt = if let Ok(salt) = Salt::load(&paths.state_dir) {
+        salt
+    } else {
+        // What was saved can't be compared with: each value would pass for a new one.
+        saved.machine = Machine::new(settings(&saved.config), Ledger::default());
+        Salt::passing()?
+    };
+    let mut missed = Vec::new();
+    let busy = saved.look_at_files(&salt, &paths.home);
+    missed.extend(busy.iter().map(|path| format!("{path}, which is being written to")));
+    if let Err(why) = saved.look_at_consumers(&salt) {
+        missed.push(format!("a consumer ({why})"));
+    }
+    let mut status = view::status(&saved.machine, saved.viewpoint(&paths.home));
+    // Nothing at all is known of these.
+    status.keys.retain(|key| key.fingerprint.is_some() || !busy.contains(&key.env_file));
+    Ok((status, missed))
 }
 
 /// The same as metrics. Of consumers there are counts alone: nobody looks at their processes.
@@ -75,6 +106,42 @@ impl Saved {
         let calendar = CronCalendar::new(&config.alerts.remind, config.probes()).map_err(Failure::usage)?;
         let machine = Machine::new(settings(&config), ledger);
         Ok(Self { config, calendar, machine, problems: problems.into_iter().collect(), known })
+    }
+
+    /// Returns those that can't be told now.
+    fn look_at_files(&mut self, salt: &Salt, home: &Path) -> BTreeSet<String> {
+        let query = |file: &crate::core::FileTrack| {
+            let keys = file.keys.iter().filter_map(|name| self.machine.key(name));
+            FileQuery { path: file.path.to_path_buf(), variables: order::each_once(keys.map(|key| key.spec.variable.to_string())) }
+        };
+        let queries: Vec<FileQuery> = self.machine.files().map(query).collect();
+        let mut busy = BTreeSet::new();
+        for query in queries {
+            let report = read(&query, salt, home.as_os_str().as_bytes());
+            if report.body == FileBody::Busy {
+                busy.insert(query.path.display().to_string());
+            } else {
+                self.machine.believe(clock::now(), &report, &self.calendar);
+            }
+        }
+        busy
+    }
+
+    fn look_at_consumers(&mut self, salt: &Salt) -> io::Result<()> {
+        let variable = |key: &Key| KeyVariable {
+            name: key.spec.name.clone(),
+            variable: key.spec.variable.to_string(),
+            env_file: key.spec.env_file.to_path_buf(),
+        };
+        let keys: Vec<_> = self.machine.keys().map(variable).collect();
+        let found = RefCell::new(Vec::new());
+        let result = inspect_with(salt, &keys, self.config.consumers.clone(), &|answer| found.borrow_mut().push(answer.clone()));
+        for answer in found.into_inner() {
+            if let Answer::Consumer { name, report } = answer {
+                self.machine.believe_of(&name, report);
+            }
+        }
+        result
     }
 
     fn viewpoint<'a>(&'a self, home: &'a Path) -> Viewpoint<'a> {

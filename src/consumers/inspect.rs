@@ -25,7 +25,11 @@ pub(super) struct Query<'a> {
 /// Looks at consumers' processes; each gives one [`Answer::Consumer`]. One that can't be looked at has no answer,
 /// which isn't the same as having no process: the error says why, or is of the salt.
 pub fn inspect(state_dir: &Path, keys: &[KeyVariable], consumers: Vec<ConsumerConfig>, answer: &dyn Fn(&Answer)) -> io::Result<()> {
-    let salt = Salt::load(state_dir)?;
+    inspect_with(&Salt::load(state_dir)?, keys, consumers, answer)
+}
+
+/// The same with a salt at hand.
+pub fn inspect_with(salt: &Salt, keys: &[KeyVariable], consumers: Vec<ConsumerConfig>, answer: &dyn Fn(&Answer)) -> io::Result<()> {
     let by_name: HashMap<&KeyName, &KeyVariable> = keys.iter().map(|key| (&key.name, key)).collect();
     let mut lookup = Lookup::new(consumers.iter().map(|consumer| consumer.matches.as_slice()));
     let mut result = Ok(());
@@ -34,7 +38,7 @@ pub fn inspect(state_dir: &Path, keys: &[KeyVariable], consumers: Vec<ConsumerCo
             [] => keys.iter().collect(),
             names => names.iter().filter_map(|name| by_name.get(name).copied()).collect(),
         };
-        match look_at(&Query { config: &config, keys }, &mut lookup, &salt) {
+        match look_at(&Query { config: &config, keys }, &mut lookup, salt) {
             Ok(report) => answer(&Answer::Consumer { name: config.name, report }),
             Err(why) => result = Err(io::Error::other(format!("{}: {why}", config.name))),
         }

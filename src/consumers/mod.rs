@@ -40,7 +40,7 @@ pub mod tracked;
 mod unit;
 
 pub use apply::apply;
-pub use inspect::inspect;
+pub use inspect::{inspect, inspect_with};
 pub use lock::{await_idle, is_at_work, lock_path};
 pub use probe::Provers;
 

@@ -72,8 +72,9 @@ impl Daemon {
             }
             (Reply::Verified(report), Then::Verify(name)) => match self.machine.key(&name) {
                 Some(key) => {
-                    let mut key = view::key_status(&self.machine, key, clock::now(), &self.calendar);
-                    key.not_asked = Some(view::not_asked(&self.machine, &self.config, &name, &report.consumers));
+                    let now = clock::now();
+                    let mut key = view::key_status(&self.machine, key, now, &self.calendar);
+                    key.not_asked = Some(view::not_asked(&self.machine, &self.config, &name, &report.consumers, now));
                     key.consumers = Some(report.consumers);
                     Answer::ok(&key)
                 }

@@ -1,13 +1,15 @@
 //! Who could not be asked about a key, in the answer to `credd verify`.
 
-use super::{consumer_problem, consumer_status};
+use jiff::Timestamp;
+
+use super::consumers::{consumer_problems, consumer_status};
 use crate::config::Config;
 use crate::core::consumer::ConsumerState;
 use crate::core::{ConsumerProbe, KeyName, Machine};
 use crate::protocol::NotAsked;
 
 /// Those that are to have the key, beside `asked`: silence about them would pass for a proof.
-pub fn not_asked(machine: &Machine, config: &Config, key: &KeyName, asked: &[ConsumerProbe]) -> Vec<NotAsked> {
+pub fn not_asked(machine: &Machine, config: &Config, key: &KeyName, asked: &[ConsumerProbe], now: Timestamp) -> Vec<NotAsked> {
     let others = config.consumers.iter().filter(|spec| !asked.iter().any(|probe| probe.consumer == spec.name));
     let told = others.filter_map(|spec| {
         let consumer = machine.consumer(&spec.name).filter(|consumer| consumer.uses(key))?;
@@ -19,6 +21,9 @@ pub fn not_asked(machine: &Machine, config: &Config, key: &KeyName, asked: &[Con
             _ => "it runs with another key",
         };
         let why = match (status.state, &status.detail) {
+            _ if status.overruled.contains_key(key.as_str()) => {
+                format!("it is given the key {}, for the same variable", status.overruled[key.as_str()])
+            }
             (ConsumerState::Failed, _) => "it doesn't serve".to_owned(),
             (ConsumerState::Applying, Some(progress)) => format!("it is {progress}"),
             (ConsumerState::Applying, None) => "it is being restarted".to_owned(),
@@ -27,7 +32,7 @@ pub fn not_asked(machine: &Machine, config: &Config, key: &KeyName, asked: &[Con
             // One that has the key, and isn't asked, is one whose `verify` says so.
             (ConsumerState::Stale | ConsumerState::Pending | ConsumerState::Current | ConsumerState::Absent, _) => return None,
         };
-        let fix = consumer_problem(&status, machine.lacks_what_is_rejected(consumer)).map(|problem| problem.fix);
+        let fix = consumer_problems(machine, consumer, spec, now).into_iter().next().map(|problem| problem.fix);
         Some(NotAsked { consumer: status.name, why, fix })
     });
     told.collect()

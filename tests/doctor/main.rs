@@ -7,6 +7,7 @@ mod copies;
 mod git;
 mod guest;
 mod machine;
+mod offline;
 mod processes;
 mod repairs;
 mod rig;

@@ -77,7 +77,10 @@ fn on_a_terminal_each_repair_is_asked_about() {
         let mut child = script.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(answer.as_bytes()).unwrap();
         let output = child.wait_with_output().unwrap();
-        assert!(said(&output).contains("Let nobody but you read ~/.backlog-toolkit-env? [y/N]"), "{}", said(&output));
+        let text = said(&output);
+        let (told, asked) = text.split_once("Let nobody but you read ~/.backlog-toolkit-env? [y/N]").unwrap_or_else(|| panic!("{text}"));
+        assert!(told.contains("can be read by others") && told.contains("why: whoever reads it"), "what and why come first: {text}");
+        assert!(!told.contains("--fix") && !asked.contains("why: "), "nothing is said twice: {text}");
         (mode(rig.home.env_file()), output.status.code())
     };
     assert_eq!(answered("n\n"), (0o640, Some(1)));

@@ -45,7 +45,7 @@ fn a_wrong_configuration_is_a_finding() {
     let rig = Rig::new("config");
     rig.home.write_config("[alerts]\nremid = \"x\"\n");
     let findings = rig.findings();
-    assert_eq!(findings.codes(), ["config-invalid"]);
+    assert_eq!(findings.codes(), ["config-invalid", "checks-left-out"]);
     let (severity, message, _) = findings.one("config-invalid");
     assert_eq!(severity, "error");
     assert!(message.contains("config.toml:2:1"), "{message}");

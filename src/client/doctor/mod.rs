@@ -28,7 +28,6 @@ use super::trial::Trial;
 use crate::core::order;
 use crate::paths::Paths;
 use finding::Finding;
-use repair::Repair;
 use situation::Situation;
 
 /// Arguments of `credd doctor`.
@@ -59,38 +58,61 @@ pub fn run(paths: &Paths, args: &DoctorArgs) -> Result<u8, Failure> {
     if args.no_popup {
         let _ = popup.set(None);
     }
-    let mut findings = examine(paths, &popup)?;
-    if args.fix && repair(&findings, args.yes, paths)? {
-        findings = examine(paths, &popup)?;
+    let mut examined = examine(paths, &popup)?;
+    let terminal = Terminal::of_stdout();
+    let mut out = io::stdout().lock();
+    if !args.json {
+        // Whoever is asked is to know what and why.
+        out.write_all(report::text(&examined, args.fix, terminal).as_bytes())?;
+        out.flush()?;
     }
-    let text = if args.json {
-        report::json(&findings).map_err(|error| Failure::failed(error.to_string()))?
-    } else {
-        report::text(&findings, checks::ALL.len(), Terminal::of_stdout())
-    };
-    io::stdout().lock().write_all(text.as_bytes())?;
+    if args.fix && repair(&examined, args, paths)? {
+        let before = std::mem::replace(&mut examined, examine(paths, &popup)?);
+        if !args.json {
+            out.write_all(report::rest(&before, &examined, terminal).as_bytes())?;
+        }
+    }
+    if args.json {
+        let text = report::json(&examined.findings).map_err(|error| Failure::failed(error.to_string()))?;
+        out.write_all(text.as_bytes())?;
+    }
     // A person wants to see it. GNOME takes it away with its sender.
     if let Some(trial) = popup.into_inner().flatten().filter(|_| !args.json && io::stdout().is_terminal()) {
         trial.linger();
     }
-    Ok(u8::from(!report::is_ok(&findings)))
+    Ok(u8::from(!report::is_ok(&examined.findings)))
 }
 
-/// Everything that is found, the worst first.
-fn examine(paths: &Paths, popup: &OnceCell<Option<Trial>>) -> Result<Vec<Finding>, Failure> {
+/// What checks came to.
+struct Examined {
+    /// The worst first.
+    findings: Vec<Finding>,
+    /// How many checks were made.
+    checks: usize,
+}
+
+fn examine(paths: &Paths, popup: &OnceCell<Option<Trial>>) -> Result<Examined, Failure> {
     let situation = Situation::look(paths, popup)?;
-    let mut findings: Vec<_> = checks::ALL.iter().flat_map(|check| check(&situation)).collect();
+    let made: Vec<_> = checks::ALL.iter().filter_map(|check| check.run(&situation)).collect();
+    let checks = made.len();
+    let mut findings: Vec<_> = made.into_iter().flatten().chain(checks::left_out(&situation)).collect();
     order::sort_by_key(&mut findings, |finding| Reverse(finding.problem.severity));
-    Ok(findings)
+    Ok(Examined { findings, checks })
 }
 
 /// Carries repairs out, each after asking unless all are agreed to; whether any was tried.
-fn repair(findings: &[Finding], yes: bool, paths: &Paths) -> Result<bool, Failure> {
+fn repair(examined: &Examined, args: &DoctorArgs, paths: &Paths) -> Result<bool, Failure> {
     let mut tried = false;
-    let repairs: Vec<&Repair> = findings.iter().filter_map(|finding| finding.repair.as_ref()).collect();
-    for repair in repairs {
-        if !yes && !agreed(&repair.question(&paths.home))? {
-            continue;
+    for finding in &examined.findings {
+        let Some(repair) = &finding.repair else { continue };
+        if !args.yes {
+            if args.json {
+                // Nothing else has said so yet.
+                writeln!(io::stderr(), "{}: {}", finding.problem.message, why::why(&finding.problem.code))?;
+            }
+            if !agreed(&repair.question(&paths.home))? {
+                continue;
+            }
         }
         tried = true;
         let (Ok(said) | Err(said)) = repair.carry_out(&paths.home);

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use super::Examined;
 use super::finding::Finding;
 use super::why::why;
 use crate::client::json as laid_out;
@@ -48,8 +49,31 @@ fn told(finding: &Finding) -> Told<'_> {
     Told { code, severity: *severity, message, why: why(code), fix }
 }
 
-/// For people, the worst first.
-pub fn text(findings: &[Finding], checks: usize, terminal: Terminal) -> String {
+/// For people, the worst first. Whoever is about to be asked for repairs isn't told that there are some.
+pub fn text(examined: &Examined, is_to_repair: bool, terminal: Terminal) -> String {
+    let findings: Vec<&Finding> = examined.findings.iter().collect();
+    let mut summary = summary(examined);
+    let repairs = findings.iter().filter(|finding| finding.repair.is_some()).count();
+    if repairs > 0 && !is_to_repair {
+        let _ = write!(summary, " credd doctor --fix can repair {repairs} of them.");
+    }
+    page(&findings, &summary, terminal)
+}
+
+/// What there is after repairs that was told `before` them is summed up.
+pub fn rest(before: &Examined, after: &Examined, terminal: Terminal) -> String {
+    let is_news = |finding: &&Finding| !before.findings.iter().any(|told| told.problem == finding.problem);
+    let news: Vec<&Finding> = after.findings.iter().filter(is_news).collect();
+    let mut codes: Vec<&str> = after.findings.iter().map(|finding| finding.problem.code.as_str()).collect();
+    codes.dedup();
+    let mut summary = summary(after);
+    if !codes.is_empty() {
+        let _ = write!(summary, " Left: {}.", codes.join(", "));
+    }
+    format!("\n{}", page(&news, &summary, terminal))
+}
+
+fn page(findings: &[&Finding], summary: &str, terminal: Terminal) -> String {
     let width = terminal.width.min(WIDEST);
     let mut text = String::new();
     for finding in findings {
@@ -78,13 +102,13 @@ pub fn text(findings: &[Finding], checks: usize, terminal: Terminal) -> String {
         }
         text.push('\n');
     }
-    for part in fold(&summary(findings, checks), width) {
+    for part in fold(summary, width) {
         let _ = writeln!(text, "{part}");
     }
     if terminal.unicode { text } else { ascii(&text) }
 }
 
-fn summary(findings: &[Finding], checks: usize) -> String {
+fn summary(Examined { findings, checks }: &Examined) -> String {
     let count = |severity, one: &str, many: &str| {
         let number = findings.iter().filter(|finding| finding.problem.severity == severity).count();
         (number > 0).then(|| format!("{number} {}", if number == 1 { one } else { many }))
@@ -95,16 +119,11 @@ fn summary(findings: &[Finding], checks: usize) -> String {
         count(Severity::Info, "note", "notes"),
     ];
     let counts: Vec<_> = counts.into_iter().flatten().collect();
-    let mut summary = match counts.as_slice() {
+    match counts.as_slice() {
         [] => format!("Nothing to fix: {checks} checks."),
         counts if is_ok(findings) => format!("Nothing is wrong: {checks} checks, {}.", counts.join(", ")),
         counts => format!("{checks} checks: {}.", counts.join(", ")),
-    };
-    let repairs = findings.iter().filter(|finding| finding.repair.is_some()).count();
-    if repairs > 0 {
-        let _ = write!(summary, " credd doctor --fix can repair {repairs} of them.");
     }
-    summary
 }
 
 #[cfg(test)]
@@ -115,12 +134,12 @@ mod tests {
 
     #[test]
     fn a_page_of_eighty_columns() {
-        let findings = [
+        let findings = vec![
             Finding::error("env-file-mode", &"something went wrong at some length ".repeat(4), "do this"),
             Finding::info("clock-went-back", "good to know…", "nothing"),
         ];
         assert_eq!(
-            text(&findings, 9, PLAIN),
+            text(&Examined { findings, checks: 9 }, false, PLAIN),
             "\
 x error: env-file-mode
   something went wrong at some length something went wrong at some length
@@ -140,14 +159,25 @@ x error: env-file-mode
 
     #[test]
     fn nothing_is_said_in_a_line() {
-        assert_eq!(text(&[], 9, PLAIN), "Nothing to fix: 9 checks.\n");
+        assert_eq!(text(&Examined { findings: Vec::new(), checks: 9 }, false, PLAIN), "Nothing to fix: 9 checks.\n");
         assert_eq!(json(&[]).unwrap(), "{\n  \"findings\": [],\n  \"ok\": true\n}\n");
     }
 
     #[test]
     fn names_can_t_steer_the_terminal() {
-        let findings = [Finding::warning("a-code", "~/a\u{1b}[2Jb has it", "x\u{202e}y")];
-        assert!(!text(&findings, 1, PLAIN).contains('\u{1b}'));
+        let findings = vec![Finding::warning("a-code", "~/a\u{1b}[2Jb has it", "x\u{202e}y")];
         assert!(!json(&findings).unwrap().contains("u001b"));
+        assert!(!text(&Examined { findings, checks: 1 }, false, PLAIN).contains('\u{1b}'));
+    }
+    #[test]
+    fn after_repairs_what_was_told_is_summed_up() {
+        let mode = || Finding::warning("env-file-mode", "~/a can be read by others (mode 0644)", "chmod 600 ~/a");
+        let stays = || Finding::info("not-on-path", "there is no credd on this terminal's PATH", "add it");
+        let examined = |findings| Examined { findings, checks: 9 };
+        let before = examined(vec![mode(), stays()]);
+        assert_eq!(rest(&before, &examined(vec![stays()]), PLAIN), "\nNothing is wrong: 9 checks, 1 note. Left: not-on-path.\n");
+        assert_eq!(rest(&before, &examined(Vec::new()), PLAIN), "\nNothing to fix: 9 checks.\n");
+        let news = rest(&examined(vec![stays()]), &examined(vec![mode(), stays()]), PLAIN);
+        assert!(news.contains("chmod 600 ~/a") && news.ends_with("Left: env-file-mode, not-on-path.\n"), "{news}");
     }
 }

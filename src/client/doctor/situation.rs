@@ -17,7 +17,7 @@ use super::walk::Places;
 use super::wanted::{Keys, Wanted};
 use crate::client::status::{self, Current};
 use crate::client::trial::Trial;
-use crate::client::{Failure, words};
+use crate::client::{Failure, offline, words};
 use crate::clock;
 use crate::config::{Config, KeyConfig, Surroundings};
 use crate::core::Fingerprint;
@@ -34,10 +34,12 @@ pub struct Situation {
     pub now: Zoned,
     /// Where things are.
     pub paths: Paths,
-    /// What the daemon says, else what was saved; empty where nothing could be told.
+    /// What the daemon says, else what was saved and what is found here and now; empty where nothing could be told.
     pub status: Status,
     /// Why the daemon wasn't asked.
     pub offline: Option<Failure>,
+    /// What could not be looked at without it.
+    pub left_out: Vec<String>,
     /// The configuration, or what is wrong with it.
     pub config: Result<Config, String>,
     /// The tracked env files that can be read.
@@ -74,12 +76,16 @@ impl Situation {
     pub fn look(paths: &Paths, popup: &OnceCell<Option<Trial>>) -> Result<Self, Failure> {
         let surroundings = Surroundings { home: paths.home.clone() };
         let config = Config::load(&paths.config, paths.config_named, &surroundings).map_err(|error| error.to_string());
-        let (status, offline) = match status::current(paths) {
+        let (mut status, offline) = match status::current(paths) {
             Ok(Current { status, offline, .. }) => (status, offline),
             // Without a daemon and without a configuration there is nothing to go by.
             Err(failure) if config.is_err() => (nothing(), Some(failure)),
             Err(failure) => return Err(failure),
         };
+        let mut left_out = Vec::new();
+        if offline.is_some() && config.is_ok() {
+            (status, left_out) = offline::looked(paths)?;
+        }
         let wants_popups = config.as_ref().is_ok_and(|config| config.alerts.desktop);
         // It comes up while all else is looked at.
         let trial = popup.get_or_init(|| if wants_popups { Trial::send().ok() } else { None });
@@ -89,7 +95,7 @@ impl Situation {
         // The daemon may be writing to it: what is damaged is its own business.
         let ledger = read_ledger(&paths.state_dir).ok().map(|(ledger, _)| ledger);
         let keys = Arc::new(Keys::of(&status, ledger.as_ref(), salt.ok()));
-        let consumers: Vec<i32> = status.consumers.iter().filter_map(|consumer| consumer.pid).filter(|_| status.live).collect();
+        let consumers: Vec<i32> = status.consumers.iter().filter_map(|consumer| consumer.pid).collect();
         let mut sightings = sweep(&keys, places(paths, &env_files, config.as_ref().ok()), &consumers);
         sightings.missed.extend(no_salt.map(|why| format!("copies of keys can't be told: {why}")));
         let options = crate::client::service::options(paths, false, false, &[]).ok();
@@ -98,6 +104,7 @@ impl Situation {
             paths: paths.clone(),
             status,
             offline,
+            left_out,
             config,
             env_files,
             keys,

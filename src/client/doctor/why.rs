@@ -5,7 +5,7 @@ pub fn why(code: &str) -> &'static str {
     match code {
         "daemon-not-running" | "service-not-running" | "service-program-missing" => "nobody tells you when a key is about to end",
         "service-not-installed" | "service-not-enabled" => "after the next login nobody would tell you",
-        "service-unknown" | "iam-unavailable" | "search-incomplete" | "notifications-untried" => {
+        "service-unknown" | "iam-unavailable" | "search-incomplete" | "checks-left-out" | "notifications-untried" => {
             "what can't be looked at may be wrong"
         }
         "service-foreign" => "credd install leaves it alone, and so can't bring it up to date",

@@ -76,6 +76,13 @@ impl Machine {
         }
     }
 
+    /// Takes a look at a consumer for true at once, as [`Machine::believe`] does.
+    pub fn believe_of(&mut self, name: &ConsumerName, report: ConsumerReport) {
+        if let Some(consumer) = self.consumers.get_mut(name) {
+            consumer.processes = Some(report.processes);
+        }
+    }
+
     /// Compares what a consumer runs with to what the files hold, and has it restarted where that
     /// helps (contract, promises 2 and 3). Whoever waits for an apply is answered, or will be.
     fn reconcile(&mut self, name: &ConsumerName, why: Why, step: &mut Step) {

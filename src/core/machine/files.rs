@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::{ConsumerName, FileTrack, KeyName, Machine, Step, Subject, Why};
+use super::{Calendar, ConsumerName, FileTrack, KeyName, Machine, Step, Subject, Why};
 use crate::core::file::Verdict;
 use crate::core::key::Found;
 use crate::core::policy::Reason;
@@ -88,6 +88,18 @@ impl Machine {
                 let users = self.users_of_file(&path);
                 self.pay(&users, step);
             }
+        }
+    }
+
+    /// Takes a look at a file for true at once: for whoever tells how things stand without a daemon. Nothing follows from it.
+    pub fn believe(&mut self, now: Timestamp, report: &FileReport, calendar: &dyn Calendar) {
+        let mut step = Step { now, calendar, save: BTreeSet::new(), save_clock: false, effects: Vec::new() };
+        self.watch_clock(&mut step);
+        let Some(file) = self.files.get_mut(report.path.as_path()) else { return };
+        file.believed = Some(report.body.clone());
+        let dates = file.contents().map(|contents| (contents.modified_at, contents.changed_at));
+        for name in file.keys.clone() {
+            self.key_looked_at(&name, report, dates, None, &mut step);
         }
     }
 

@@ -10,8 +10,7 @@ use crate::protocol::ConsumerStatus;
 const MOST: usize = 3;
 
 pub(super) fn check(situation: &Situation) -> Vec<Finding> {
-    let running = situation.status.consumers.iter().filter(|_| situation.status.live);
-    running.flat_map(|consumer| of(situation, consumer)).collect()
+    situation.status.consumers.iter().flat_map(|consumer| of(situation, consumer)).collect()
 }
 
 fn of(situation: &Situation, consumer: &ConsumerStatus) -> Vec<Finding> {

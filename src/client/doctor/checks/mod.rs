@@ -7,6 +7,7 @@ mod daemon;
 mod duplicates;
 mod git;
 mod iam;
+mod left_out;
 mod linger;
 mod litellm;
 mod mode;
@@ -24,28 +25,56 @@ mod status;
 use super::finding::Finding;
 use super::situation::Situation;
 
-type Check = fn(&Situation) -> Vec<Finding>;
+/// One of them, and what it goes by.
+pub struct Check {
+    find: fn(&Situation) -> Vec<Finding>,
+    needs: Needs,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    /// The machine as it is.
+    Nothing,
+    /// What is tracked: told by a daemon, else by a configuration.
+    Tracked,
+    /// What issuers were asked, which nobody but a daemon does.
+    Asked,
+}
+
+impl Check {
+    const fn of(find: fn(&Situation) -> Vec<Finding>, needs: Needs) -> Self {
+        Self { find, needs }
+    }
+
+    /// What it finds; `None` where it has nothing to go by.
+    pub fn run(&self, situation: &Situation) -> Option<Vec<Finding>> {
+        left_out::can_be_made(situation, self.needs).then(|| (self.find)(situation))
+    }
+}
 
 /// All of them; of findings that are equally bad, those of the first stand first.
 pub const ALL: &[Check] = &[
-    daemon::check,
-    service::check,
-    path::check,
-    status::check,
-    standing::check,
-    mode::check,
-    duplicates::check,
-    git::check,
-    old_in_processes::check,
-    old_in_files::check,
-    region::check,
-    revoke::check,
-    litellm::check,
-    popup::check,
-    iam::check,
-    aws_cli::check,
-    linger::check,
-    clock::check,
-    search::check,
-    confinement::check,
+    Check::of(daemon::check, Needs::Nothing),
+    Check::of(service::check, Needs::Nothing),
+    Check::of(path::check, Needs::Nothing),
+    Check::of(status::check, Needs::Tracked),
+    Check::of(standing::check, Needs::Tracked),
+    Check::of(mode::check, Needs::Tracked),
+    Check::of(duplicates::check, Needs::Tracked),
+    Check::of(git::check, Needs::Tracked),
+    Check::of(old_in_processes::check, Needs::Tracked),
+    Check::of(old_in_files::check, Needs::Tracked),
+    Check::of(region::check, Needs::Tracked),
+    Check::of(revoke::check, Needs::Tracked),
+    Check::of(litellm::check, Needs::Tracked),
+    Check::of(popup::check, Needs::Nothing),
+    Check::of(iam::check, Needs::Asked),
+    Check::of(aws_cli::check, Needs::Tracked),
+    Check::of(linger::check, Needs::Nothing),
+    Check::of(clock::check, Needs::Nothing),
+    Check::of(search::check, Needs::Tracked),
+    Check::of(confinement::check, Needs::Nothing),
 ];
+
+/// What was not looked at, in one finding.
+pub use left_out::finding as left_out;
