@@ -20,6 +20,7 @@ mod document;
 mod gone;
 mod metrics;
 mod stream;
+mod untold;
 mod verified;
 
 use consumers::consumer_problems;
@@ -98,9 +99,8 @@ fn subjects(config: &Config) -> usize {
 /// The problems of one of [`subjects`].
 fn problems_at(machine: &Machine, at: &Viewpoint, holders: &Holders, n: usize) -> Vec<Problem> {
     let Some(n) = n.checked_sub(1) else {
-        let deliveries = machine.keys().map(|key| &*key.delivery).chain(machine.consumers().map(|consumer| &consumer.delivery));
-        let unsent = deliveries.filter_map(|delivery| delivery.desktop_failure.as_deref()).map(notification_problem).take(1);
-        return at.problems.iter().cloned().chain(clock_problem(machine, at.now)).chain(unsent).collect();
+        let untold = untold::problems(machine, at.now);
+        return at.problems.iter().cloned().chain(clock_problem(machine, at.now)).chain(untold).collect();
     };
     if let Some(spec) = at.config.keys.get(n) {
         let Some(key) = machine.key(&spec.name) else { return Vec::new() };
@@ -357,11 +357,6 @@ fn file_problems(file: &FileTrack, home: &Path) -> Vec<Problem> {
         }
     }
     problems
-}
-
-fn notification_problem(why: &str) -> Problem {
-    let message = format!("a desktop notification couldn't be shown ({why}); it is tried again until it can");
-    problem("notifications-unavailable", Severity::Warning, message, "log in to a desktop session with a notification service".into())
 }
 
 fn rejected_key_problem(key: &Key, home: &Path) -> Option<Problem> {

@@ -130,3 +130,23 @@ fn waits_for_a_notification_service_and_never_for_a_hung_one() {
     daemon.until("the delivery", Duration::from_mins(1), |status| alerts(status).contains(&("expired", true)));
     assert_eq!(daemon.stop(), Some(0));
 }
+
+#[test]
+fn a_command_that_fails_is_told_of_whatever_the_desktop_does() {
+    let desktop = Desktop::start();
+    let home = home(&desktop, 26, "[alerts]\ncommand = [\"sh\", \"-c\", \"echo >> ~/tries; test -e ~/mended || exit 7\"]\n");
+    let daemon = Daemon::start(CREDD, &home);
+    daemon.until("the delivery", SOON, |status| alerts(status) == [("day-25", true)]);
+    wait::until_true("three tries", SOON, || fs::read_to_string(home.path().join("tries")).is_ok_and(|tries| tries.lines().count() > 2));
+    let failed = |status: &Value| status["problems"][0]["code"] == "alert-command-failed";
+    let status = daemon.until("the failure", SOON, |status| failed(status));
+    let message = status["problems"][0]["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("the alert command failed (sh ended with exit code 7); it is ") && message.contains("tried again"),
+        "{message}"
+    );
+    let history = daemon.ok(&["history", "--json"]);
+    assert_eq!(history.matches("alert-command-failed").count(), 1, "one line for all tries: {history}");
+    fs::write(home.path().join("mended"), "").unwrap();
+    daemon.until("the problem to go", Duration::from_mins(1), |status| status["problems"] == json!([]));
+}

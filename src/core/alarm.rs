@@ -54,8 +54,25 @@ pub struct PopupRecord {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Delivery {
     channels: BTreeMap<Channel, Sending>,
-    /// Why the desktop didn't take it, if it didn't.
-    pub desktop_failure: Option<String>,
+    failures: Failures,
+}
+
+/// Why a channel didn't take what it was given last, if it didn't.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Failures {
+    desktop: Option<Box<str>>,
+    command: Option<Box<str>>,
+}
+
+/// A channel that doesn't take what is to be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Obstacle<'a> {
+    /// The channel.
+    pub channel: Channel,
+    /// What it says.
+    pub why: &'a str,
+    /// When it is tried again; `None` while it is.
+    pub retry_at: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -96,7 +113,16 @@ fn longest_retry(channel: Channel) -> SignedDuration {
 }
 
 impl Unset for Delivery {
-    const UNSET: &'static Self = &Self { channels: BTreeMap::new(), desktop_failure: None };
+    const UNSET: &'static Self = &Self { channels: BTreeMap::new(), failures: Failures { desktop: None, command: None } };
+}
+
+impl Failures {
+    fn of(&mut self, channel: Channel) -> &mut Option<Box<str>> {
+        match channel {
+            Channel::Desktop => &mut self.desktop,
+            Channel::Command => &mut self.command,
+        }
+    }
 }
 
 impl Sending {
@@ -149,9 +175,7 @@ impl Delivery {
         if !ours {
             return false;
         }
-        if channel == Channel::Desktop {
-            self.desktop_failure = None;
-        }
+        *self.failures.of(channel) = None;
         if alert.pending.remove(&channel) && !alert.delivered {
             alert.delivered = true;
             alert.at = now;
@@ -165,23 +189,44 @@ impl Delivery {
             return self.succeeded(alert, channel, now);
         }
         self.channels.remove(&channel);
+        *self.failures.of(channel) = None;
         false
     }
 
-    /// A channel didn't take it.
-    pub fn failed(&mut self, channel: Channel, why: &str, now: Timestamp) {
+    /// A channel didn't take it. Returns whether it was well before, as far as is known.
+    pub fn failed(&mut self, channel: Channel, why: &str, now: Timestamp) -> bool {
         let sending = self.channels.entry(channel).or_default();
         if sending.under_way.take().is_none() {
-            return;
+            return false;
         }
-        if channel == Channel::Desktop {
-            self.desktop_failure = Some(why.to_owned());
-        }
+        let before = self.failures.of(channel).replace(why.into());
         let limit = longest_retry(channel);
         let factor = 1_i32.checked_shl(sending.failures.min(16)).unwrap_or(i32::MAX);
         let wait = FIRST_RETRY.checked_mul(factor).unwrap_or(limit).min(limit);
         sending.failures = sending.failures.saturating_add(1);
         sending.retry_at = Some(later(now, wait));
+        before.is_none()
+    }
+
+    /// Whether a channel has failed since it last took anything.
+    pub fn has_failed(&self) -> bool {
+        self.failures.desktop.is_some() || self.failures.command.is_some()
+    }
+
+    /// What keeps `alert` from being told by all its channels.
+    pub fn obstacles(&self, alert: &AlertSent) -> impl Iterator<Item = Obstacle<'_>> {
+        let failures = [(Channel::Desktop, &self.failures.desktop), (Channel::Command, &self.failures.command)];
+        let failures = failures.map(|(channel, why)| (channel, why.as_deref().filter(|_| alert.pending.contains(&channel))));
+        failures.into_iter().filter_map(|(channel, why)| {
+            let retry_at = self.channels.get(&channel).and_then(|sending| sending.retry_at);
+            Some(Obstacle { channel, why: why?, retry_at })
+        })
+    }
+
+    /// The configuration was read anew, and with it perhaps another command, of which no failure is known.
+    pub fn reroute(&mut self) {
+        self.hurry(Channel::Command);
+        self.failures.command = None;
     }
 
     /// Something changed for the better: the next try by this channel need not wait.
@@ -207,7 +252,7 @@ impl Delivery {
     /// The alert is no longer of interest.
     pub fn forget(&mut self) {
         self.start_over();
-        self.desktop_failure = None;
+        self.failures = Failures::default();
     }
 
     /// The clock was set back: what was to be done at a time that is now far away is done soon.
@@ -343,6 +388,35 @@ mod tests {
         delivery.failed(Channel::Desktop, "no answer", second(5));
         assert!(delivery.succeeded(&mut alert, Channel::Desktop, second(6)));
         assert_eq!(delivery.deadline(&alert), None);
+    }
+
+    #[test]
+    fn what_fails_is_known_until_it_works_or_is_asked_no_longer() {
+        let mut alert = AlertSent::new(second(0), Reason::Expired, &[Channel::Desktop, Channel::Command]);
+        let mut delivery = Delivery::default();
+        let said = |delivery: &Delivery, alert: &AlertSent| {
+            delivery.obstacles(alert).map(|found| format!("{:?}: {} {:?}", found.channel, found.why, found.retry_at)).collect::<Vec<_>>()
+        };
+        let fail = |delivery: &mut Delivery, n| {
+            delivery.started(Channel::Command, second(n));
+            delivery.failed(Channel::Command, "exit code 1", second(n))
+        };
+        assert!(fail(&mut delivery, 0), "the first of a spell");
+        assert!(!fail(&mut delivery, 2), "of which there is one");
+        delivery.started(Channel::Desktop, second(2));
+        delivery.succeeded(&mut alert, Channel::Desktop, second(2));
+        assert_eq!(said(&delivery, &alert), [format!("Command: exit code 1 {:?}", Some(second(6)))], "whatever the desktop did");
+        delivery.started(Channel::Command, second(6));
+        assert_eq!(said(&delivery, &alert), ["Command: exit code 1 None"], "it is being tried");
+        let mut rerouted = (alert.clone(), delivery.clone());
+        delivery.succeeded(&mut alert, Channel::Command, second(6));
+        assert!(said(&delivery, &alert).is_empty());
+        alert.pending.insert(Channel::Command);
+        assert!(fail(&mut delivery, 9), "another spell");
+        rerouted.0.reroute(&[Channel::Desktop]);
+        assert!(said(&rerouted.1, &rerouted.0).is_empty(), "there is no command now");
+        rerouted.1.reroute();
+        assert!(fail(&mut rerouted.1, 9), "nothing was known of another one");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::alarm::{AlertSent, Channel, Delivery, PopupRecord};
+use super::alarm::{AlertSent, Channel, Delivery, Obstacle, PopupRecord};
 use super::event::{ConsumerSpec, Facts, Notice, Ticket, Topic};
 use super::key::popup_id;
 use super::policy::Reason;
@@ -425,6 +425,11 @@ impl Consumer {
                 (channel, notice.clone())
             })
             .collect()
+    }
+
+    /// What keeps its alert from being told by all channels.
+    pub fn obstacles(&self) -> impl Iterator<Item = Obstacle<'_>> {
+        self.record.alert.as_ref().into_iter().flat_map(|alert| self.delivery.obstacles(alert))
     }
 
     /// A channel took an alert. Returns whether it was the latest, and a popup that came up too late.

@@ -128,6 +128,9 @@ impl Key {
         if let Some(news) = &mut self.record.news {
             news.alert.reroute(channels);
         }
+        for delivery in [self.delivery.if_set(), self.news_delivery.if_set()].into_iter().flatten() {
+            delivery.reroute();
+        }
     }
 
     /// Takes in what a believed look at its file found. Returns the value that is there, if any.

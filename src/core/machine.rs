@@ -179,7 +179,7 @@ impl Machine {
             }
             Event::Applied(name, report) => self.applied(&name, report, &mut step),
             Event::Delivered(topic, channel, id) => self.delivered(&topic, channel, id, &mut step),
-            Event::NotDelivered(topic, channel, why) => self.not_delivered(&topic, channel, &why, now),
+            Event::NotDelivered(topic, channel, why) => self.not_delivered(&topic, channel, &why, &mut step),
             Event::NotifierAppeared => self.notifier_appeared(),
             Event::RemindTomorrow(topic) => self.remind_tomorrow(&topic, &mut step),
             Event::Reconfigured(settings) => self.reconfigure(settings, &mut step),

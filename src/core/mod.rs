@@ -22,7 +22,7 @@ mod tally;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use alarm::{AlertSent, Channel, PopupRecord};
+pub use alarm::{AlertSent, Channel, Obstacle, PopupRecord};
 pub use event::*;
 pub use file::FileTrack;
 pub use fingerprint::Fingerprint;

@@ -129,9 +129,24 @@ impl Daemon {
             let key = entry.key.as_ref().map(tracing::field::display);
             let consumer = entry.consumer.as_ref().map(tracing::field::display);
             match entry.event.as_str() {
-                "apply-failed" | "rolled-back" | "clock-went-back" | "state-recovered" | "watch-degraded" | "config-invalid"
-                | "metrics-unwritten" | "socket-lost" | "key-missing" | "key-dynamic" | "key-rejected" | "refused" | "file-unreadable"
-                | "renewal-failed" | "retire-failed" | "mint-failed" | "sign-in-needed" => {
+                "apply-failed"
+                | "rolled-back"
+                | "clock-went-back"
+                | "state-recovered"
+                | "watch-degraded"
+                | "config-invalid"
+                | "metrics-unwritten"
+                | "socket-lost"
+                | "key-missing"
+                | "key-dynamic"
+                | "key-rejected"
+                | "refused"
+                | "file-unreadable"
+                | "renewal-failed"
+                | "retire-failed"
+                | "mint-failed"
+                | "sign-in-needed"
+                | "alert-command-failed" => {
                     tracing::warn!(event = entry.event, key, consumer, "{}", entry.message);
                 }
                 event => tracing::info!(event, key, consumer, "{}", entry.message),

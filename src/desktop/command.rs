@@ -30,11 +30,11 @@ pub enum CommandFailure {
         reason: String,
     },
     /// It ended otherwise than with exit status 0.
-    #[error("{program} failed: {status}")]
+    #[error("{program} ended with {status}")]
     Failed {
         /// The first word.
         program: String,
-        /// Exit status or signal.
+        /// Exit code or signal.
         status: String,
     },
     /// It took too long and was killed with all that it had started.
@@ -77,9 +77,23 @@ pub(super) async fn run(argv: &[String], input: &[u8], limit: Duration) -> Resul
     let ended = run_group(&mut command, input, limit).await;
     match ended {
         Ok(Some(status)) if status.success() => Ok(()),
-        Ok(Some(status)) => Err(CommandFailure::Failed { program, status: status.to_string() }),
+        Ok(Some(status)) => Err(CommandFailure::Failed { program, status: in_words(status) }),
         Ok(None) => Err(CommandFailure::TimedOut { program, limit }),
         Err(error) => Err(CommandFailure::NotStarted { program, reason: error.to_string() }),
+    }
+}
+
+fn in_words(status: ExitStatus) -> String {
+    status.code().map_or_else(|| status.to_string(), |code| format!("exit code {code}"))
+}
+
+impl CommandFailure {
+    /// The failure of a command that somebody else ran: it is the user's program that has failed.
+    pub(super) fn of(mut self, argv: &[String]) -> Self {
+        if let (Self::Failed { program, .. } | Self::TimedOut { program, .. }, Some(own)) = (&mut self, argv.first()) {
+            program.clone_from(own);
+        }
+        self
     }
 }
 
@@ -158,7 +172,8 @@ mod tests {
     #[tokio::test]
     async fn failures_say_what_happened() {
         let failed = run_for(&shell("exit 3"), b"", LIMIT).await.unwrap_err();
-        assert_eq!(failed.to_string(), "sh failed: exit status: 3");
+        assert_eq!(failed.to_string(), "sh ended with exit code 3");
+        assert_eq!(failed.of(&["mail".into(), "-s".into()]).to_string(), "mail ended with exit code 3", "systemd-run passes it on");
         let absent = run_for(&["/nowhere/at-all".into()], b"", LIMIT).await.unwrap_err();
         assert!(absent.to_string().starts_with("/nowhere/at-all can't be run: No such file"));
         assert_eq!(run_for(&[], b"", LIMIT).await, Err(CommandFailure::Empty));

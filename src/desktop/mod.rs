@@ -218,8 +218,12 @@ impl Desktop {
     pub fn run_command(&self, tag: String, argv: Vec<String>, input: Vec<u8>, from_service: bool) {
         let events = self.events.clone();
         task::spawn(async move {
-            let argv = if from_service && cfg!(target_os = "linux") { command::outside(&argv, command::LIMIT) } else { argv };
-            let result = command::run(&argv, &input, command::LIMIT).await;
+            let result = if from_service && cfg!(target_os = "linux") {
+                let outside = command::outside(&argv, command::LIMIT);
+                command::run(&outside, &input, command::LIMIT).await.map_err(|failure| failure.of(&argv))
+            } else {
+                command::run(&argv, &input, command::LIMIT).await
+            };
             // Nobody listens while the daemon shuts down.
             let _ = events.send(DesktopEvent::CommandEnded { tag, result });
         });

@@ -37,6 +37,7 @@ pub fn why(code: &str) -> &'static str {
         "litellm-key-in-config" => "a new key in the env file never gets there",
         "litellm-other-key" => "nobody tells you when that key ends",
         "litellm-config-unreadable" => "it wouldn't come back from a restart",
+        "alert-command-failed" => "who counts on it isn't told",
         "notifications-unavailable" => "alerts wait until they can be shown",
         "state-recovered" | "state-not-saved" => "after a restart credd may not know what it told you",
         "watch-degraded" => "a new key is seen later",

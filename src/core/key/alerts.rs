@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::{Found, Key, Users, life_of, popup_id, tag_of};
-use crate::core::alarm::{AlertSent, Channel, PopupRecord};
+use crate::core::alarm::{AlertSent, Channel, Obstacle, PopupRecord};
 use crate::core::event::{Calendar, Facts, Notice, Topic};
 use crate::core::order;
 use crate::core::policy::{Reason, Threshold};
@@ -194,6 +194,18 @@ impl Key {
         let tag = tag_of(&self.spec);
         let popup = self.record.popup.get_or_insert_with(|| PopupRecord { id: popup_id(&tag), tag });
         Some(Notice { topic: Topic::Key(self.spec.name.clone()), reason, popup: popup.clone(), facts })
+    }
+
+    /// What keeps its alert, or its news, from being told by all channels.
+    pub fn obstacles(&self, now: Timestamp) -> impl Iterator<Item = Obstacle<'_>> {
+        // Of ten thousand keys this is asked for each status.
+        let alert = self.delivery.has_failed().then(|| self.unsent_alert()).flatten();
+        let quiet_until = alert.and_then(|alert| self.held_back_until(alert, now));
+        let of_alert = alert.into_iter().flat_map(|alert| self.delivery.obstacles(alert));
+        // With the quiet that the user asked for, the next try waits too.
+        let of_alert = of_alert.map(move |found| Obstacle { retry_at: found.retry_at.max(quiet_until), ..found });
+        let of_news = self.record.news.as_ref().into_iter().flat_map(|news| self.news_delivery.obstacles(&news.alert));
+        of_alert.chain(of_news)
     }
 
     /// A channel took an alert; `id` is what the notification service calls it. Returns whether it was

@@ -94,15 +94,24 @@ impl Machine {
         self.dirty.insert(subject(topic));
     }
 
-    pub(super) fn not_delivered(&mut self, topic: &Topic, channel: Channel, why: &str, now: Timestamp) {
+    pub(super) fn not_delivered(&mut self, topic: &Topic, channel: Channel, why: &str, step: &mut Step) {
         let delivery = match topic {
             Topic::Key(name) => self.keys.get_mut(name).map(|key| &mut *key.delivery),
             Topic::Consumer(name) => self.consumers.get_mut(name).map(|consumer| &mut consumer.delivery),
             Topic::News(name) => self.keys.get_mut(name).map(|key| &mut *key.news_delivery),
         };
         if let Some(delivery) = delivery {
-            delivery.failed(channel, why, now);
+            let is_new = delivery.failed(channel, why, step.now);
             self.dirty.insert(subject(topic));
+            // Where there is no desktop, it fails all the time.
+            if is_new && channel == Channel::Command {
+                let (key, consumer) = match topic {
+                    Topic::Key(name) | Topic::News(name) => (Some(name), None),
+                    Topic::Consumer(name) => (None, Some(name)),
+                };
+                let message = format!("the alert command failed: {why}; it is tried again until it succeeds");
+                step.tell("alert-command-failed", key, consumer, None, message);
+            }
         }
     }
 

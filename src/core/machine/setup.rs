@@ -142,6 +142,7 @@ impl Machine {
             if is_new(name) && consumer.resume() {
                 step.effects.push(Effect::AwaitApply(name.clone()));
             }
+            consumer.delivery.reroute();
             let Some(alert) = &mut consumer.record.alert else { continue };
             let before = alert.clone();
             alert.reroute(channels);

@@ -186,7 +186,7 @@ fn without_a_notifier_it_is_tried_until_there_is_one() {
         world.notifier = notifier;
         world.run(DAY * 27);
         assert!(world.shown.is_empty());
-        assert!(world.key("bedrock").delivery.desktop_failure.is_some());
+        assert!(world.key("bedrock").obstacles(world.now()).any(|found| found.channel == Channel::Desktop));
         world.notifier = Notifier::Takes;
         world.step(Event::NotifierAppeared);
         world.run(SECOND * 6);
@@ -395,6 +395,35 @@ fn a_command_that_fails_is_not_run_every_minute_for_days() {
     world.run(DAY * 25 + HOUR * 20);
     assert!((10..40).contains(&world.commands), "{}", world.commands);
     assert_eq!(world.thresholds(), ["day-25"], "and the popup is shown once");
+}
+
+#[test]
+fn a_command_that_fails_is_told_of_once_until_it_works_again() {
+    let both = Settings { channels: vec![Channel::Desktop, Channel::Command], ..usual() };
+    let mut world = World::new(both.clone());
+    world.set(FILE, "K", 1);
+    world.start();
+    world.command_fails = true;
+    let spells = |world: &World| world.told.iter().filter(|entry| entry.event == "alert-command-failed").count();
+    let obstacle =
+        |world: &World| world.key("bedrock").obstacles(world.now()).next().map(|found| (found.channel, found.retry_at.is_some()));
+    world.run(DAY * 28);
+    assert_eq!((spells(&world), obstacle(&world)), (1, Some((Channel::Command, true))), "for three alerts, tried again and again");
+    world.command_fails = false;
+    world.run(HOUR * 2);
+    assert_eq!((spells(&world), obstacle(&world)), (1, None));
+    world.command_fails = true;
+    world.run(DAY);
+    assert_eq!((spells(&world), obstacle(&world)), (2, Some((Channel::Command, true))));
+    // A configuration without it; one with another, which is tried at once.
+    world.reconfigure(Settings { channels: vec![Channel::Desktop], ..both.clone() });
+    assert_eq!(obstacle(&world), None);
+    world.reconfigure(both);
+    world.run(DAY);
+    world.command_fails = false;
+    world.reconfigure(world.settings.clone());
+    world.run(SECOND);
+    assert_eq!((spells(&world), obstacle(&world)), (3, None));
 }
 
 #[test]
