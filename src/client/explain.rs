@@ -4,16 +4,16 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 
-use jiff::Zoned;
+use jiff::{Timestamp, Zoned};
 
 use super::status::{Current, ascii, fold, standing_word};
 use super::terminal::{Terminal, clean};
 use super::{Failure, history, status, words};
 use crate::clock;
 use crate::config::{Alerts, Config, KeyConfig};
-use crate::core::{HistoryEntry, Life};
+use crate::core::{HistoryEntry, Life, Reason};
 use crate::paths::Paths;
-use crate::protocol::{KeyStanding, KeyStatus, Status, those_there_are};
+use crate::protocol::{AlertStatus, KeyStanding, KeyStatus, Status, those_there_are};
 
 mod dates;
 mod next;
@@ -114,8 +114,17 @@ fn explained(key: &KeyStatus, on: &Grounds) -> Vec<String> {
         said.extend(dates::due(&life, on));
         said.extend(told::told(key, &life, on));
     }
+    said.extend(told::rejection(key, on));
+    said.extend(told::reminders(key, on));
     said.extend(next::next(key, on));
     said
+}
+
+/// The last alert, if it has reached nobody yet; and until when it waits, where the user asked for quiet.
+fn unheard(key: &KeyStatus) -> Option<(&AlertStatus, Option<Timestamp>)> {
+    let alert = key.alerts_sent.last().filter(|alert| !alert.delivered)?;
+    let waits = ![Reason::Expired, Reason::Rejected].iter().any(|reason| alert.reason == reason.to_string());
+    Some((alert, key.snoozed_until.filter(|_| waits)))
 }
 
 /// The dates of a key that ends.

@@ -1,5 +1,6 @@
 //! `credd explain` and `credd history`, of what a real daemon did.
 
+use super::support::bedrock::BedrockStandIn;
 use super::support::daemon::{Daemon, SOON};
 use super::support::home::Home;
 use super::support::said;
@@ -52,6 +53,59 @@ fn an_alert_that_cannot_be_shown_says_why() {
     for part in
         ["The alert of day 25 is due since", "it reached nobody yet: a desktop notification couldn't be shown", "Reminders go on from"]
     {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[test]
+fn an_alert_that_the_command_does_not_take_says_why() {
+    let home = Home::new();
+    home.write_config("consumers = []\n[alerts]\ndesktop = false\ncommand = [\"/nonexistent/prog\", \"--token\", \"for-nobody\"]\n");
+    home.set_key(KEY);
+    let daemon = Daemon::start(CREDD, &home);
+    daemon.until("the key", SOON, |status| status["keys"][0]["state"] == "ok");
+    daemon.ok(&["issued", "bedrock", "31", "days", "ago"]);
+    daemon.until("the failure", SOON, |status| status["problems"].to_string().contains("alert-command-failed"));
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let why = "/nonexistent/prog can't be run: No such file or directory (os error 2)";
+    let explained = words(&daemon.ok(&["explain"]));
+    assert!(explained.contains(&format!("it reached nobody yet: the alert command failed ({why}); it is ")), "{explained}");
+    let history = words(&daemon.ok(&["history"]));
+    assert!(history.contains(&format!("the alert command failed: {why}")), "{history}");
+    assert!(daemon.log().contains("WARN the alert command failed"), "{}", daemon.log());
+    let doctor = said(&daemon.credd(&["doctor"]));
+    assert!(doctor.contains("warning: alert-command-failed") && !doctor.contains("for-nobody"), "{doctor}");
+    assert!(!history.contains("for-nobody") && !daemon.log().contains("for-nobody"));
+    // One that works is tried when it is read.
+    home.write_config("consumers = []\n[alerts]\ndesktop = false\ncommand = [\"true\"]\n");
+    let status = daemon.until("the delivery", SOON, |status| status["keys"][0]["alerts_sent"][0]["delivered"] == true);
+    assert!(!status["problems"].to_string().contains("alert-command-failed"), "{status}");
+}
+
+#[test]
+fn a_rejection_that_nobody_was_told_of_is_explained() {
+    let bedrock = BedrockStandIn::start([KEY]);
+    // There is no bus in this home.
+    let home = Home::new().asking(&bedrock.url());
+    home.write_config("consumers = []\n");
+    home.set_key(KEY);
+    let mut daemon = Daemon::start(CREDD, &home);
+    daemon.until("the verdict", SOON, |status| status["keys"][0]["probe"]["verdict"] == "works");
+    bedrock.revoke(KEY);
+    assert_ne!(daemon.credd(&["verify"]).status.code(), Some(0));
+    daemon.until("the failure", SOON, |status| {
+        status["keys"][0]["state"] == "rejected" && status["problems"].to_string().contains("notifications-unavailable")
+    });
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = words(&daemon.ok(&["explain"]));
+    let untold = "That its issuer rejects it is due to be told since today";
+    for part in ["It is rejected: Bedrock refuses it (HTTP 403)", untold, "it reached nobody yet: a desktop notification"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(text.contains("The next alert after that comes") && !text.contains("Reminders go on"), "{text}");
+    daemon.kill();
+    let text = words(&daemon.ok(&["explain"]));
+    for part in [untold, "no daemon runs that could show it", "With a daemon, the next alert comes at once."] {
         assert!(text.contains(part), "{part}: {text}");
     }
 }

@@ -17,15 +17,17 @@ const STANDARD: SignedDuration = SignedDuration::from_hours(30 * 24);
 pub(super) fn issued(key: &KeyStatus, on: &Grounds) -> Option<String> {
     let at = words::moment(key.issued_at?, on.now);
     let (name, file) = (&key.name, tilde(Path::new(&key.env_file), on.home));
-    let better = || format!("If it is older, its alerts come too late; tell credd with: credd issued {name} WHEN");
+    // Of a key that doesn't end, nothing comes too late.
+    let older = || format!(" If it is older, its alerts come too late; tell credd with: credd issued {name} WHEN");
+    let better = || key.expires_at.map(|_| older()).unwrap_or_default();
     Some(match key.issued_source? {
         IssuedSource::Key => format!("It was issued {at}: the key itself says so."),
         IssuedSource::Iam => format!("It was issued {at}: IAM says so."),
         IssuedSource::Declared => format!("It was issued {at}, as you said (credd issued)."),
         IssuedSource::Renewed => format!("It was issued {at}, when credd put it into {file}."),
-        IssuedSource::Observed => format!("It was issued {at}, when credd saw it arrive in {file}. {}", better()),
+        IssuedSource::Observed => format!("It was issued {at}, when credd saw it arrive in {file}.{}", better()),
         IssuedSource::File => {
-            format!("It was issued {at} at the latest: that is the date of {file}, in which credd found it. {}", better())
+            format!("It was issued {at} at the latest: that is the date of {file}, in which credd found it.{}", better())
         }
     })
 }

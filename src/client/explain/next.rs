@@ -1,10 +1,12 @@
 //! When the next alert is, and why then.
 
-use super::{Grounds, life};
+use jiff::Timestamp;
+
+use super::{Grounds, life, unheard};
 use crate::client::words;
 use crate::config::KindChoice;
 use crate::core::{Iam, Life, Reason};
-use crate::protocol::{KeyStanding, KeyStatus};
+use crate::protocol::{AlertStatus, KeyStanding, KeyStatus};
 
 const END_WAS_TOLD: &str = "Its end was told, and nothing is left to say until another key takes its place.";
 
@@ -39,10 +41,15 @@ pub(super) fn next(key: &KeyStatus, on: &Grounds) -> Vec<String> {
 
 fn with_one(key: &KeyStatus, life: &Life, on: &Grounds) -> String {
     let now = on.now.timestamp();
-    if key.alerts_sent.last().is_some_and(|alert| !alert.delivered) && key.snoozed_until.is_none() {
-        let then =
-            key.next_alert_at.filter(|at| *at > now).map(|at| format!("; the next alert comes {} in any case", words::moment(at, on.now)));
-        return format!("Reminders go on from when that alert has been shown{}.", then.unwrap_or_default());
+    let quiet_until = |until: Timestamp| {
+        let when = words::moment(until, on.now);
+        format!("The next alert comes {when}: you asked for quiet until then. To be reminded again: credd snooze {} --clear", key.name)
+    };
+    match unheard(key) {
+        // Its end is told in any case, and that alert with it.
+        Some((_, Some(until))) if life.expires_at.is_none_or(|end| until < end) => return quiet_until(until),
+        Some((alert, None)) => return until_it_is_shown(key, alert, life, on),
+        _ => {}
     }
     let Some(at) = key.next_alert_at else {
         return if is_told(key, Reason::Expired) { END_WAS_TOLD.into() } else { "No further alert is planned.".into() };
@@ -53,10 +60,7 @@ fn with_one(key: &KeyStatus, life: &Life, on: &Grounds) -> String {
     }
     let threshold = life.thresholds(&on.alerts.days).into_iter().find(|threshold| threshold.at == at);
     if key.snoozed_until == Some(at) && threshold.is_none_or(|threshold| threshold.reason != Reason::Expired) {
-        return format!(
-            "The next alert comes {when}: you asked for quiet until then. To be reminded again: credd snooze {} --clear",
-            key.name
-        );
+        return quiet_until(at);
     }
     let quiet = key.snoozed_until.map_or("", |_| " You asked for quiet, but its end is told in any case.");
     match threshold.map(|threshold| threshold.reason) {
@@ -68,6 +72,21 @@ fn with_one(key: &KeyStatus, life: &Life, on: &Grounds) -> String {
     }
 }
 
+/// What follows an alert that has reached nobody yet.
+fn until_it_is_shown(key: &KeyStatus, alert: &AlertStatus, life: &Life, on: &Grounds) -> String {
+    let now = on.now.timestamp();
+    if alert.reason == Reason::Expired.to_string() {
+        return "Once that has been shown, nothing is left to say until another key takes its place.".into();
+    }
+    let next = key.next_alert_at.filter(|at| *at > now).map(|at| words::moment(at, on.now));
+    let is_due = life.thresholds(&on.alerts.days).first().is_some_and(|threshold| threshold.at <= now);
+    match next {
+        Some(next) if is_due => format!("Reminders go on from when that alert has been shown; the next alert comes {next} in any case."),
+        Some(next) => format!("The next alert after that comes {next}."),
+        None => "Reminders go on from when that alert has been shown.".into(),
+    }
+}
+
 fn is_told(key: &KeyStatus, reason: Reason) -> bool {
     key.alerts_sent.iter().any(|alert| alert.delivered && alert.reason == reason.to_string())
 }
@@ -75,13 +94,16 @@ fn is_told(key: &KeyStatus, reason: Reason) -> bool {
 /// Without a daemon nothing is planned; what would be is told by its dates.
 fn without_a_daemon(key: &KeyStatus, life: &Life, on: &Grounds) -> String {
     let now = on.now.timestamp();
+    if unheard(key).is_some_and(|(_, quiet_until)| quiet_until.is_none()) {
+        return "With a daemon, the next alert comes at once.".into();
+    }
     let mut open = life.thresholds(&on.alerts.days).into_iter().filter(|threshold| !is_told(key, threshold.reason));
     if let Some(until) = key.snoozed_until.filter(|_| !is_told(key, Reason::Expired)) {
         return format!("You asked for quiet until {}; with a daemon, alerts come from then on.", words::moment(until, on.now));
     }
     match open.next() {
         _ if is_told(key, Reason::Expired) => END_WAS_TOLD.into(),
-        Some(threshold) if threshold.at > now && key.alerts_sent.is_empty() => {
+        Some(threshold) if threshold.at > now && key.alerts_sent.iter().all(|alert| alert.reason == Reason::Rejected.to_string()) => {
             format!("With a daemon, the next alert comes {}.", words::moment(threshold.at, on.now))
         }
         Some(threshold) if threshold.at <= now => "With a daemon, the next alert comes at once.".into(),

@@ -161,6 +161,7 @@ fn an_end_says_who_gave_it() {
     let never = json!({"expires_at": null, "days_left": null, "next_alert_at": null, "alerts_sent": [], "state": "ok"});
     let never = Case::of(&never).set("[[keys]]\nname = \"bedrock\"\nenv_file = \"~/x\"\nlifetime = \"never\"\n").said();
     assert!(never.contains("It doesn't expire") && never.contains("\"never\"") && !never.contains("due"), "{never}");
+    assert!(!never.contains("too late") && never.contains("arrive in ~/.backlog-toolkit-env.\n"), "it has no alerts: {never}");
 }
 
 #[test]
@@ -217,7 +218,7 @@ fn what_happened_to_another_value_explains_nothing() {
 fn several_that_were_missed_are_one() {
     let sent = json!({"alerts_sent": [{"at": "2026-11-22T09:00:00Z", "reason": "day-25", "delivered": true}]});
     Case::of(&sent).set("[alerts]\ndays = [20, 25]\n").says(
-        "The alert of day 20 was due 16 November 15:00 and not sent by itself: of several that were missed one is sent, that of day-25 (today 09:00).",
+        "The alert of day 20 was due 16 November 15:00 and not sent by itself: of several that were missed one is sent, the alert of day 25 (today 09:00).",
     );
 }
 
@@ -234,6 +235,82 @@ fn what_waits_says_for_what() {
     case.says("The alert of day 25 is due since yesterday 15:00: you asked for quiet until Tuesday 24 November 09:00.");
     case.says("The next alert comes Tuesday 24 November 09:00: you asked for quiet until then. To be reminded again: credd snooze bedrock --clear");
     Case::default().set("[alerts]\ndesktop = false\n").says("Nobody is told of any alert: desktop is false");
+}
+
+fn problem(code: &str, message: &str) -> Value {
+    json!({"code": code, "severity": "warning", "message": message, "fix": ""})
+}
+
+#[test]
+fn a_command_that_fails_is_named() {
+    let command = problem("alert-command-failed", "the alert command failed (mail ended with exit code 1); it is tried again at 15:04");
+    let waits = json!({"alerts_sent": [{"at": "2026-11-21T15:00:00Z", "reason": "day-25", "delivered": false}], "next_alert_at": null});
+    let case = Case { problems: json!([command]), ..Case::of(&waits) };
+    case.says("it reached nobody yet: the alert command failed (mail ended with exit code 1); it is tried again at 15:04.\n");
+    let popup = problem("notifications-unavailable", "no popup could be shown: no bus");
+    let case = Case { problems: json!([popup, command]), ..case };
+    case.says("it reached nobody yet: no popup could be shown: no bus, and the alert command failed (mail");
+    Case::of(&waits).says("it is being shown now");
+    Case::of(&waits).set("[alerts]\ndesktop = false\n").says("there is no way to tell you");
+}
+
+#[test]
+fn an_alert_that_nobody_saw_comes_when_the_quiet_ends() {
+    let waits = json!({"alerts_sent": [{"at": "2026-11-21T15:00:00Z", "reason": "day-25", "delivered": false}],
+        "snoozed_until": "2026-11-24T09:00:00Z", "next_alert_at": "2026-11-26T15:00:00Z"});
+    Case::of(&waits).says("The next alert comes Tuesday 24 November 09:00: you asked for quiet until then.");
+    let to_the_end = json!({"alerts_sent": waits["alerts_sent"], "snoozed_until": "2026-11-26T15:00:00Z",
+        "next_alert_at": "2026-11-26T15:00:00Z"});
+    Case::of(&to_the_end).says("The next alert comes Thursday 26 November 15:00, when it ends");
+    // Its end is not put off.
+    let ended = json!({"alerts_sent": [{"at": "2026-11-22T14:00:00Z", "reason": "expired", "delivered": false}], "state": "expired",
+        "issued_at": "2026-10-23T14:00:00Z", "expires_at": "2026-11-22T14:00:00Z", "next_alert_at": null});
+    Case::of(&ended).says("Once that has been shown, nothing is left to say until another key takes its place.");
+}
+
+/// A key that its issuer rejects, which nobody was told yet; before any other alert is due, or when one is.
+fn rejected(is_due: bool) -> Value {
+    let (issued, end) = if is_due { ("2026-10-27", "2026-11-26") } else { ("2026-11-20", "2026-12-20") };
+    json!({"alerts_sent": [{"at": "2026-11-22T12:00:00Z", "reason": "rejected", "delivered": false}], "state": "rejected",
+        "detail": "Bedrock says \"Authentication failed.\"", "issued_at": format!("{issued}T15:00:00Z"),
+        "expires_at": format!("{end}T15:00:00Z"), "next_alert_at": if is_due { end } else { "2026-12-15" }.to_owned() + "T15:00:00Z"})
+}
+
+#[test]
+fn a_rejection_that_nobody_was_told_of() {
+    let problems = json!([problem("notifications-unavailable", "no popup could be shown: no bus")]);
+    let mut key = rejected(false);
+    key["snoozed_until"] = json!("2026-11-24T09:00:00Z");
+    let case = Case { problems, ..Case::of(&key) };
+    case.says("\nIt is rejected: Bedrock says \"Authentication failed.\".\n");
+    case.says("That its issuer rejects it is due to be told since today 12:00: it reached nobody yet: no popup could be shown: no bus.");
+    case.says("The next alert after that comes Tuesday 15 December 15:00.");
+    let due = Case::of(&rejected(true));
+    due.says("The alert of day 25 was due yesterday 15:00 and not sent by itself: of several that were missed one is sent, the alert that its issuer rejects it (today 12:00).");
+    due.says("Reminders go on from when that alert has been shown; the next alert comes Thursday 26 November 15:00 in any case.");
+    for is_due in [false, true] {
+        let offline = Case { live: false, ..Case::of(&rejected(is_due)) };
+        offline.says("That its issuer rejects it is due to be told since today 12:00: no daemon runs that could show it");
+        offline.says("With a daemon, the next alert comes at once.");
+    }
+}
+
+#[test]
+fn a_rejection_is_told_of_a_key_without_an_end_too() {
+    let mut key = rejected(false);
+    for name in ["expires_at", "days_left", "next_alert_at"] {
+        key[name] = Value::Null;
+    }
+    Case::of(&key).says("That its issuer rejects it is due to be told since today 12:00: it is being shown now.");
+}
+
+#[test]
+fn after_a_rejection_that_was_told_the_next_alert_is_that_of_a_day() {
+    let mut key = rejected(false);
+    key["alerts_sent"][0]["delivered"] = json!(true);
+    let case = Case { live: false, ..Case::of(&key) };
+    case.says("That its issuer rejects it was told today 12:00.");
+    case.says("With a daemon, the next alert comes Tuesday 15 December 15:00.");
 }
 
 #[test]

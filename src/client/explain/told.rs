@@ -5,33 +5,45 @@ use jiff::{SignedDuration, Timestamp};
 use super::Grounds;
 use crate::client::words;
 use crate::core::{HistoryEntry, Life, Reason, Threshold};
-use crate::protocol::{AlertStatus, KeyStatus};
+use crate::protocol::{AlertStatus, KeyStanding, KeyStatus, Problem};
 
 /// An alert that came no later came when it was due.
 const LATE: SignedDuration = SignedDuration::from_mins(2);
 
-/// Of each alert that was due, when it came, and why it didn't come then; of reminders how many there were.
+/// Of each alert that was due, when it came, and why it didn't come then.
 pub(super) fn told(key: &KeyStatus, life: &Life, on: &Grounds) -> Vec<String> {
     let now = on.now.timestamp();
-    let mut said: Vec<String> = life
-        .thresholds(&on.alerts.days)
+    life.thresholds(&on.alerts.days)
         .into_iter()
         .filter(|threshold| threshold.at <= now)
         .map(|threshold| match key.alerts_sent.iter().rfind(|alert| weight(alert) == Some(threshold.reason)) {
             Some(alert) if alert.delivered => came(key, threshold, alert, on),
-            Some(_) => format!("{} is due since {}: {}.", named(threshold.reason), when(threshold.at, on), in_the_way(key, on)),
+            Some(_) => {
+                let (name, at, why) = (named(threshold.reason), when(threshold.at, on), in_the_way(threshold.reason, key, on));
+                format!("The {name} is due since {at}: {why}.")
+            }
             None => passed_over(key, threshold, on),
         })
-        .collect();
-    if let Some(alert) = key.alerts_sent.iter().rfind(|alert| alert.reason == Reason::Rejected.to_string() && alert.delivered) {
-        said.push(format!("That its issuer rejects it was told {}.", when(alert.at, on)));
-    }
-    let reminders: Vec<&AlertStatus> = key.alerts_sent.iter().filter(|alert| alert.reason == Reason::Reminder.to_string()).collect();
-    if let Some(last) = reminders.last() {
-        let state = if last.delivered { "came" } else { "is due since" };
-        said.push(format!("You were reminded of it since; the latest reminder {state} {}.", when(last.at, on)));
-    }
-    said
+        .collect()
+}
+
+/// That its issuer rejects it, in the issuer's words, and whether that was told.
+pub(super) fn rejection(key: &KeyStatus, on: &Grounds) -> Vec<String> {
+    let detail = key.detail.as_ref().filter(|_| key.state == KeyStanding::Rejected);
+    let detail = detail.map(|detail| format!("It is rejected: {}.", detail.trim_end_matches('.')));
+    let alert = key.alerts_sent.iter().rfind(|alert| alert.reason == Reason::Rejected.to_string());
+    let told = alert.map(|alert| match when(alert.at, on) {
+        at if alert.delivered => format!("That its issuer rejects it was told {at}."),
+        at => format!("That its issuer rejects it is due to be told since {at}: {}.", in_the_way(Reason::Rejected, key, on)),
+    });
+    detail.into_iter().chain(told).collect()
+}
+
+/// The latest reminder.
+pub(super) fn reminders(key: &KeyStatus, on: &Grounds) -> Option<String> {
+    let last = key.alerts_sent.iter().rfind(|alert| alert.reason == Reason::Reminder.to_string())?;
+    let state = if last.delivered { "came" } else { "is due since" };
+    Some(format!("You were reminded of it since; the latest reminder {state} {}.", when(last.at, on)))
 }
 
 fn when(at: Timestamp, on: &Grounds) -> String {
@@ -40,8 +52,9 @@ fn when(at: Timestamp, on: &Grounds) -> String {
 
 fn named(reason: Reason) -> String {
     match reason {
-        Reason::Day(day) => format!("The alert of day {day}"),
-        _ => "The alert about its end".into(),
+        Reason::Day(day) => format!("alert of day {day}"),
+        Reason::Rejected => "alert that its issuer rejects it".into(),
+        _ => "alert about its end".into(),
     }
 }
 
@@ -54,17 +67,20 @@ fn weight(alert: &AlertStatus) -> Option<Reason> {
 }
 
 /// What keeps an alert from being shown now.
-fn in_the_way(key: &KeyStatus, on: &Grounds) -> String {
-    if let Some(until) = key.snoozed_until {
+fn in_the_way(reason: Reason, key: &KeyStatus, on: &Grounds) -> String {
+    // Quiet is for reminders and what comes ahead of its end.
+    if let Some(until) = key.snoozed_until.filter(|_| !matches!(reason, Reason::Expired | Reason::Rejected)) {
         return format!("you asked for quiet until {}", when(until, on));
     }
     if !on.status.live {
         return "no daemon runs that could show it; start one with: credd install".into();
     }
-    match on.status.problems.iter().find(|problem| problem.code == "notifications-unavailable") {
-        Some(problem) => format!("it reached nobody yet: {}", problem.message),
-        None => "it is being shown now".into(),
+    if !on.alerts.desktop && on.alerts.command.is_empty() {
+        return "there is no way to tell you".into();
     }
+    let fail = |problem: &&Problem| matches!(&*problem.code, "notifications-unavailable" | "alert-command-failed");
+    let failures: Vec<&str> = on.status.problems.iter().filter(fail).map(|problem| &*problem.message).collect();
+    if failures.is_empty() { "it is being shown now".into() } else { format!("it reached nobody yet: {}", failures.join(", and ")) }
 }
 
 /// Nothing was sent for a threshold that has passed.
@@ -75,27 +91,27 @@ fn passed_over(key: &KeyStatus, threshold: Threshold, on: &Grounds) -> String {
     if let Some(alert) = later.or_else(rejected) {
         let (due, at) = (when(threshold.at, on), when(alert.at, on));
         return format!(
-            "{name} was due {due} and not sent by itself: of several that were missed one is sent, that of {} ({at}).",
-            alert.reason
+            "The {name} was due {due} and not sent by itself: of several that were missed one is sent, the {} ({at}).",
+            named(weight(alert).unwrap_or(Reason::Rejected))
         );
     }
     let why = match &key.renewal {
         Some(renewal) => format!("credd is {renewal}, which may make it needless"),
-        None if key.snoozed_until.is_some() || !on.status.live => in_the_way(key, on),
+        None if key.snoozed_until.is_some() || !on.status.live => in_the_way(threshold.reason, key, on),
         None => "it waits until the key can be told, or is about to be sent".into(),
     };
-    format!("{name} is due since {}: {why}.", when(threshold.at, on))
+    format!("The {name} is due since {}: {why}.", when(threshold.at, on))
 }
 
 /// An alert that came.
 fn came(key: &KeyStatus, threshold: Threshold, alert: &AlertStatus, on: &Grounds) -> String {
     let (name, at) = (named(threshold.reason), when(alert.at, on));
     if alert.at.duration_since(threshold.at) <= LATE {
-        return format!("{name} came {at}, when it was due.");
+        return format!("The {name} came {at}, when it was due.");
     }
     let why = why_late(key, threshold.at, alert.at, on).join(", and ");
     let late = words::days(alert.at.duration_since(threshold.at).as_secs_f64() / 86_400.0);
-    format!("{name} came {at}, {late} late: {why}.")
+    format!("The {name} came {at}, {late} late: {why}.")
 }
 
 /// Why an alert that was due came later, from what happened meanwhile.
