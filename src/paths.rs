@@ -103,6 +103,23 @@ pub fn tilde(path: &Path, home: &Path) -> String {
     }
 }
 
+/// Text in which paths are as people read them.
+pub fn tilde_in(text: &str, home: &Path) -> String {
+    let home = home.display().to_string();
+    let is_home = |at: usize| {
+        let is_whole = text[at + home.len()..].starts_with('/');
+        is_whole && !text[..at].ends_with(|c: char| c.is_alphanumeric() || "/._-".contains(c))
+    };
+    let mut short = String::with_capacity(text.len());
+    let mut told = 0;
+    for (at, _) in text.match_indices(&home).filter(|(at, _)| home.len() > 1 && is_home(*at)) {
+        short.push_str(&text[told..at]);
+        short.push('~');
+        told = at + home.len();
+    }
+    short + &text[told..]
+}
+
 /// A path as a shell reads it: `~` where nothing in it means more to the shell.
 pub fn shell_word(path: &Path, home: &Path) -> String {
     let short = tilde(path, home);
@@ -134,6 +151,13 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         fs::write(base.path().join("file"), "").unwrap();
         assert!(private_dir(&base.path().join("file")).is_err());
+    }
+
+    #[test]
+    fn the_home_is_told_from_what_only_begins_like_it() {
+        let text = "/home/u/a and (/home/u/b), not /home/user/c, /mnt/home/u/d or /home/u";
+        assert_eq!(tilde_in(text, Path::new("/home/u")), "~/a and (~/b), not /home/user/c, /mnt/home/u/d or /home/u");
+        assert_eq!(tilde_in("/etc/x", Path::new("/")), "/etc/x");
     }
 
     #[test]

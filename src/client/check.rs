@@ -20,7 +20,7 @@ pub struct CheckArgs {
 /// Silent when nothing is due (0); else a line for each key that is due (1), dead (2) or unknown (3).
 pub fn run(paths: &Paths, args: &CheckArgs) -> Result<u8, Failure> {
     let within = args.within.as_deref().map(words::parse_length).transpose()?;
-    let current = status::current(paths)?;
+    let current = status::current(paths)?.in_words(&paths.home);
     if let Some(name) = &args.name
         && !current.keys.contains(name)
     {

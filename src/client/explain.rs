@@ -45,7 +45,7 @@ struct Grounds<'a> {
 
 /// Explains keys; needs no daemon.
 pub fn run(paths: &Paths, args: &ExplainArgs) -> Result<u8, Failure> {
-    let current = status::current(paths)?;
+    let current = status::current(paths)?.in_words(&paths.home);
     if let Some(name) = args.name.as_ref().filter(|name| !current.keys.contains(name)) {
         let names = those_there_are(current.keys.iter().map(String::as_str));
         return Err(Failure::usage(format!("no key is named {:?}", clean(name))).hint(names));

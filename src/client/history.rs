@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::path::Path;
 
 use jiff::{Timestamp, Zoned, tz::TimeZone};
 
@@ -10,7 +11,7 @@ use super::terminal::{Terminal, clean};
 use super::{Failure, json, words};
 use crate::clock;
 use crate::core::{ConsumerName, HistoryEntry, KeyName};
-use crate::paths::Paths;
+use crate::paths::{Paths, tilde_in};
 use crate::store::History;
 
 /// Below this width there is no room for seconds and a column of names.
@@ -39,7 +40,7 @@ pub fn run(paths: &Paths, args: &HistoryArgs) -> Result<u8, Failure> {
     } else if entries.is_empty() && args.n > 0 {
         "Nothing has happened yet.\n".into()
     } else {
-        log(&entries, Terminal::of_stdout(), &words::local(clock::now()))
+        log(&entries, &paths.home, Terminal::of_stdout(), &words::local(clock::now()))
     };
     std::io::stdout().lock().write_all(text.as_bytes())?;
     Ok(0)
@@ -54,7 +55,7 @@ pub(super) fn entries(paths: &Paths, n: usize) -> Result<Vec<HistoryEntry>, Fail
 }
 
 /// By day, a line for each event; what is too long for one goes on below its beginning.
-fn log(entries: &[HistoryEntry], terminal: Terminal, now: &Zoned) -> String {
+fn log(entries: &[HistoryEntry], home: &Path, terminal: Terminal, now: &Zoned) -> String {
     let is_narrow = terminal.width < NARROW;
     let column = entries.iter().map(|entry| subject(entry).chars().count() + 2).max().unwrap_or_default().min(WIDEST_NAME);
     let mut text = String::new();
@@ -68,7 +69,7 @@ fn log(entries: &[HistoryEntry], terminal: Terminal, now: &Zoned) -> String {
             day = Some(at.date());
         }
         let who = clean(&subject(entry));
-        let message = clean(&in_local_time(&entry.message, now.time_zone()));
+        let message = clean(&in_local_time(&tilde_in(&entry.message, home), now.time_zone()));
         let (first, indent, message) = if is_narrow {
             (String::new(), 2, format!("{} {who}: {message}", at.strftime("%H:%M")))
         } else {
@@ -126,7 +127,7 @@ mod tests {
             ),
         ];
         let now = "2026-11-25T15:00:00+01:00[Europe/Berlin]".parse().unwrap();
-        let text = log(&entries, Terminal { colour: false, unicode: false, width }, &now);
+        let text = log(&entries, Path::new("/home/u"), Terminal { colour: false, unicode: false, width }, &now);
         for line in text.lines() {
             assert!(line.is_ascii() && !line.ends_with(' ') && line.len() <= width, "{line:?}");
         }

@@ -10,7 +10,7 @@ use super::http::Asked;
 use super::noted::Noted;
 use super::terminal::{Terminal, clean, is_dumb};
 use super::{Failure, http, json, offline, words};
-use crate::paths::{Paths, tilde};
+use crate::paths::{Paths, tilde, tilde_in};
 use crate::protocol::{KeyStanding, Status, those_there_are};
 use crate::{clock, zone};
 
@@ -64,7 +64,7 @@ pub fn run(paths: &Paths, args: &StatusArgs) -> Result<u8, Failure> {
     let text = if args.json {
         json::text(&current.status).map_err(|error| Failure::failed(error.to_string()))?
     } else {
-        page(&current, paths, args, layout, &clock::now().to_zoned(zone))
+        page(&current.in_words(&paths.home), paths, args, layout, &clock::now().to_zoned(zone))
     };
     std::io::stdout().lock().write_all(text.as_bytes())?;
     Ok(0)
@@ -136,6 +136,14 @@ fn answered(paths: &Paths, asked: Result<Asked<'_>, Failure>) -> Result<Current,
 }
 
 impl Current {
+    /// As text: with the paths in it as people read them.
+    pub(super) fn in_words(mut self, home: &Path) -> Self {
+        for detail in self.status.keys.iter_mut().filter_map(|key| key.detail.as_mut()) {
+            *detail = tilde_in(detail, home);
+        }
+        self
+    }
+
     fn live(status: Status) -> Self {
         Self {
             keys: status.keys.iter().map(|key| key.name.clone()).collect(),

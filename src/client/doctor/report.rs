@@ -169,6 +169,7 @@ x error: env-file-mode
         assert!(!json(&findings).unwrap().contains("u001b"));
         assert!(!text(&Examined { findings, checks: 1 }, false, PLAIN).contains('\u{1b}'));
     }
+
     #[test]
     fn after_repairs_what_was_told_is_summed_up() {
         let mode = || Finding::warning("env-file-mode", "~/a can be read by others (mode 0644)", "chmod 600 ~/a");

@@ -100,7 +100,7 @@ impl Follower<'_> {
             let text = serde_json::to_string(&current.status).map_err(|error| Failure::failed(error.to_string()))?;
             print(&json::one_line(&text))?;
         } else {
-            self.current = Some(current);
+            self.current = Some(current.in_words(&self.paths.home));
             self.show()?;
         }
         Ok(true)
