@@ -107,8 +107,8 @@ fn problems_at(machine: &Machine, at: &Viewpoint, holders: &Holders, n: usize) -
         // A file's are told with its first key.
         let file = machine.file(&key.spec.env_file).filter(|file| file.keys.first() == Some(&spec.name));
         let mut problems: Vec<Problem> = file.and_then(|file| gone::problem(machine, file, at.home)).into_iter().collect();
-        problems.extend(file.map(|file| file_problems(file, at.home)).unwrap_or_default());
-        for problem in &mut problems {
+        problems.extend(file.map(|file| file_problems(machine, file, at.home)).unwrap_or_default());
+        for problem in problems.iter_mut().filter(|problem| problem.about.is_empty()) {
             problem.about.push(key.spec.env_file.display().to_string());
         }
         problems.extend(rejected_key_problem(key, at.home));
@@ -291,7 +291,8 @@ fn clock_problem(machine: &Machine, now: Timestamp) -> Option<Problem> {
     Some(problem("clock-went-back", Severity::Warning, message, "timedatectl status".into()))
 }
 
-fn file_problems(file: &FileTrack, home: &Path) -> Vec<Problem> {
+/// Those of one variable are about its keys.
+fn file_problems(machine: &Machine, file: &FileTrack, home: &Path) -> Vec<Problem> {
     let mut problems = Vec::new();
     let path = tilde(&file.path, home);
     let Some(contents) = file.contents() else { return problems };
@@ -310,6 +311,7 @@ fn file_problems(file: &FileTrack, home: &Path) -> Vec<Problem> {
     }
     for report in &contents.variables {
         let variable = &report.variable;
+        let others = problems.len();
         if !report.duplicates.is_empty() {
             let lines: Vec<_> = report.duplicates.iter().map(usize::to_string).collect();
             let message = format!("{path} assigns {variable} on lines {}: the last one counts", lines.join(", "));
@@ -354,6 +356,11 @@ fn file_problems(file: &FileTrack, home: &Path) -> Vec<Problem> {
                 }
             }
             _ => {}
+        }
+        let keys = file.keys.iter().filter(|name| machine.key(name).is_some_and(|key| *key.spec.variable == **variable));
+        let keys: Vec<String> = keys.map(ToString::to_string).collect();
+        for problem in &mut problems[others..] {
+            problem.about.clone_from(&keys);
         }
     }
     problems

@@ -395,18 +395,50 @@ fn another_user_gets_nothing_from_the_socket() {
     assert_eq!(daemon.status()["live"], true);
 }
 
-/// As in `credd config | head -1`.
+#[test]
+fn a_problem_of_one_variable_is_not_its_neighbour_s() {
+    let home = Home::new();
+    home.write_config(&format!("{QUIET}[[keys]]\nname = \"one\"\nvariable = \"A\"\n[[keys]]\nname = \"two\"\nvariable = \"B\"\n"));
+    home.write_env("export A=some-value\nexport B=\n");
+    let daemon = Daemon::start(CREDD, &home);
+    daemon.until("the keys", SOON, |status| status["problems"][0]["code"] == "empty-assignment");
+    assert!(!daemon.ok(&["status", "one"]).contains("assigns B") && daemon.ok(&["status", "two"]).contains("assigns B"));
+    fs::set_permissions(home.env_file(), fs::Permissions::from_mode(0o644)).unwrap();
+    daemon.until("the mode", SOON, |status| status["problems"].as_array().unwrap().len() == 2);
+    assert!(["one", "two"].iter().all(|name| daemon.ok(&["status", name]).contains("env-file-mode")));
+}
+
+/// As in `credd config | head -1`. An exit code is an answer of its own, and a repair is made all the same.
 #[test]
 fn whoever_has_read_enough_is_told_of_no_failure() {
     let home = home();
     home.set_key(KEY);
-    let _daemon = Daemon::start(CREDD, &home);
-    for args in [&["status"][..], &["status", "--json"], &["config"], &["history"], &["metrics"], &["explain"], &["completions", "zsh"]] {
+    let daemon = Daemon::start(CREDD, &home);
+    daemon.until("the key", SOON, |status| status["keys"][0]["state"] == "ok");
+    daemon.ok(&["issued", "bedrock", "31 days ago"]);
+    fs::set_permissions(home.env_file(), fs::Permissions::from_mode(0o644)).unwrap();
+    for (wanted, args) in [
+        (0, &["--help"][..]),
+        (0, &["status"]),
+        (0, &["status", "--json"]),
+        (0, &["config"]),
+        (0, &["history"]),
+        (0, &["metrics"]),
+        (0, &["explain"]),
+        (0, &["completions", "zsh"]),
+        (2, &["check"]),
+        (1, &["verify"]),
+        (1, &["doctor", "--no-popup"]),
+        (1, &["doctor", "--no-popup", "--fix", "--yes"]),
+    ] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let output = home.command(CREDD).args(args).stdout(writer).output().unwrap();
-        assert!(output.status.success() && output.stderr.is_empty(), "{args:?}: {}", said(&output));
+        assert_eq!(output.status.code(), Some(wanted), "{args:?}: {}", said(&output));
+        let is_quiet = output.stderr.is_empty() || args.contains(&"--fix");
+        assert!(is_quiet, "{args:?}: {}", said(&output));
     }
+    assert_eq!(fs::metadata(home.env_file()).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
 #[test]
@@ -501,14 +533,6 @@ fn an_idle_daemon_does_not_wake_up() {
     let daemon = Daemon::start(CREDD, &home);
     daemon.until("the key", SOON, |status| status["keys"][0]["state"] == "ok");
     daemon.rests();
-}
-
-#[test]
-fn a_reader_who_has_seen_enough_is_no_failure() {
-    let home = home();
-    let mut child = home.command(CREDD).arg("--help").stdout(Stdio::piped()).spawn().unwrap();
-    drop(child.stdout.take());
-    assert!(child.wait().unwrap().code().is_some());
 }
 
 /// What is opened next would be standard output, and get what is printed.

@@ -1,6 +1,6 @@
 //! `credd check`: the exit code tells.
 
-use std::io::Write as _;
+use std::fmt::Write as _;
 
 use super::terminal::clean;
 use super::{Failure, status, words};
@@ -37,14 +37,15 @@ pub fn run(paths: &Paths, args: &CheckArgs) -> Result<u8, Failure> {
     }
     let within_days = within.map(|within| within.as_secs_f64() / 86_400.0);
     let mut worst = 0;
-    let mut out = std::io::stdout().lock();
+    let mut text = String::new();
     for key in keys {
         let (code, what) = verdict(key, current.status.live, within_days);
         worst = worse(worst, code);
         if code != 0 {
-            writeln!(out, "{}: {what}", clean(&key.name))?;
+            let _ = writeln!(text, "{}: {what}", clean(&key.name));
         }
     }
+    super::say(&text)?;
     Ok(worst)
 }
 

@@ -68,7 +68,7 @@ pub fn install(paths: &Paths, options: &InstallOptions, given: &Given) -> Result
     if let Some(edit) = edit {
         dialogue.stage.says("the configuration is written, and nothing else was done", Some("go on with: credd install".into()));
         edit.write()?;
-        writeln!(io::stdout(), "Wrote {}", edit.path.display())?;
+        super::say(&format!("Wrote {}\n", edit.path.display()))?;
     }
     dialogue.stage.says("credd was being installed", Some("see how far that is with: credd install --dry-run".into()));
     if let Err(error) = service::install(options, &mut io::stdout().lock()) {

@@ -93,6 +93,16 @@ impl From<io::Error> for Failure {
     }
 }
 
+/// Writes to standard output, for a command that has more to do, or an exit code to give, than to be read: whoever has read
+/// enough (`credd check | head -1`) changes nothing of that.
+fn say(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => done,
+    }
+}
+
 /// This process holds a key for a while.
 fn harden() {
     hardening::hide();

@@ -1,7 +1,6 @@
 //! `credd verify`.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::time::Duration;
 
 use super::terminal::clean;
@@ -27,7 +26,6 @@ pub struct VerifyArgs {
 pub fn run(paths: &Paths, args: &VerifyArgs) -> Result<u8, Failure> {
     let mut answers = Vec::new();
     let mut code = 0;
-    let mut out = std::io::stdout().lock();
     // For one key as well: it has consumers looked at that nobody knows to have been started.
     let status: Status = http::get(&paths.socket, "/v1/status")?;
     if let Some(name) = &args.name {
@@ -39,7 +37,7 @@ pub fn run(paths: &Paths, args: &VerifyArgs) -> Result<u8, Failure> {
                 Err(failure) if failure.code == 1 => {
                     code |= u8::from(!is_left_in_peace(&key));
                     if !args.json {
-                        writeln!(out, "{}: not asked: {}", clean(&key.name), clean(&failure.message))?;
+                        super::say(&format!("{}: not asked: {}\n", clean(&key.name), clean(&failure.message)))?;
                     }
                 }
                 Err(failure) => return Err(failure),
@@ -47,23 +45,24 @@ pub fn run(paths: &Paths, args: &VerifyArgs) -> Result<u8, Failure> {
         }
     }
     if args.json {
-        let text = json::text(&answers).map_err(|error| Failure::failed(error.to_string()))?;
-        out.write_all(text.as_bytes())?;
+        super::say(&json::text(&answers).map_err(|error| Failure::failed(error.to_string()))?)?;
     }
     for answer in &answers {
         code |= u8::from(!is_good(answer));
         if !args.json {
-            out.write_all(told(answer).as_bytes())?;
+            super::say(&told(answer))?;
         }
     }
     Ok(code)
 }
 
-/// Bedrock accepts it, and so does whoever is to have it.
+/// Bedrock accepts it, and whoever is to have it has it. What a consumer makes of it counts where it says something: one without
+/// a model that uses the key can't.
 fn is_good(answer: &KeyStatus) -> bool {
-    let direct = answer.probe.iter().map(|probe| probe.verdict);
     let through = answer.consumers.iter().flatten().map(|consumer| consumer.verdict);
-    answer.probe.is_some() && direct.chain(through).all(ProbeVerdict::is_good) && answer.not_asked.iter().flatten().next().is_none()
+    answer.probe.as_ref().is_some_and(|probe| probe.verdict.is_good())
+        && through.filter(|verdict| *verdict != ProbeVerdict::Unknown).all(ProbeVerdict::is_good)
+        && answer.not_asked.iter().flatten().next().is_none()
 }
 
 fn told(answer: &KeyStatus) -> String {
@@ -119,7 +118,7 @@ mod tests {
             }))
             .unwrap()
         };
-        assert!(is_good(&answer("works", &[])) && is_good(&answer("denied", &["works"])));
+        assert!(is_good(&answer("works", &[])) && is_good(&answer("denied", &["works"])) && is_good(&answer("works", &["unknown"])));
         assert!(!is_good(&answer("rejected", &["works"])) && !is_good(&answer("works", &["works", "rejected"])));
         assert_eq!(
             told(&answer("works", &["unreachable"])),

@@ -60,21 +60,18 @@ pub fn run(paths: &Paths, args: &DoctorArgs) -> Result<u8, Failure> {
     }
     let mut examined = examine(paths, &popup)?;
     let terminal = Terminal::of_stdout();
-    let mut out = io::stdout().lock();
     if !args.json {
         // Whoever is asked is to know what and why.
-        out.write_all(report::text(&examined, args.fix, terminal).as_bytes())?;
-        out.flush()?;
+        super::say(&report::text(&examined, args.fix, terminal))?;
     }
     if args.fix && repair(&examined, args, paths)? {
         let before = std::mem::replace(&mut examined, examine(paths, &popup)?);
         if !args.json {
-            out.write_all(report::rest(&before, &examined, terminal).as_bytes())?;
+            super::say(&report::rest(&before, &examined, terminal))?;
         }
     }
     if args.json {
-        let text = report::json(&examined.findings).map_err(|error| Failure::failed(error.to_string()))?;
-        out.write_all(text.as_bytes())?;
+        super::say(&report::json(&examined.findings).map_err(|error| Failure::failed(error.to_string()))?)?;
     }
     // A person wants to see it. GNOME takes it away with its sender.
     if let Some(trial) = popup.into_inner().flatten().filter(|_| !args.json && io::stdout().is_terminal()) {

@@ -22,7 +22,7 @@ fn finding(situation: &Situation, key: &KeyStatus) -> Option<Finding> {
         KeyStanding::Dynamic => {
             Some(Finding::warning("key-dynamic", &format!("the key {name} in {place} can't be followed: {detail}"), &fix))
         }
-        KeyStanding::Missing if !is_told(situation, key, &place) => {
+        KeyStanding::Missing if !is_told(situation, key) => {
             let fix = format!("put the key into {place} with: {fix}");
             Some(Finding::warning("key-missing", &format!("the key {name} is missing: {detail}"), &fix))
         }
@@ -32,14 +32,11 @@ fn finding(situation: &Situation, key: &KeyStatus) -> Option<Finding> {
 }
 
 /// A problem of the status says of this very key why it is missing, and is no mere note.
-fn is_told(situation: &Situation, key: &KeyStatus, place: &str) -> bool {
+fn is_told(situation: &Situation, key: &KeyStatus) -> bool {
     let is_known = key.fingerprint.is_some();
-    situation.status.problems.iter().any(|problem| {
-        let rest = problem.message.strip_prefix(place).unwrap_or_default();
-        match problem.code.as_str() {
-            "env-file-missing" => is_known && rest.starts_with(' ') && problem.severity > Severity::Info,
-            "empty-assignment" => rest.starts_with(':') && rest.contains(&format!(" assigns {} the ", key.variable)),
-            _ => false,
-        }
+    situation.status.problems.iter().any(|problem| match problem.code.as_str() {
+        "env-file-missing" => is_known && problem.severity > Severity::Info && problem.about.contains(&key.env_file),
+        "empty-assignment" => problem.about.contains(&key.name),
+        _ => false,
     })
 }
