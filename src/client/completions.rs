@@ -59,7 +59,7 @@ fn with_names(mut command: Command, words: &[OsString], paths: &Paths) -> Comman
     let config = super::configuration(paths).ok();
     let (keys, consumers) = config.map(|config| (keys(&config, &paths.home), consumers(&config))).unwrap_or_default();
     let all = [keys.as_slice(), &consumers].concat();
-    let before = words.split_last().map_or(words, |(_, before)| before);
+    let before = &words[..cursor(words).min(words.len())];
     // With the arguments that clap adds.
     command.build();
     command.mut_args(hide_option).mut_subcommands(|command| {
@@ -75,6 +75,12 @@ fn with_names(mut command: Command, words: &[OsString], paths: &Paths) -> Comman
             _ => arg,
         })
     })
+}
+
+/// Which word is being completed: the last, as fish cuts the line there, unless the shell says so.
+fn cursor(words: &[OsString]) -> usize {
+    let told = env::var("_CLAP_COMPLETE_INDEX").ok().and_then(|index| index.parse().ok());
+    told.unwrap_or(words.len().saturating_sub(1))
 }
 
 /// clap's completions offer what is hidden where there is nothing else.
