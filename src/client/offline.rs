@@ -12,8 +12,8 @@ use crate::consumers::inspect_with;
 use crate::core::key::Key;
 use crate::core::{FileBody, Ledger, Machine, order};
 use crate::cron::CronCalendar;
-use crate::paths::Paths;
-use crate::protocol::{Problem, Severity, Status};
+use crate::paths::{Paths, tilde};
+use crate::protocol::{Problem, Severity};
 use crate::salt::Salt;
 use crate::store::read_ledger;
 use crate::view::{self, Metrics, Viewpoint, problem, settings};
@@ -46,7 +46,7 @@ pub fn current(paths: &Paths, why: Failure) -> Result<Current, Failure> {
 
 /// The same with env files and consumers looked at here and now, as a daemon's worker does; and what could not be looked at.
 /// For a process that is hardened and short-lived.
-pub fn looked(paths: &Paths) -> Result<(Status, Vec<String>), Failure> {
+pub fn looked(paths: &Paths, current: Current) -> Result<(Current, Vec<String>), Failure> {
     let mut saved = Saved::load(paths)?;
     let salt = if let Ok(salt) = Salt::load(&paths.state_dir) {
         salt
@@ -57,14 +57,14 @@ pub fn looked(paths: &Paths) -> Result<(Status, Vec<String>), Failure> {
     };
     let mut missed = Vec::new();
     let busy = saved.look_at_files(&salt, &paths.home);
-    missed.extend(busy.iter().map(|path| format!("{path}, which is being written to")));
+    missed.extend(busy.iter().map(|path| format!("{}, which is being written to", tilde(Path::new(path), &paths.home))));
     if let Err(why) = saved.look_at_consumers(&salt) {
         missed.push(format!("a consumer ({why})"));
     }
     let mut status = view::status(&saved.machine, saved.viewpoint(&paths.home));
     // Nothing at all is known of these.
     status.keys.retain(|key| key.fingerprint.is_some() || !busy.contains(&key.env_file));
-    Ok((status, missed))
+    Ok((Current { status, ..current }, missed))
 }
 
 /// The same as metrics. Of consumers there are counts alone: nobody looks at their processes.

@@ -64,8 +64,12 @@ pub fn text(examined: &Examined, is_to_repair: bool, terminal: Terminal) -> Stri
 pub fn rest(before: &Examined, after: &Examined, terminal: Terminal) -> String {
     let is_news = |finding: &&Finding| !before.findings.iter().any(|told| told.problem == finding.problem);
     let news: Vec<&Finding> = after.findings.iter().filter(is_news).collect();
-    let mut codes: Vec<&str> = after.findings.iter().map(|finding| finding.problem.code.as_str()).collect();
-    codes.dedup();
+    let mut codes: Vec<&str> = Vec::new();
+    for finding in &after.findings {
+        if !codes.contains(&finding.problem.code.as_str()) {
+            codes.push(&finding.problem.code);
+        }
+    }
     let mut summary = summary(after);
     if !codes.is_empty() {
         let _ = write!(summary, " Left: {}.", codes.join(", "));

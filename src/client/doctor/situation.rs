@@ -76,16 +76,14 @@ impl Situation {
     pub fn look(paths: &Paths, popup: &OnceCell<Option<Trial>>) -> Result<Self, Failure> {
         let surroundings = Surroundings { home: paths.home.clone() };
         let config = Config::load(&paths.config, paths.config_named, &surroundings).map_err(|error| error.to_string());
-        let (mut status, offline) = match status::current(paths) {
-            Ok(Current { status, offline, .. }) => (status, offline),
+        let (current, left_out) = match status::current(paths) {
+            Ok(current) if current.offline.is_some() && config.is_ok() => offline::looked(paths, current)?,
+            Ok(current) => (current, Vec::new()),
             // Without a daemon and without a configuration there is nothing to go by.
-            Err(failure) if config.is_err() => (nothing(), Some(failure)),
+            Err(failure) if config.is_err() => (nothing(failure), Vec::new()),
             Err(failure) => return Err(failure),
         };
-        let mut left_out = Vec::new();
-        if offline.is_some() && config.is_ok() {
-            (status, left_out) = offline::looked(paths)?;
-        }
+        let Current { status, offline, .. } = current.in_words(&paths.home);
         let wants_popups = config.as_ref().is_ok_and(|config| config.alerts.desktop);
         // It comes up while all else is looked at.
         let trial = popup.get_or_init(|| if wants_popups { Trial::send().ok() } else { None });
@@ -140,8 +138,9 @@ impl Situation {
     }
 }
 
-fn nothing() -> Status {
-    Status { schema: 1, live: false, daemon: None, keys: Vec::new(), consumers: Vec::new(), problems: Vec::new() }
+fn nothing(why: Failure) -> Current {
+    let status = Status { schema: 1, live: false, daemon: None, keys: Vec::new(), consumers: Vec::new(), problems: Vec::new() };
+    Current { status, offline: Some(why), keys: Vec::new(), consumers: Vec::new() }
 }
 
 /// By the daemon's word, else by the configuration's.
