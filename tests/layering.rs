@@ -32,7 +32,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("config", &["core", "cron"]),
     ("desktop", &["clock", "plain", "task"]),
     ("watcher", &["clock", "filesystem"]),
-    ("view", &["config", "core", "paths", "protocol", "zone"]),
+    ("view", &["config", "core", "paths", "protocol"]),
     ("http", &["secret"]),
     (
         "consumers",

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 
-use jiff::{Timestamp, Zoned, tz::TimeZone};
+use jiff::Zoned;
 
 use super::status::{ascii, fold};
 use super::terminal::{Terminal, clean};
@@ -69,7 +69,7 @@ fn log(entries: &[HistoryEntry], home: &Path, terminal: Terminal, now: &Zoned) -
             day = Some(at.date());
         }
         let who = clean(&subject(entry));
-        let message = clean(&in_local_time(&tilde_in(&entry.message, home), now.time_zone()));
+        let message = clean(&words::in_local_time(&tilde_in(&entry.message, home), &at));
         let (first, indent, message) = if is_narrow {
             (String::new(), 2, format!("{} {who}: {message}", at.strftime("%H:%M")))
         } else {
@@ -87,16 +87,6 @@ fn log(entries: &[HistoryEntry], home: &Path, terminal: Terminal, now: &Zoned) -
 fn subject(entry: &HistoryEntry) -> String {
     let key = entry.key.as_ref().map(KeyName::as_str);
     key.or(entry.consumer.as_ref().map(ConsumerName::as_str)).unwrap_or("credd").to_owned()
-}
-
-/// The message with the times in it as they are here.
-fn in_local_time(message: &str, zone: &TimeZone) -> String {
-    let said = |word: &str| {
-        let stem = word.trim_end_matches([',', ';', ':', '.', ')']);
-        let at: Timestamp = stem.parse().ok()?;
-        Some(format!("{}{}", at.to_zoned(zone.clone()).strftime("%-d %B %Y %H:%M"), &word[stem.len()..]))
-    };
-    message.split(' ').map(|word| said(word).unwrap_or_else(|| word.to_owned())).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -167,14 +157,5 @@ Monday 23 November 2026
   back, with which it serves again
 "
         );
-    }
-
-    #[test]
-    fn only_times_are_changed() {
-        let zone = TimeZone::UTC;
-        for text in ["a new key is in /home/u/.env, line 1", "2026-11-22", "10:00:00", ""] {
-            assert_eq!(in_local_time(text, &zone), text);
-        }
-        assert_eq!(in_local_time("(until 2026-11-22T10:00:00Z).", &zone), "(until 22 November 2026 10:00).");
     }
 }

@@ -136,10 +136,21 @@ fn answered(paths: &Paths, asked: Result<Asked<'_>, Failure>) -> Result<Current,
 }
 
 impl Current {
-    /// As text: with the paths in it as people read them.
-    pub(super) fn in_words(mut self, home: &Path) -> Self {
+    /// As text: with the paths and times in it as people read them.
+    pub(super) fn in_words(self, home: &Path) -> Self {
+        self.in_words_at(home, || words::local(clock::now()))
+    }
+
+    /// The zone is read where something may be said in it.
+    fn in_words_at(mut self, home: &Path, now: impl FnOnce() -> Zoned) -> Self {
         for detail in self.status.keys.iter_mut().filter_map(|key| key.detail.as_mut()) {
             *detail = tilde_in(detail, home);
+        }
+        if !self.status.problems.is_empty() {
+            let now = now();
+            for text in self.status.problems.iter_mut().flat_map(|problem| [&mut problem.message, &mut problem.fix]) {
+                *text = words::in_local_time(text, &now);
+            }
         }
         self
     }

@@ -60,6 +60,17 @@ pub fn ago(time: Timestamp, now: Timestamp) -> String {
     }
 }
 
+/// A sentence with the moments in it, which programs read as well, as they are where `now` is: by the clock alone on the same day.
+pub fn in_local_time(text: &str, now: &Zoned) -> String {
+    let said = |word: &str| {
+        let stem = word.trim_end_matches([',', ';', ':', '.', ')']);
+        let at = stem.parse::<Timestamp>().ok()?.to_zoned(now.time_zone().clone());
+        let form = if at.date() == now.date() { "%H:%M" } else { "%-d %B %Y %H:%M" };
+        Some(format!("{}{}", at.strftime(form), &word[stem.len()..]))
+    };
+    text.split(' ').map(|word| said(word).unwrap_or_else(|| word.to_owned())).collect::<Vec<_>>().join(" ")
+}
+
 /// Here and now.
 pub fn local(now: Timestamp) -> Zoned {
     now.to_zoned(zone::local())
@@ -143,6 +154,18 @@ mod tests {
         assert_eq!(said("2027-06-03T10:12:00Z"), "3 June 2027");
         assert_eq!(ago(time("2026-11-22T14:59:30Z"), now().timestamp()), "just now");
         assert_eq!(ago(time("2026-11-22T11:00:00Z"), now().timestamp()), "4 hours ago");
+    }
+
+    #[test]
+    fn only_moments_are_changed() {
+        for text in ["a new key is in /home/u/.env, line 1", "2026-11-22", "10:00:00", ""] {
+            assert_eq!(in_local_time(text, &now()), text);
+        }
+        let until = |time| in_local_time(&format!("it waits (until {time})."), &now());
+        assert_eq!(until("2026-11-22T10:00:00Z"), "it waits (until 10:00).");
+        assert_eq!(until("2026-11-23T10:00:00Z"), "it waits (until 23 November 2026 10:00).");
+        let there = now().with_time_zone(jiff::tz::TimeZone::fixed(jiff::tz::offset(9)));
+        assert_eq!(in_local_time("at 2026-11-22T14:00:00Z and 2026-11-22T16:00:00Z", &there), "at 22 November 2026 23:00 and 01:00");
     }
 
     #[test]

@@ -10,7 +10,6 @@ use crate::core::consumer::{Consumer, ConsumerState, Phase, lacks};
 use crate::core::key::Key;
 use crate::core::{KeyName, Machine, RunBy, order};
 use crate::protocol::{ApplyStatus, ConsumerStatus, Problem, Severity};
-use crate::zone;
 
 /// So many names are said in a sentence.
 const SOME: usize = 4;
@@ -129,11 +128,7 @@ fn standing(machine: &Machine, consumer: &Consumer, status: &ConsumerStatus, now
             // Without a time, it waits for Bedrock's answer, a minute at most.
             let retry_at = status.retry_at?;
             let message = format!("{name} has not taken up the new key: {}", status.detail.as_deref().unwrap_or("it waits"));
-            let fix = if consumer.record.is_limited(now) {
-                format!("nothing to do: it is tried again at {}", retry_at.to_zoned(zone::local()).strftime("%H:%M"))
-            } else {
-                apply
-            };
+            let fix = if consumer.record.is_limited(now) { format!("nothing to do: it is tried again at {retry_at:.0}") } else { apply };
             problem("pending-consumer", Severity::Warning, message, fix)
         }
         ConsumerState::Failed => {

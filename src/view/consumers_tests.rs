@@ -74,7 +74,7 @@ fn what_comes_by_itself_is_not_to_be_asked_for() {
     let (status, problems) = seen(&world);
     assert_eq!(status.state, ConsumerState::Pending);
     let at = status.retry_at.unwrap();
-    let fix = format!("nothing to do: it is tried again at {}", at.to_zoned(zone::local()).strftime("%H:%M"));
+    let fix = format!("nothing to do: it is tried again at {at:.0}");
     assert_eq!(problems.iter().map(|problem| &problem.fix).collect::<Vec<_>>(), [&fix]);
     world.run(at.duration_since(world.now()) + MINUTE);
     assert_eq!(seen(&world).0.state, ConsumerState::Current);

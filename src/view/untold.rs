@@ -6,7 +6,6 @@ use super::problem;
 use crate::core::consumer::Consumer;
 use crate::core::{Channel, Machine, Obstacle};
 use crate::protocol::{Problem, Severity};
-use crate::zone;
 
 /// One for each way to tell alerts that doesn't work, however many wait for it.
 pub(super) fn problems(machine: &Machine, now: Timestamp) -> impl Iterator<Item = Problem> {
@@ -20,7 +19,7 @@ pub(super) fn problems(machine: &Machine, now: Timestamp) -> impl Iterator<Item 
             Channel::Command => {}
         }
     }
-    popup.map(|found| popup_problem(found.why)).into_iter().chain(command.map(|found| command_problem(&found, now)))
+    popup.map(|found| popup_problem(found.why)).into_iter().chain(command.map(|found| command_problem(&found)))
 }
 
 fn popup_problem(why: &str) -> Problem {
@@ -28,38 +27,26 @@ fn popup_problem(why: &str) -> Problem {
     problem("notifications-unavailable", Severity::Warning, message, "log in to a desktop session with a notification service".into())
 }
 
-fn command_problem(found: &Obstacle, now: Timestamp) -> Problem {
-    let again = found.retry_at.map_or_else(|| "it is being tried again".into(), |at| format!("it is tried again {}", moment(at, now)));
+fn command_problem(found: &Obstacle) -> Problem {
+    let again = found.retry_at.map_or_else(|| "it is being tried again".into(), |at| format!("it is tried again at {at:.0}"));
     let message = format!("the alert command failed ({}); {again}", found.why);
     let fix = "correct command of [alerts] in the configuration; what it said is in the daemon's log";
     problem("alert-command-failed", Severity::Warning, message, fix.into())
 }
 
-/// It is an hour away at most, unless the user asked for quiet.
-fn moment(at: Timestamp, now: Timestamp) -> String {
-    let zone = zone::local();
-    let (at, now) = (at.to_zoned(zone.clone()), now.to_zoned(zone));
-    at.strftime(if at.date() == now.date() { "at %H:%M" } else { "on %-d %B at %H:%M" }).to_string()
-}
-
 #[cfg(test)]
 mod tests {
-    use jiff::ToSpan;
-    use jiff::civil::date;
-
     use super::*;
 
     #[test]
     fn a_command_that_failed_says_when_it_is_tried_again() {
-        let noon = date(2026, 11, 22).at(12, 0, 0, 0).to_zoned(zone::local()).unwrap();
-        let said = |retry_at: Option<jiff::Span>| {
-            let retry_at = retry_at.map(|wait| noon.checked_add(wait).unwrap().timestamp());
+        let said = |retry_at: Option<&str>| {
+            let retry_at = retry_at.map(|at| at.parse().unwrap());
             let found = Obstacle { channel: Channel::Command, why: "mail ended with exit code 1", retry_at };
-            let message = command_problem(&found, noon.timestamp()).message;
+            let message = command_problem(&found).message;
             message.strip_prefix("the alert command failed (mail ended with exit code 1); it is ").unwrap().to_owned()
         };
         assert_eq!(said(None), "being tried again");
-        assert_eq!(said(Some(4.minutes())), "tried again at 12:04");
-        assert_eq!(said(Some(2.days())), "tried again on 24 November at 12:00");
+        assert_eq!(said(Some("2026-11-22T12:04:00.123456789Z")), "tried again at 2026-11-22T12:04:00Z");
     }
 }

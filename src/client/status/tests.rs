@@ -53,6 +53,22 @@ fn known(keys: &[Value], consumers: &[Value], problems: &Value) -> Current {
     Current::live(serde_json::from_value(document).unwrap())
 }
 
+#[test]
+fn times_in_problems_are_those_of_here() {
+    let problem = json!({
+        "code": "pending-consumer", "severity": "warning", "message": "litellm waits until 2026-11-22T15:04:00Z",
+        "fix": "nothing to do: it is tried again at 2026-11-22T15:04:00Z"
+    });
+    let said = |now: &str| {
+        let current = known(&[], &[], &json!([problem])).in_words_at(Path::new("/home/u"), || now.parse().unwrap());
+        let [problem] = &current.status.problems[..] else { panic!("{:?}", current.status.problems) };
+        [problem.message.clone(), problem.fix.clone()]
+    };
+    assert_eq!(said("2026-11-22T15:00:00[UTC]"), ["litellm waits until 15:04", "nothing to do: it is tried again at 15:04"]);
+    assert_eq!(said("2026-11-23T00:00:00[Asia/Tokyo]")[1], "nothing to do: it is tried again at 00:04");
+    assert_eq!(said("2026-11-22T23:59:00[Asia/Tokyo]")[0], "litellm waits until 23 November 2026 00:04");
+}
+
 fn laid_out(keys: &[Value], consumers: &[Value], problems: &Value, width: usize, draws: bool) -> String {
     seen(&known(keys, consumers, problems), &StatusArgs::default(), width, draws)
 }
