@@ -3,15 +3,13 @@
 use jiff::Timestamp;
 
 use super::problem;
-use crate::core::consumer::Consumer;
 use crate::core::{Channel, Machine, Obstacle};
 use crate::protocol::{Problem, Severity};
 
 /// One for each way to tell alerts that doesn't work, however many wait for it.
 pub(super) fn problems(machine: &Machine, now: Timestamp) -> impl Iterator<Item = Problem> {
     let (mut popup, mut command) = (None, None::<Obstacle>);
-    let all = machine.keys().flat_map(|key| key.obstacles(now)).chain(machine.consumers().flat_map(Consumer::obstacles));
-    for found in all {
+    for found in machine.obstacles(now) {
         match found.channel {
             Channel::Desktop => popup = popup.or(Some(found)),
             // The one that is tried first.

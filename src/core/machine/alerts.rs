@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 
 use super::{ConsumerName, Effect, KeyName, Machine, Step, Subject, Topic, Why, subject};
-use crate::core::alarm::{AlertSent, Channel};
+use crate::core::alarm::{AlertSent, Channel, Obstacle};
+use crate::core::consumer::Consumer;
 use crate::core::key::{KeyState, Users};
 use crate::core::policy::Reason;
 
@@ -95,16 +96,17 @@ impl Machine {
     }
 
     pub(super) fn not_delivered(&mut self, topic: &Topic, channel: Channel, why: &str, step: &mut Step) {
+        // There is one command for all. Of the desktop nothing is said: where there is none, it fails all the time.
+        let is_news = channel == Channel::Command && !self.obstacles(step.now).any(|known| known.channel == channel);
         let delivery = match topic {
             Topic::Key(name) => self.keys.get_mut(name).map(|key| &mut *key.delivery),
             Topic::Consumer(name) => self.consumers.get_mut(name).map(|consumer| &mut consumer.delivery),
             Topic::News(name) => self.keys.get_mut(name).map(|key| &mut *key.news_delivery),
         };
         if let Some(delivery) = delivery {
-            let is_new = delivery.failed(channel, why, step.now);
+            let is_first = delivery.failed(channel, why, step.now);
             self.dirty.insert(subject(topic));
-            // Where there is no desktop, it fails all the time.
-            if is_new && channel == Channel::Command {
+            if is_first && is_news {
                 let (key, consumer) = match topic {
                     Topic::Key(name) | Topic::News(name) => (Some(name), None),
                     Topic::Consumer(name) => (None, Some(name)),
@@ -113,6 +115,11 @@ impl Machine {
                 step.tell("alert-command-failed", key, consumer, None, message);
             }
         }
+    }
+
+    /// What keeps alerts from being told, each as often as alerts wait for it.
+    pub fn obstacles(&self, now: Timestamp) -> impl Iterator<Item = Obstacle<'_>> {
+        self.keys().flat_map(move |key| key.obstacles(now)).chain(self.consumers().flat_map(Consumer::obstacles))
     }
 
     pub(super) fn notifier_appeared(&mut self) {

@@ -427,6 +427,29 @@ fn a_command_that_fails_is_told_of_once_until_it_works_again() {
 }
 
 #[test]
+fn a_command_that_fails_for_all_keys_is_told_of_once() {
+    let mut world = World::new(Settings {
+        keys: shared([key("a", "A", FILE), key("b", "B", FILE), key("c", "C", FILE)]),
+        channels: vec![Channel::Desktop, Channel::Command],
+        ..usual()
+    });
+    for (variable, value) in [("A", 1), ("B", 2), ("C", 3)] {
+        world.set(FILE, variable, value);
+    }
+    world.start();
+    let spells = |world: &World| world.told.iter().filter(|entry| entry.event == "alert-command-failed").count();
+    world.command_fails = true;
+    world.run(DAY * 28);
+    assert!(["a", "b", "c"].iter().all(|name| world.key(name).obstacles(world.now()).next().is_some()));
+    assert_eq!(spells(&world), 1);
+    world.command_fails = false;
+    world.run(HOUR * 2);
+    world.command_fails = true;
+    world.run(DAY);
+    assert_eq!(spells(&world), 2);
+}
+
+#[test]
 fn a_suspend_in_the_middle_of_sending_sends_nothing_twice() {
     let mut settings = usual();
     settings.channels = vec![Channel::Desktop, Channel::Command];
