@@ -281,19 +281,12 @@ impl Consumer {
         true
     }
 
-    /// When the limit of restarts allows the next; `None` if it does now.
-    pub fn limited_until(&mut self, now: Timestamp) -> Option<Timestamp> {
-        self.count_restarts_as_of(now);
-        self.record.restarts.retain(|at| now.duration_since(*at) < RESTART_WINDOW);
-        let earliest = self.record.restarts.len().checked_sub(MAX_RESTARTS)?;
-        later(self.record.restarts[earliest], RESTART_WINDOW)
-    }
-
-    /// Restarts in the future were before the clock was set back. How long before can't be told.
-    fn count_restarts_as_of(&mut self, now: Timestamp) {
+    /// Restarts in the future were before the clock was set back. How long before can't be told. Those of long ago count no more.
+    pub fn count_restarts_as_of(&mut self, now: Timestamp) {
         for restart in &mut self.record.restarts {
             *restart = (*restart).min(now);
         }
+        self.record.restarts.retain(|at| now.duration_since(*at) < RESTART_WINDOW);
     }
 
     /// An apply is about to be ordered.

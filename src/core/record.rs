@@ -276,9 +276,10 @@ pub struct ConsumerRecord {
 }
 
 impl ConsumerRecord {
-    /// Whether the limit forbids the next restart for now.
-    pub fn is_limited(&self, now: Timestamp) -> bool {
-        self.restarts.iter().filter(|at| now.duration_since(**at) < RESTART_WINDOW).count() >= MAX_RESTARTS
+    /// When the limit allows the next restart; `None` if it does now.
+    pub fn limited_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let counted = self.restarts.iter().map(|at| (*at).min(now)).filter(|at| now.duration_since(*at) < RESTART_WINDOW);
+        counted.rev().nth(MAX_RESTARTS - 1)?.checked_add(RESTART_WINDOW).ok()
     }
 
     /// An apply has ended.

@@ -128,7 +128,11 @@ fn standing(machine: &Machine, consumer: &Consumer, status: &ConsumerStatus, now
             // Without a time, it waits for Bedrock's answer, a minute at most.
             let retry_at = status.retry_at?;
             let message = format!("{name} has not taken up the new key: {}", status.detail.as_deref().unwrap_or("it waits"));
-            let fix = if consumer.record.is_limited(now) { format!("nothing to do: it is tried again at {retry_at:.0}") } else { apply };
+            let fix = match consumer.record.limited_until(now) {
+                // A try that is due before puts it off until then.
+                Some(until) => format!("nothing to do: it is tried again at {:.0}", until.max(retry_at)),
+                None => apply,
+            };
             problem("pending-consumer", Severity::Warning, message, fix)
         }
         ConsumerState::Failed => {

@@ -79,7 +79,24 @@ fn what_comes_by_itself_is_not_to_be_asked_for() {
     world.run(at.duration_since(world.now()) + MINUTE);
     assert_eq!(seen(&world).0.state, ConsumerState::Current);
 
-    // After a failure it can be asked for sooner.
+    // After a failure it is tried again sooner than the limit allows a restart.
+    let mut world = World::running();
+    for value in 2..=4 {
+        if value == 4 {
+            world.plans = [Plan::Ends(Outcome::RolledBack)].into();
+        }
+        world.edit(FILE, "K", value);
+        world.run(SECOND * 20);
+    }
+    let fix = said(&world).remove(0).1;
+    let at: Timestamp = fix.strip_prefix("nothing to do: it is tried again at ").unwrap().parse().unwrap();
+    assert!(seen(&world).0.retry_at.unwrap() < at - MINUTE, "{fix}");
+    world.run(at.duration_since(world.now()) - SECOND);
+    assert_eq!((seen(&world).0.state, said(&world).remove(0).1), (ConsumerState::Pending, fix), "the try in between changed nothing");
+    world.run(MINUTE);
+    assert_eq!(seen(&world).0.state, ConsumerState::Current);
+
+    // Below the limit it can be asked for sooner.
     let mut world = World::running();
     world.plans = [Plan::Ends(Outcome::RolledBack)].into();
     world.edit(FILE, "K", 2);

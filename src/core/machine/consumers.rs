@@ -160,7 +160,8 @@ impl Machine {
         }
         let Some(consumer) = self.consumers.get_mut(name) else { return };
         step.save.insert(Subject::Consumer(name.clone()));
-        if let Some(until) = consumer.limited_until(step.now) {
+        consumer.count_restarts_as_of(step.now);
+        if let Some(until) = consumer.record.limited_until(step.now) {
             let reason = format!("{name} was restarted {MAX_RESTARTS} times in ten minutes; it is tried again by itself");
             consumer.postpone(reason.clone(), &targets, Some(until), step.now);
             if consumer.record.alert.as_ref().is_none_or(|alert| alert.reason != Reason::TooManyRestarts) {
