@@ -84,10 +84,14 @@ fn shared_variables(machine: &Machine, consumer: &Consumer, status: &ConsumerSta
     if wanted.len() > SOME {
         wanted[SOME] = "…".into();
     }
+    let mut by_variable: BTreeMap<&str, Vec<&Key>> = BTreeMap::new();
+    for key in all.iter().filter(|key| key.target().is_some()) {
+        by_variable.entry(&key.spec.variable).or_default().push(key);
+    }
     let clash = |key: &&Key| {
-        let variable = &key.spec.variable;
+        let variable = &*key.spec.variable;
         let target = key.target()?;
-        let alike: Vec<&&Key> = all.iter().filter(|other| other.spec.variable == *variable && other.target().is_some()).collect();
+        let alike = by_variable.get(variable)?;
         // One value in two places is a problem of the two keys, and none of whoever has it.
         if alike.iter().all(|other| other.target() == Some(target)) {
             return None;
