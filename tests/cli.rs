@@ -10,7 +10,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -411,7 +411,8 @@ fn a_problem_of_one_variable_is_not_its_neighbour_s() {
 /// As in `credd config | head -1`. An exit code is an answer of its own, and a repair is made all the same.
 #[test]
 fn whoever_has_read_enough_is_told_of_no_failure() {
-    let home = home();
+    let home = Home::new();
+    home.write_config(&format!("{QUIET}[[keys]]\nprobe = \"off\"\n"));
     home.set_key(KEY);
     let daemon = Daemon::start(CREDD, &home);
     daemon.until("the key", SOON, |status| status["keys"][0]["state"] == "ok");
