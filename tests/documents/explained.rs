@@ -1,9 +1,12 @@
 //! `credd explain` and `credd history`, of what a real daemon did.
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
 use super::support::bedrock::BedrockStandIn;
 use super::support::daemon::{Daemon, SOON};
 use super::support::home::Home;
-use super::support::said;
+use super::support::{said, wait};
 use super::{CREDD, KEY, QUIET};
 
 #[test]
@@ -76,6 +79,18 @@ fn an_alert_that_the_command_does_not_take_says_why() {
     let doctor = said(&daemon.credd(&["doctor"]));
     assert!(doctor.contains("warning: alert-command-failed") && !doctor.contains("for-nobody"), "{doctor}");
     assert!(!history.contains("for-nobody") && !daemon.log().contains("for-nobody"));
+    // Programs are told the time in UTC, people as it is where they are.
+    wait::until_true("the next try, as seen from Nepal", SOON, || {
+        let status = daemon.status();
+        let message = status["problems"][0]["message"].as_str().unwrap();
+        let Some((_, at)) = message.split_once("it is tried again at ") else { return false };
+        assert!(at.ends_with('Z'), "{message}");
+        let there = at.parse::<Timestamp>().unwrap().to_zoned(TimeZone::get("Asia/Kathmandu").unwrap());
+        ["status", "explain"].iter().all(|page| {
+            let text = words(&said(&daemon.command().arg(page).env("TZ", "Asia/Kathmandu").output().unwrap()));
+            text.contains(&there.strftime("again at %H:%M").to_string()) && !text.contains(at)
+        })
+    });
     // One that works is tried when it is read.
     home.write_config("consumers = []\n[alerts]\ndesktop = false\ncommand = [\"true\"]\n");
     let status = daemon.until("the delivery", SOON, |status| status["keys"][0]["alerts_sent"][0]["delivered"] == true);
