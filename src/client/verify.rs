@@ -3,8 +3,11 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use jiff::Zoned;
+
 use super::terminal::clean;
-use super::{Failure, http, json};
+use super::{Failure, http, json, words};
+use crate::clock;
 use crate::core::ProbeVerdict;
 use crate::paths::Paths;
 use crate::protocol::{KeyStanding, KeyStatus, Status, VerifyRequest};
@@ -47,10 +50,11 @@ pub fn run(paths: &Paths, args: &VerifyArgs) -> Result<u8, Failure> {
     if args.json {
         super::say(&json::text(&answers).map_err(|error| Failure::failed(error.to_string()))?)?;
     }
+    let now = words::local(clock::now());
     for answer in &answers {
         code |= u8::from(!is_good(answer));
         if !args.json {
-            super::say(&told(answer))?;
+            super::say(&told(answer, &now))?;
         }
     }
     Ok(code)
@@ -65,7 +69,7 @@ fn is_good(answer: &KeyStatus) -> bool {
         && answer.not_asked.iter().flatten().next().is_none()
 }
 
-fn told(answer: &KeyStatus) -> String {
+fn told(answer: &KeyStatus, now: &Zoned) -> String {
     let (verdict, detail) =
         answer.probe.as_ref().map_or((ProbeVerdict::Unknown, String::new()), |probe| (probe.verdict, clean(&probe.detail)));
     let mut text = format!("{}: {}: {detail}\n", clean(&answer.name), in_words(verdict));
@@ -74,9 +78,9 @@ fn told(answer: &KeyStatus) -> String {
         let _ = writeln!(text, "  through {name}: {}: {}", in_words(consumer.verdict), clean(&consumer.detail));
     }
     for consumer in answer.not_asked.iter().flatten() {
-        let _ = writeln!(text, "  through {}: not asked: {}", clean(&consumer.consumer), clean(&consumer.why));
+        let _ = writeln!(text, "  through {}: not asked: {}", clean(&consumer.consumer), clean(&words::in_local_time(&consumer.why, now)));
         if let Some(fix) = &consumer.fix {
-            let _ = writeln!(text, "    {}", clean(fix));
+            let _ = writeln!(text, "    {}", clean(&words::in_local_time(fix, now)));
         }
     }
     text
@@ -106,6 +110,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::protocol::NotAsked;
 
     #[test]
     fn a_consumer_that_fails_where_bedrock_does_not_counts() {
@@ -118,11 +123,16 @@ mod tests {
             }))
             .unwrap()
         };
+        let now = "2026-11-22T16:00:00+01:00[Europe/Berlin]".parse().unwrap();
         assert!(is_good(&answer("works", &[])) && is_good(&answer("denied", &["works"])) && is_good(&answer("works", &["unknown"])));
         assert!(!is_good(&answer("rejected", &["works"])) && !is_good(&answer("works", &["works", "rejected"])));
         assert_eq!(
-            told(&answer("works", &["unreachable"])),
+            told(&answer("works", &["unreachable"]), &now),
             "bedrock: works: it says\n  through litellm: nobody could be reached: so it says\n"
         );
+        let mut waits = answer("works", &[]);
+        let fix = Some("nothing to do: it is tried again at 2026-11-22T15:04:00Z".to_owned());
+        waits.not_asked = Some(vec![NotAsked { consumer: "litellm".into(), why: "it waits".into(), fix }]);
+        assert!(told(&waits, &now).ends_with("not asked: it waits\n    nothing to do: it is tried again at 16:04\n"));
     }
 }
