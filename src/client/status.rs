@@ -4,11 +4,10 @@ use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
 use jiff::Zoned;
-use unicode_width::UnicodeWidthStr as _;
 
 use super::http::Asked;
 use super::noted::Noted;
-use super::terminal::{Terminal, clean, is_dumb};
+use super::terminal::{Terminal, clean, columns, is_dumb};
 use super::{Failure, http, json, offline, words};
 use crate::paths::{Paths, tilde, tilde_in};
 use crate::protocol::{KeyStanding, Status, those_there_are};
@@ -206,12 +205,12 @@ fn short(status: &Status, name: Option<&str>) -> String {
     }
 }
 
-/// Breaks at spaces; a word that is too long stands alone. A Chinese character is two columns wide.
+/// Breaks at spaces; a word that is too long stands alone.
 pub(super) fn fold(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
         match lines.last_mut() {
-            Some(last) if last.width() + 1 + word.width() <= width => {
+            Some(last) if columns(last) + 1 + columns(word) <= width => {
                 last.push(' ');
                 last.push_str(word);
             }

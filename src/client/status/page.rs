@@ -1,11 +1,10 @@
 //! The page that `credd status` shows.
 
 use jiff::Zoned;
-use unicode_width::UnicodeWidthStr as _;
 
 use super::worst::{trouble, urgency};
 use super::{Current, Layout, StatusArgs, ascii, fold};
-use crate::client::terminal::{Terminal, clean};
+use crate::client::terminal::{Terminal, clean, columns};
 use crate::client::words;
 use crate::core::order;
 use crate::paths::Paths;
@@ -140,7 +139,7 @@ impl Page {
         let mut lines: Vec<String> = Vec::new();
         for fact in facts {
             match lines.last_mut() {
-                Some(last) if last.width() + 2 + fact.width() <= width => {
+                Some(last) if columns(last) + 2 + columns(fact) <= width => {
                     last.push_str(", ");
                     last.push_str(fact);
                 }
