@@ -169,7 +169,9 @@ const OLD_CALLS: &[libc::c_long] = &[];
 /// All else is answered as by a kernel that has never heard of it: libraries then take an older call, so glibc clone(2) for
 /// clone3(2), whose arguments a filter can't see.
 fn filter() -> Option<BpfProgram> {
-    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = CALLS.iter().chain(OLD_CALLS).map(|call| (*call, Vec::new())).collect();
+    // Extended, since `collect` would bring a sort of its own (see core::order).
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
+    rules.extend(CALLS.iter().chain(OLD_CALLS).map(|call| (*call, Vec::new())));
     rules.extend(bounded_calls()?);
     let refused = SeccompAction::Errno(libc::ENOSYS.cast_unsigned());
     let filter = SeccompFilter::new(rules, refused, SeccompAction::Allow, std::env::consts::ARCH.try_into().ok()?).ok()?;

@@ -16,6 +16,7 @@ use rustix::fs::{Access, access};
 
 use super::Failure;
 use crate::config::Config;
+use crate::core::order;
 use crate::paths::{Paths, tilde};
 
 /// The variable in which a shell that completes a line says which it is; the words follow `--`.
@@ -114,12 +115,9 @@ fn programs(begin: &OsStr) -> Vec<CompletionCandidate> {
     }
     let directories: Vec<_> = env::var_os("PATH").map(|path| env::split_paths(&path).collect()).unwrap_or_default();
     let files = directories.iter().filter_map(|directory| fs::read_dir(directory).ok()).flatten().flatten();
-    let mut names: Vec<OsString> = files
+    let names = files
         .filter(|file| file.file_name().as_bytes().starts_with(begin.as_bytes()))
         .filter(|file| file.path().is_file() && access(file.path(), Access::EXEC_OK).is_ok())
-        .map(|file| file.file_name())
-        .collect();
-    names.sort_unstable();
-    names.dedup();
-    names.into_iter().map(CompletionCandidate::new).collect()
+        .map(|file| file.file_name());
+    order::each_once(names).into_iter().map(CompletionCandidate::new).collect()
 }

@@ -1,7 +1,6 @@
 //! The status without a daemon: the last saved state, marked as such.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
@@ -109,17 +108,17 @@ impl Saved {
     }
 
     /// Returns those that can't be told now.
-    fn look_at_files(&mut self, salt: &Salt, home: &Path) -> BTreeSet<String> {
+    fn look_at_files(&mut self, salt: &Salt, home: &Path) -> Vec<String> {
         let query = |file: &crate::core::FileTrack| {
             let keys = file.keys.iter().filter_map(|name| self.machine.key(name));
             FileQuery { path: file.path.to_path_buf(), variables: order::each_once(keys.map(|key| key.spec.variable.to_string())) }
         };
         let queries: Vec<FileQuery> = self.machine.files().map(query).collect();
-        let mut busy = BTreeSet::new();
+        let mut busy = Vec::new();
         for query in queries {
             let report = read(&query, salt, home.as_os_str().as_bytes());
             if report.body == FileBody::Busy {
-                busy.insert(query.path.display().to_string());
+                busy.push(query.path.display().to_string());
             } else {
                 self.machine.believe(clock::now(), &report, &self.calendar);
             }
@@ -135,11 +134,13 @@ impl Saved {
         };
         let keys: Vec<_> = self.machine.keys().map(variable).collect();
         let found = RefCell::new(Vec::new());
-        let result = inspect_with(salt, &keys, self.config.consumers.clone(), &|answer| found.borrow_mut().push(answer.clone()));
-        for answer in found.into_inner() {
+        let result = inspect_with(salt, &keys, self.config.consumers.clone(), &|answer| {
             if let Answer::Consumer { name, report } = answer {
-                self.machine.believe_of(&name, report);
+                found.borrow_mut().push((name.clone(), report.clone()));
             }
+        });
+        for (name, report) in found.into_inner() {
+            self.machine.believe_of(&name, report);
         }
         result
     }

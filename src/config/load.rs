@@ -166,7 +166,7 @@ impl<'a> Reader<'a> {
             None => vec![(self.default_key(), 0..0)],
             Some(keys) => keys.map(|key| self.key(&key?)).collect::<Result<Vec<_>>>()?,
         };
-        let known: BTreeSet<_> = keys.iter().map(|key| key.0.name.clone()).collect();
+        let known: BTreeSet<_> = order::gathered(keys.iter().map(|key| key.0.name.clone()));
         let consumers = match document.tables("consumers", CONSUMER)? {
             None => vec![default_consumer()],
             Some(consumers) => {

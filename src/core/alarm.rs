@@ -214,13 +214,13 @@ impl Delivery {
     }
 
     /// What keeps `alert` from being told by all its channels.
-    pub fn obstacles(&self, alert: &AlertSent) -> impl Iterator<Item = Obstacle<'_>> {
-        let failures = [(Channel::Desktop, &self.failures.desktop), (Channel::Command, &self.failures.command)];
-        let failures = failures.map(|(channel, why)| (channel, why.as_deref().filter(|_| alert.pending.contains(&channel))));
-        failures.into_iter().filter_map(|(channel, why)| {
-            let retry_at = self.channels.get(&channel).and_then(|sending| sending.retry_at);
-            Some(Obstacle { channel, why: why?, retry_at })
-        })
+    pub fn obstacles<'a>(&'a self, alert: &AlertSent, found: &mut dyn FnMut(Obstacle<'a>)) {
+        for (channel, why) in [(Channel::Desktop, &self.failures.desktop), (Channel::Command, &self.failures.command)] {
+            if let Some(why) = why.as_deref().filter(|_| alert.pending.contains(&channel)) {
+                let retry_at = self.channels.get(&channel).and_then(|sending| sending.retry_at);
+                found(Obstacle { channel, why, retry_at });
+            }
+        }
     }
 
     /// The configuration was read anew, and with it perhaps another command, of which no failure is known.
@@ -395,7 +395,9 @@ mod tests {
         let mut alert = AlertSent::new(second(0), Reason::Expired, &[Channel::Desktop, Channel::Command]);
         let mut delivery = Delivery::default();
         let said = |delivery: &Delivery, alert: &AlertSent| {
-            delivery.obstacles(alert).map(|found| format!("{:?}: {} {:?}", found.channel, found.why, found.retry_at)).collect::<Vec<_>>()
+            let mut said = Vec::new();
+            delivery.obstacles(alert, &mut |found| said.push(format!("{:?}: {} {:?}", found.channel, found.why, found.retry_at)));
+            said
         };
         let fail = |delivery: &mut Delivery, n| {
             delivery.started(Channel::Command, second(n));

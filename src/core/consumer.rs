@@ -421,8 +421,10 @@ impl Consumer {
     }
 
     /// What keeps its alert from being told by all channels.
-    pub fn obstacles(&self) -> impl Iterator<Item = Obstacle<'_>> {
-        self.record.alert.as_ref().into_iter().flat_map(|alert| self.delivery.obstacles(alert))
+    pub fn obstacles<'a>(&'a self, found: &mut dyn FnMut(Obstacle<'a>)) {
+        if let Some(alert) = &self.record.alert {
+            self.delivery.obstacles(alert, found);
+        }
     }
 
     /// A channel took an alert. Returns whether it was the latest, and a popup that came up too late.

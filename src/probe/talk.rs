@@ -39,7 +39,7 @@ pub fn talk(base: &str, input: &mut dyn BufRead, output: &mut dyn Write) -> io::
     say(output, &Greeting { lacks: confine(ports) })?;
     let mut line = String::new();
     while input.read_line(&mut line)? > 0 {
-        let Question { most, length } = serde_json::from_str(&line)?;
+        let Question { most, length } = serde_json::from_slice(line.as_bytes())?;
         let mut key = vec![0; length];
         input.read_exact(&mut key)?;
         let key = Secret::new(key);

@@ -87,5 +87,5 @@ fn read<T: DeserializeOwned>(answers: &mut dyn BufRead) -> io::Result<T> {
     if answers.read_line(&mut line)? == 0 {
         return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the process that was to ask has ended"));
     }
-    Ok(serde_json::from_str(&line)?)
+    Ok(serde_json::from_slice(line.as_bytes())?)
 }

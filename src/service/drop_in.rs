@@ -74,22 +74,21 @@ impl DropIn {
         file::remove(&self.environment)
     }
 
-    /// All that are ours.
+    /// All that are ours, in the order of their names.
     pub(super) fn all(config_home: &Path) -> Vec<Self> {
-        let Ok(entries) = fs::read_dir(config_home.join("systemd/user")) else {
-            return Vec::new();
-        };
-        let mut all: Vec<Self> = entries
-            .filter_map(|entry| {
-                let path = entry.ok()?.path().join(NAME);
-                let Ok(Found::Ours(text)) = file::look(&path) else {
-                    return None;
-                };
-                let named = text.lines().find_map(|line| line.strip_prefix("EnvironmentFile=-"))?;
-                Some(Self { path, environment: named.replace("%%", "%").into() })
-            })
-            .collect();
-        all.sort_unstable_by(|one, two| one.path.cmp(&two.path));
+        let mut all: Vec<Self> = Vec::new();
+        let entries = fs::read_dir(config_home.join("systemd/user")).into_iter().flatten();
+        let ours = entries.filter_map(|entry| {
+            let path = entry.ok()?.path().join(NAME);
+            let Ok(Found::Ours(text)) = file::look(&path) else {
+                return None;
+            };
+            let named = text.lines().find_map(|line| line.strip_prefix("EnvironmentFile=-"))?;
+            Some(Self { path, environment: named.replace("%%", "%").into() })
+        });
+        for one in ours {
+            all.insert(all.partition_point(|other| other.path < one.path), one);
+        }
         all
     }
 }

@@ -1,6 +1,6 @@
 //! Consumers in the status document, and what is wrong with them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
@@ -78,20 +78,16 @@ fn shared_variables(machine: &Machine, consumer: &Consumer, status: &ConsumerSta
         return Vec::new();
     }
     let name = &consumer.spec.name;
-    let all: Vec<&Key> = machine.keys_of(consumer).collect();
-    let wanted = all.iter().map(|key| key.spec.name.as_str()).filter(|name| !status.overruled.contains_key(*name));
+    let wanted = machine.keys_of(consumer).map(|key| key.spec.name.as_str()).filter(|name| !status.overruled.contains_key(*name));
     let mut wanted: Vec<String> = wanted.take(SOME + 1).map(|name| format!("\"{name}\"")).collect();
     if wanted.len() > SOME {
         wanted[SOME] = "…".into();
     }
-    let mut by_variable: BTreeMap<&str, Vec<&Key>> = BTreeMap::new();
-    for key in all.iter().filter(|key| key.target().is_some()) {
-        by_variable.entry(&key.spec.variable).or_default().push(key);
-    }
-    let clash = |key: &&Key| {
-        let variable = &*key.spec.variable;
+    let mut keys: Vec<&Key> = machine.keys_of(consumer).filter(|key| key.target().is_some()).collect();
+    order::sort_by(&mut keys, |one, two| one.spec.variable.cmp(&two.spec.variable));
+    let clash = |alike: &[&Key]| {
+        let key = alike.iter().find(|key| !status.overruled.contains_key(key.spec.name.as_str()))?;
         let target = key.target()?;
-        let alike = by_variable.get(variable)?;
         // One value in two places is a problem of the two keys, and none of whoever has it.
         if alike.iter().all(|other| other.target() == Some(target)) {
             return None;
@@ -100,13 +96,13 @@ fn shared_variables(machine: &Machine, consumer: &Consumer, status: &ConsumerSta
         let holds = consumer.holds(&[(key.spec.name.clone(), target)].into()) == Some(true);
         let has = if holds { "it runs with" } else { "it is to have" };
         let both = if names.len() == 2 { "both" } else { "all" };
+        let variable = &key.spec.variable;
         let message = format!("{} {both} give {name} {variable}; {has} that of {}", listed(&names), key.spec.name);
         let fix = format!("choose, for {name} in the configuration, as in: keys = [{}]", wanted.join(", "));
         let about = names.into_iter().chain([name.as_str()]);
         Some(problem("shared-variable", Severity::Warning, message, fix).about(about))
     };
-    let in_clashes: BTreeSet<&str> = status.overruled.values().map(String::as_str).collect();
-    all.iter().filter(|key| in_clashes.contains(key.spec.name.as_str())).filter_map(clash).collect()
+    keys.chunk_by(|one, two| one.spec.variable == two.spec.variable).filter_map(clash).collect()
 }
 
 fn standing(machine: &Machine, consumer: &Consumer, status: &ConsumerStatus, now: Timestamp) -> Option<Problem> {

@@ -9,14 +9,12 @@ use crate::protocol::{Problem, Severity};
 /// One for each way to tell alerts that doesn't work, however many wait for it.
 pub(super) fn problems(machine: &Machine, now: Timestamp) -> impl Iterator<Item = Problem> {
     let (mut popup, mut command) = (None, None::<Obstacle>);
-    for found in machine.obstacles(now) {
-        match found.channel {
-            Channel::Desktop => popup = popup.or(Some(found)),
-            // The one that is tried first.
-            Channel::Command if command.is_none_or(|other| found.retry_at < other.retry_at) => command = Some(found),
-            Channel::Command => {}
-        }
-    }
+    machine.obstacles(now, &mut |found| match found.channel {
+        Channel::Desktop => popup = popup.or(Some(found)),
+        // The one that is tried first.
+        Channel::Command if command.is_none_or(|other| found.retry_at < other.retry_at) => command = Some(found),
+        Channel::Command => {}
+    });
     popup.map(|found| popup_problem(found.why)).into_iter().chain(command.map(|found| command_problem(&found)))
 }
 

@@ -197,15 +197,18 @@ impl Key {
     }
 
     /// What keeps its alert, or its news, from being told by all channels.
-    pub fn obstacles(&self, now: Timestamp) -> impl Iterator<Item = Obstacle<'_>> {
+    pub fn obstacles<'a>(&'a self, now: Timestamp, found: &mut dyn FnMut(Obstacle<'a>)) {
         // Of ten thousand keys this is asked for each status.
-        let alert = self.delivery.has_failed().then(|| self.unsent_alert()).flatten();
-        let quiet_until = alert.and_then(|alert| self.held_back_until(alert, now));
-        let of_alert = alert.into_iter().flat_map(|alert| self.delivery.obstacles(alert));
-        // With the quiet that the user asked for, the next try waits too.
-        let of_alert = of_alert.map(move |found| Obstacle { retry_at: found.retry_at.max(quiet_until), ..found });
-        let of_news = self.record.news.as_ref().into_iter().flat_map(|news| self.news_delivery.obstacles(&news.alert));
-        of_alert.chain(of_news)
+        if self.delivery.has_failed()
+            && let Some(alert) = self.unsent_alert()
+        {
+            // With the quiet that the user asked for, the next try waits too.
+            let quiet_until = self.held_back_until(alert, now);
+            self.delivery.obstacles(alert, &mut |one| found(Obstacle { retry_at: one.retry_at.max(quiet_until), ..one }));
+        }
+        if let Some(news) = &self.record.news {
+            self.news_delivery.obstacles(&news.alert, found);
+        }
     }
 
     /// A channel took an alert; `id` is what the notification service calls it. Returns whether it was

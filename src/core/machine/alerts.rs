@@ -4,7 +4,6 @@ use jiff::Timestamp;
 
 use super::{ConsumerName, Effect, KeyName, Machine, Step, Subject, Topic, Why, subject};
 use crate::core::alarm::{AlertSent, Channel, Obstacle};
-use crate::core::consumer::Consumer;
 use crate::core::key::{KeyState, Users};
 use crate::core::policy::Reason;
 
@@ -97,7 +96,8 @@ impl Machine {
 
     pub(super) fn not_delivered(&mut self, topic: &Topic, channel: Channel, why: &str, step: &mut Step) {
         // There is one command for all. Of the desktop nothing is said: where there is none, it fails all the time.
-        let is_news = channel == Channel::Command && !self.obstacles(step.now).any(|known| known.channel == channel);
+        let mut is_news = channel == Channel::Command;
+        self.obstacles(step.now, &mut |known| is_news &= known.channel != channel);
         let delivery = match topic {
             Topic::Key(name) => self.keys.get_mut(name).map(|key| &mut *key.delivery),
             Topic::Consumer(name) => self.consumers.get_mut(name).map(|consumer| &mut consumer.delivery),
@@ -118,8 +118,9 @@ impl Machine {
     }
 
     /// What keeps alerts from being told, each as often as alerts wait for it.
-    pub fn obstacles(&self, now: Timestamp) -> impl Iterator<Item = Obstacle<'_>> {
-        self.keys().flat_map(move |key| key.obstacles(now)).chain(self.consumers().flat_map(Consumer::obstacles))
+    pub fn obstacles<'a>(&'a self, now: Timestamp, found: &mut dyn FnMut(Obstacle<'a>)) {
+        self.keys().for_each(|key| key.obstacles(now, found));
+        self.consumers().for_each(|consumer| consumer.obstacles(found));
     }
 
     pub(super) fn notifier_appeared(&mut self) {

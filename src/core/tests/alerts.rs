@@ -186,7 +186,7 @@ fn without_a_notifier_it_is_tried_until_there_is_one() {
         world.notifier = notifier;
         world.run(DAY * 27);
         assert!(world.shown.is_empty());
-        assert!(world.key("bedrock").obstacles(world.now()).any(|found| found.channel == Channel::Desktop));
+        assert!(world.obstacles("bedrock").iter().any(|found| found.channel == Channel::Desktop));
         world.notifier = Notifier::Takes;
         world.step(Event::NotifierAppeared);
         world.run(SECOND * 6);
@@ -405,8 +405,7 @@ fn a_command_that_fails_is_told_of_once_until_it_works_again() {
     world.start();
     world.command_fails = true;
     let spells = |world: &World| world.told.iter().filter(|entry| entry.event == "alert-command-failed").count();
-    let obstacle =
-        |world: &World| world.key("bedrock").obstacles(world.now()).next().map(|found| (found.channel, found.retry_at.is_some()));
+    let obstacle = |world: &World| world.obstacles("bedrock").first().map(|found| (found.channel, found.retry_at.is_some()));
     world.run(DAY * 28);
     assert_eq!((spells(&world), obstacle(&world)), (1, Some((Channel::Command, true))), "for three alerts, tried again and again");
     world.command_fails = false;
@@ -440,7 +439,7 @@ fn a_command_that_fails_for_all_keys_is_told_of_once() {
     let spells = |world: &World| world.told.iter().filter(|entry| entry.event == "alert-command-failed").count();
     world.command_fails = true;
     world.run(DAY * 28);
-    assert!(["a", "b", "c"].iter().all(|name| world.key(name).obstacles(world.now()).next().is_some()));
+    assert!(["a", "b", "c"].iter().all(|name| !world.obstacles(name).is_empty()));
     assert_eq!(spells(&world), 1);
     world.command_fails = false;
     world.run(HOUR * 2);

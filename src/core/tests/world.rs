@@ -563,6 +563,13 @@ impl World {
 
     // What is to be seen
 
+    /// What keeps a key's alerts from being told.
+    pub fn obstacles(&self, name: &str) -> Vec<Obstacle<'_>> {
+        let mut all = Vec::new();
+        self.key(name).obstacles(self.now(), &mut |found| all.push(found));
+        all
+    }
+
     pub fn key(&self, name: &str) -> &key::Key {
         self.machine.key(&name.into()).unwrap()
     }
