@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use super::rig::{CREDD, SHELLS, Shell, home};
+use super::rig::{CREDD, QUIET, SHELLS, Shell, home};
 use super::support::home::Home;
 use super::support::pane::Pane;
 use super::support::run;
@@ -78,6 +78,17 @@ fn zsh_answers_the_first_tab() {
     pane.enters("fpath=(~/site $fpath) && autoload -Uz compinit && compinit -D -u && echo load''ed");
     pane.until("\nloaded\n");
     completes(&pane, &[("credd sta", "credd status"), ("credd unin", "credd uninstall")]);
+}
+
+/// As bash and zsh ask, whose lines go on behind the cursor.
+#[test]
+fn the_word_at_the_cursor_is_completed() {
+    let home = home();
+    home.write_config(&format!("{QUIET}[[keys]]\nname = \"bedrock\"\n"));
+    let line = ["--", "credd", "exec", "be", "--", "aws"];
+    let mut asked = home.command(CREDD);
+    asked.env("_CREDD_COMPLETE", "bash").env("_CLAP_COMPLETE_INDEX", "2").args(line);
+    assert_eq!(run(&mut asked), "bedrock");
 }
 
 #[test]
