@@ -48,6 +48,10 @@ fn unicode() -> bool {
 /// The columns that a terminal gives a text: two to each wide character of Unicode's UAX #11, told by its blocks (the crate with
 /// the whole table is 11 KB of program).
 pub fn columns(text: &str) -> usize {
+    // As nearly all is.
+    if text.is_ascii() {
+        return text.len();
+    }
     let is_wide = |c| {
         matches!(c,
             '\u{1100}'..='\u{115f}' | '\u{2e80}'..='\u{a4cf}' | '\u{ac00}'..='\u{d7a3}' | '\u{f900}'..='\u{faff}'
