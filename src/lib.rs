@@ -5,6 +5,7 @@
 
 pub mod aws;
 pub mod bounded;
+mod checksum;
 pub mod cli;
 pub mod client;
 pub mod clock;

@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{append_to, private_options};
+use crate::checksum::crc32;
 use crate::core::{Ledger, Record};
 
 const FILE: &str = "state.journal";
@@ -211,7 +212,7 @@ fn keep_aside(path: &Path, name: &str) -> io::Result<PathBuf> {
 
 fn line(out: &mut impl Write, entry: &impl Serialize) -> io::Result<()> {
     let json = serde_json::to_vec(entry)?;
-    write!(out, "{:08x} ", crc32fast::hash(&json))?;
+    write!(out, "{:08x} ", crc32(&json))?;
     out.write_all(&json)?;
     out.write_all(b"\n")
 }
@@ -255,7 +256,7 @@ fn scan(mut source: impl BufRead) -> io::Result<Scan> {
 fn checked(line: &[u8]) -> Option<&[u8]> {
     let (sum, json) = (line.get(..8)?, line.get(9..)?);
     let sum = u32::from_str_radix(std::str::from_utf8(sum).ok()?, 16).ok()?;
-    (line[8] == b' ' && crc32fast::hash(json) == sum).then_some(json)
+    (line[8] == b' ' && crc32(json) == sum).then_some(json)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, test_kill_process};
 
+use crate::checksum::crc32;
 use crate::paths::private_dir;
 
 /// Those of one shell.
@@ -49,7 +50,7 @@ impl Stamps {
 
     fn path(&self, file: &Path) -> PathBuf {
         use std::os::unix::ffi::OsStrExt as _;
-        self.dir.join(format!("{}.{:08x}", self.pid, crc32fast::hash(file.as_os_str().as_bytes())))
+        self.dir.join(format!("{}.{:08x}", self.pid, crc32(file.as_os_str().as_bytes())))
     }
 
     fn open(stamp: &Path) -> io::Result<File> {
