@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::SystemTime;
 
 use crate::costs::{Mode, hold};
@@ -45,4 +46,12 @@ fn is_small() {
     let size = fs::metadata(program).unwrap().len();
     hold("bytes of the program", size);
     assert!(size <= MOST_BYTES, "the program has {size} bytes, more than {MOST_BYTES}");
+}
+
+#[test]
+fn tells_its_errors_where_backtraces_are_wanted() {
+    let Some(program) = release() else { return };
+    let run = Command::new(program).args(["run", "--state-dir", "/dev/null/state"]).env("RUST_BACKTRACE", "1").output().unwrap();
+    let said = String::from_utf8(run.stderr).unwrap();
+    assert!(run.status.code() == Some(1) && said.contains("/dev/null/state can't be used"), "{:?}: {said}", run.status);
 }
