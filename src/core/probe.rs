@@ -12,6 +12,8 @@ use super::{Fingerprint, KeyKind, PopupRecord, ProbeManner, ProbeReport, ProbeVe
 const BEDROCK_VARIABLE: &str = "AWS_BEARER_TOKEN_BEDROCK";
 /// A verdict is no older than this when something is done on the strength of it.
 const FRESH: SignedDuration = SignedDuration::from_mins(10);
+/// A key that was issued so long ago is known everywhere by now (IAM is eventually consistent: seconds).
+const PROPAGATED: SignedDuration = SignedDuration::from_mins(10);
 /// A worker tries for a minute, then asks consumers; an answer that takes this long has been lost. One worker
 /// may be given many keys, so it is given as long for each.
 pub const ANSWER_LIMIT: SignedDuration = SignedDuration::from_mins(5);
@@ -209,8 +211,12 @@ impl Key {
 
     /// The probe that is due, if any. It is taken to be under way, and lost after `limit`.
     pub fn take_due_probe(&mut self, limit: SignedDuration, calendar: &dyn Calendar, now: Timestamp) -> Option<(Fingerprint, ProbeManner)> {
-        let (_, manner) = self.probe_due(calendar).filter(|(at, _)| *at <= now)?;
-        let print = self.record.current?;
+        let (_, mut manner) = self.probe_due(calendar).filter(|(at, _)| *at <= now)?;
+        let known = self.record.known_now()?;
+        let print = known.fingerprint;
+        if manner == ProbeManner::Fresh && now.duration_since(known.issued.at) > PROPAGATED {
+            manner = ProbeManner::First;
+        }
         let waiting = if manner == ProbeManner::Asked { std::mem::take(&mut self.probing.waiting) } else { Vec::new() };
         self.probing.wanted = None;
         self.probing.not_before = None;

@@ -276,11 +276,24 @@ pub enum ProbeManner {
     /// It has just been put into its file: for up to a minute, while it is rejected (a key takes seconds to be
     /// known everywhere) or nobody can be reached, it is asked again.
     Fresh,
+    /// It was issued a while ago, and nothing is known of it yet: as `Fresh`, but a rejection counts at once.
+    First,
     /// On its schedule: once. Where that leaves a doubt (anything but works or denied), consumers that hold
     /// the key are asked to prove it.
     Scheduled,
     /// The user wants to know: once, and each consumer that holds the key is asked to prove it.
     Asked,
+}
+
+impl ProbeManner {
+    /// Whether consumers are asked as well, where the issuer's answer leaves a doubt or doesn't.
+    pub fn asks_consumers(self, in_doubt: bool) -> bool {
+        match self {
+            Self::Fresh | Self::First => false,
+            Self::Scheduled => in_doubt,
+            Self::Asked => true,
+        }
+    }
 }
 
 /// What asking after a key came to. No secret in its texts.

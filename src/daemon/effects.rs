@@ -197,7 +197,7 @@ impl Daemon {
 
     /// Consumers that use one of these keys, if any of them may be asked about.
     fn provers(&self, probes: &[(KeyName, Fingerprint, ProbeManner)]) -> Vec<ConsumerConfig> {
-        let asked = probes.iter().filter(|(_, _, manner)| *manner != ProbeManner::Fresh).map(|(name, _, _)| name);
+        let asked = probes.iter().filter(|(_, _, manner)| manner.asks_consumers(true)).map(|(name, _, _)| name);
         let users: HashSet<&ConsumerName> = asked.flat_map(|name| self.machine.users_of_key(name)).collect();
         users.into_iter().filter_map(|name| self.config.consumer(name)).cloned().collect()
     }

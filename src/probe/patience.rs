@@ -17,7 +17,8 @@ pub(super) fn pause(manner: ProbeManner, tries: u32, elapsed: Duration, finding:
         return None;
     }
     match manner {
-        ProbeManner::Fresh => {
+        ProbeManner::First if finding.verdict == ProbeVerdict::Rejected => None,
+        ProbeManner::Fresh | ProbeManner::First => {
             let pause = Duration::from_secs(1 << tries.saturating_sub(1).min(3));
             (elapsed + pause < FRESH).then_some(pause)
         }
@@ -45,6 +46,13 @@ mod tests {
         assert_eq!(pauses(ProbeManner::Fresh, Rejected, Retry::Key), growing);
         assert_eq!(pauses(ProbeManner::Fresh, Unreachable, Retry::Endpoint), growing);
         assert_eq!(pauses(ProbeManner::Fresh, Rejected, Retry::Useless), NEVER);
+    }
+
+    #[test]
+    fn of_an_older_key_a_rejection_counts_at_once() {
+        let growing = [1, 2, 4, 8, 8, 8, 8, 8, 8];
+        assert_eq!(pauses(ProbeManner::First, ProbeVerdict::Rejected, Retry::Key), NEVER);
+        assert_eq!(pauses(ProbeManner::First, ProbeVerdict::Unreachable, Retry::Endpoint), growing);
     }
 
     #[test]

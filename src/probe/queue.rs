@@ -13,7 +13,7 @@ use super::talker::Talker;
 use super::{form, patience};
 use crate::clock;
 use crate::consumers::{self, Provers};
-use crate::core::{ProbeManner, ProbeReport, ProbeVerdict};
+use crate::core::{ProbeReport, ProbeVerdict};
 use crate::salt::Salt;
 use crate::secret::Secret;
 use crate::worker::job::{Answer, ProbeOrder};
@@ -141,11 +141,7 @@ impl Job<'_> {
 
     /// Asks the consumers where that is wanted, and tells what everything came to.
     fn conclude(&self, order: &ProbeOrder, direct: Finding) {
-        let asks = match order.manner {
-            ProbeManner::Fresh => false,
-            ProbeManner::Scheduled => !direct.verdict.is_good(),
-            ProbeManner::Asked => true,
-        };
+        let asks = order.manner.asks_consumers(!direct.verdict.is_good());
         let said = if asks { self.provers.ask(&order.key, &self.salt) } else { Vec::new() };
         self.tell(order, combine(direct, said));
     }

@@ -17,6 +17,19 @@ fn a_new_key_is_asked_about_and_then_taken_up() {
 }
 
 #[test]
+fn a_rejection_of_a_key_that_has_been_there_for_hours_counts_at_once() {
+    let mut world = World::probing();
+    world.stop();
+    world.rejects.insert(2);
+    world.set(FILE, "K", 2);
+    world.sleep(HOUR);
+    world.start();
+    world.run(SECOND * 10);
+    assert_eq!(manners(&world).last(), Some(&ProbeManner::First));
+    assert_eq!((world.key_state("bedrock"), world.applies.len()), (KeyState::Rejected, 0));
+}
+
+#[test]
 fn a_rejected_key_touches_nothing_and_is_told_once() {
     let mut world = World::probing();
     world.rejects.insert(2);

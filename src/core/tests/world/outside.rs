@@ -71,8 +71,12 @@ impl World {
             Issuer::Says(verdict) => verdict,
             Issuer::Silent => return None,
         };
-        let may_change = matches!(verdict, ProbeVerdict::Rejected | ProbeVerdict::Unreachable);
-        if manner == ProbeManner::Fresh && may_change && self.real < patient_until {
+        let may_change = match verdict {
+            ProbeVerdict::Rejected => manner == ProbeManner::Fresh,
+            ProbeVerdict::Unreachable => matches!(manner, ProbeManner::Fresh | ProbeManner::First),
+            _ => false,
+        };
+        if may_change && self.real < patient_until {
             self.soon(SECOND * 5, Happens::Probe(name, asked, manner, patient_until));
             return None;
         }
