@@ -38,6 +38,9 @@ pub struct DaemonStatus {
     pub started_at: Timestamp,
 }
 
+/// The `detail` of a key that no daemon has looked for yet.
+pub const NEVER_SEEN: &str = "it was never seen";
+
 /// Of a key.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct KeyStatus {

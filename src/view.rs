@@ -7,12 +7,12 @@ use jiff::Timestamp;
 
 use crate::config::{Config, KeyConfig, KindChoice, Restart};
 use crate::core::consumer::Consumer;
-use crate::core::key::{Found, Key, KeyState};
+use crate::core::key::{Key, KeyState};
 use crate::core::order;
 
 use crate::core::{Calendar, FileTrack, Fingerprint, Iam, KeyName, KnownKey, Machine, Settings, Stage, Trouble};
 use crate::paths::{shell_word, tilde};
-use crate::protocol::{AlertStatus, DaemonStatus, FormerKey, IamStatus, KeyStanding, KeyStatus, ProbeStatus, Problem, Severity, Status};
+use crate::protocol::{AlertStatus, DaemonStatus, FormerKey, IamStatus, KeyStanding, KeyStatus, NEVER_SEEN, ProbeStatus, Problem, Severity, Status};
 
 mod consumers;
 mod digest;
@@ -263,10 +263,10 @@ fn round(days: f64) -> f64 {
 }
 
 fn standing(key: &Key, state: KeyState) -> (KeyStanding, Option<String>) {
-    let why = match &key.found {
-        Found::Missing(why) | Found::Dynamic(why) | Found::Unreadable(why) => Some(why.clone()),
-        Found::Unknown if state == KeyState::Missing => Some("it was never seen".into()),
-        Found::Unknown | Found::Value(_) => key.rejection().map(|rejection| rejection.detail.clone()),
+    let why = match key.lack() {
+        Some(lack) => Some(lack.why().to_owned()),
+        None if state == KeyState::Missing => Some(NEVER_SEEN.into()),
+        None => key.rejection().map(|rejection| rejection.detail.clone()),
     };
     let standing = match state {
         KeyState::Ok => KeyStanding::Ok,
@@ -367,7 +367,7 @@ fn file_problems(machine: &Machine, file: &FileTrack, home: &Path) -> Vec<Proble
 }
 
 fn rejected_key_problem(key: &Key, home: &Path) -> Option<Problem> {
-    let rejection = key.rejection().filter(|_| matches!(key.found, Found::Unknown | Found::Value(_)))?;
+    let rejection = key.rejection().filter(|_| key.lack().is_none())?;
     let path = tilde(&key.spec.env_file, home);
     let message = format!("the key {} in {path} is not accepted: {}", key.spec.name, rejection.detail);
     Some(problem("rejected-key", Severity::Error, message, format!("credd renew {}", key.spec.name)).about([key.spec.name.as_str()]))

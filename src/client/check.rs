@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::terminal::clean;
 use super::{Failure, status, words};
 use crate::paths::Paths;
-use crate::protocol::{KeyStanding, KeyStatus, those_there_are};
+use crate::protocol::{KeyStanding, KeyStatus, NEVER_SEEN, those_there_are};
 
 /// Arguments of `credd check`.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -39,7 +39,7 @@ pub fn run(paths: &Paths, args: &CheckArgs) -> Result<u8, Failure> {
     let mut worst = 0;
     let mut text = String::new();
     for key in keys {
-        let (code, what) = verdict(key, current.status.live, within_days);
+        let (code, what) = verdict(key, within_days);
         worst = worse(worst, code);
         if code != 0 {
             let _ = writeln!(text, "{}: {what}", clean(&key.name));
@@ -60,14 +60,13 @@ fn worse(a: u8, b: u8) -> u8 {
 }
 
 /// The exit code that a key alone would give, and why.
-pub(super) fn verdict(key: &KeyStatus, live: bool, within_days: Option<f64>) -> (u8, String) {
+pub(super) fn verdict(key: &KeyStatus, within_days: Option<f64>) -> (u8, String) {
     let detail = || key.detail.as_deref().map(clean).unwrap_or_default();
     let left = key.days_left.map(words::days).unwrap_or_default();
     match key.state {
         KeyStanding::Expired => (2, "it has expired".into()),
         KeyStanding::Rejected => (2, "its issuer rejects it".into()),
-        // No daemon ever looked.
-        KeyStanding::Missing if !live => (3, "nothing is known of it".into()),
+        KeyStanding::Missing if key.detail.as_deref() == Some(NEVER_SEEN) => (3, "nothing is known of it".into()),
         KeyStanding::Missing => (2, format!("it is missing: {}", detail())),
         KeyStanding::Dynamic => (3, format!("only running the file could tell: {}", detail())),
         KeyStanding::Unreadable => (3, format!("its file can't be read: {}", detail())),

@@ -101,7 +101,7 @@ impl Saved {
             let fix = "start the daemon, which keeps the damaged file aside: credd install".into();
             problem("state-recovered", Severity::Warning, damage.message, fix)
         });
-        let known = ledger.keys.values().any(|record| record.current.is_some());
+        let known = ledger.keys.values().any(|record| record.current.is_some() || record.lack.is_some());
         let calendar = CronCalendar::new(&config.alerts.remind, config.probes()).map_err(Failure::usage)?;
         let machine = Machine::new(settings(&config), ledger);
         Ok(Self { config, calendar, machine, problems: problems.into_iter().collect(), known })

@@ -15,7 +15,7 @@ use super::event::KeySpec;
 use super::policy::{Life, Reason, Threshold};
 use super::probe::Probing;
 use super::rare::Rare;
-use super::record::{Issued, IssuedSource, KeyRecord, KnownKey};
+use super::record::{Issued, IssuedSource, KeyRecord, KnownKey, Lack};
 pub use iam::AskingIam;
 pub use minting::Minting;
 pub use renewing::Renewing;
@@ -29,12 +29,8 @@ pub enum Found {
     Unknown,
     /// A value.
     Value(Arc<PresentKey>),
-    /// No such assignment, an empty one, or no file; why, in words for people.
-    Missing(String),
-    /// Only running the file could tell; why, and where.
-    Dynamic(String),
-    /// The file can't be read; why.
-    Unreadable(String),
+    /// None to go by.
+    Lack(Lack),
 }
 
 /// Standing of a key (contract, section 4).
@@ -139,18 +135,29 @@ impl Key {
             FileBody::Read(contents) => contents.variables.iter().find(|report| *report.variable == *self.spec.variable),
             _ => None,
         };
-        self.found = match (body, report.map(|report| &report.finding)) {
-            (FileBody::Missing, _) => Found::Missing(format!("{} doesn't exist", self.spec.env_file.display())),
-            (FileBody::Unreadable(why), _) => Found::Unreadable(why.clone()),
-            (_, Some(Finding::Present(key))) => Found::Value(key.clone()),
-            (_, Some(Finding::Empty { line })) => Found::Missing(format!("line {line} assigns the empty value")),
-            (_, Some(Finding::Dynamic { reason, line })) => Found::Dynamic(format!("line {line}: {reason}")),
-            (_, Some(Finding::Unset { hint: Some(hint) })) => Found::Missing(hint.clone()),
-            (_, _) => Found::Missing(format!("{} doesn't set {}", self.spec.env_file.display(), self.spec.variable)),
+        let file = self.spec.env_file.display();
+        let lack = match (body, report.map(|report| &report.finding)) {
+            (_, Some(Finding::Present(key))) => {
+                self.found = Found::Value(key.clone());
+                return Some(key.clone());
+            }
+            (FileBody::Missing, _) => Lack::Missing(format!("{file} doesn't exist")),
+            (FileBody::Unreadable(why), _) => Lack::Unreadable(why.clone()),
+            (_, Some(Finding::Empty { line })) => Lack::Missing(format!("line {line} assigns the empty value")),
+            (_, Some(Finding::Dynamic { reason, line })) => Lack::Dynamic(format!("line {line}: {reason}")),
+            (_, Some(Finding::Unset { hint: Some(hint) })) => Lack::Missing(hint.clone()),
+            (_, _) => Lack::Missing(format!("{file} doesn't set {}", self.spec.variable)),
         };
+        self.found = Found::Lack(lack);
+        None
+    }
+
+    /// Why there is no value to go by: as of now, or until its file was looked at, as of the last run.
+    pub fn lack(&self) -> Option<&Lack> {
         match &self.found {
-            Found::Value(key) => Some(key.clone()),
-            _ => None,
+            Found::Lack(lack) => Some(lack),
+            Found::Unknown => self.record.lack.as_deref(),
+            Found::Value(_) => None,
         }
     }
 
@@ -271,11 +278,11 @@ impl Key {
 
     /// Its standing, whatever its issuer says.
     pub fn state_by_dates(&self, days: &[u32], now: Timestamp) -> KeyState {
-        match &self.found {
-            Found::Missing(_) => return KeyState::Missing,
-            Found::Dynamic(_) => return KeyState::Dynamic,
-            Found::Unreadable(_) => return KeyState::Unreadable,
-            Found::Unknown | Found::Value(_) => {}
+        match self.lack() {
+            Some(Lack::Missing(_)) => return KeyState::Missing,
+            Some(Lack::Dynamic(_)) => return KeyState::Dynamic,
+            Some(Lack::Unreadable(_)) => return KeyState::Unreadable,
+            None => {}
         }
         let Some(life) = self.life() else { return KeyState::Missing };
         match life.thresholds(days).iter().rev().find(|threshold| threshold.at <= now) {

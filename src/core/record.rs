@@ -122,6 +122,27 @@ impl KnownKey {
     }
 }
 
+/// Why an env file has no value for a key that could be gone by, in words for people.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Lack {
+    /// No such assignment, an empty one, or no file.
+    Missing(String),
+    /// Only running the file could tell, and where.
+    Dynamic(String),
+    /// The file can't be read.
+    Unreadable(String),
+}
+
+impl Lack {
+    /// The words.
+    pub fn why(&self) -> &str {
+        match self {
+            Self::Missing(why) | Self::Dynamic(why) | Self::Unreadable(why) => why,
+        }
+    }
+}
+
 /// How many earlier values of a variable are remembered, so that restoring one keeps its date.
 pub const REMEMBERED_VALUES: usize = 64;
 /// How many reminders of one key are kept in its record; the history has all.
@@ -132,6 +153,9 @@ const REMEMBERED_REMINDERS: usize = 8;
 pub struct KeyRecord {
     /// The value the file held when it was last believed.
     pub current: Option<Fingerprint>,
+    /// Why it has none since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lack: Option<Box<Lack>>,
     /// Reminders are quiet until then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snoozed_until: Option<Timestamp>,

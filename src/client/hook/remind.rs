@@ -25,5 +25,5 @@ pub fn due(paths: &Paths, now: &Zoned, told: &str) -> Option<String> {
     let worst = due.iter().copied().min_by(|a, b| is_alive(a).cmp(&is_alive(b)).then(left(a).total_cmp(&left(b))))?;
     let name = clean(&worst.name);
     let more = if due.len() > 1 { format!(" ({} more: credd check)", due.len() - 1) } else { String::new() };
-    Some(format!("{name}: {}; renew it with: credd renew {name}{more}", verdict(worst, status.live, None).1))
+    Some(format!("{name}: {}; renew it with: credd renew {name}{more}", verdict(worst, None).1))
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::{Found, Key, Users, life_of, popup_id, tag_of};
 use crate::core::alarm::{AlertSent, Channel, Obstacle, PopupRecord};
 use crate::core::event::{Calendar, Facts, Notice, Topic};
-use crate::core::order;
+use crate::core::{Lack, order};
 use crate::core::policy::{Reason, Threshold};
 
 impl Key {
@@ -23,7 +23,7 @@ impl Key {
     /// Whether alerts make sense: there is a value, or there was one and the file can't be read now.
     /// While it wasn't looked at yet, the value may have been replaced.
     fn alertable(&self) -> bool {
-        matches!(self.found, Found::Value(_) | Found::Unreadable(_))
+        matches!(self.found, Found::Value(_) | Found::Lack(Lack::Unreadable(_)))
     }
 
     /// Thresholds that no alert spoke for yet, ascending. Once a later one was told, earlier ones have

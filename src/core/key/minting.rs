@@ -8,7 +8,7 @@ use crate::core::policy::Reason;
 use crate::core::rare::Unset;
 use crate::core::record::KnownKey;
 use crate::core::renewal::{MintReport, Minted, Trouble};
-use crate::core::{Fingerprint, KeyKind};
+use crate::core::{Fingerprint, KeyKind, Lack};
 
 /// From a failure to the next try, doubled each time.
 const FIRST_RETRY: SignedDuration = SignedDuration::from_mins(1);
@@ -62,7 +62,7 @@ impl Key {
     }
 
     fn is_mintable(&self) -> bool {
-        self.spec.minted && matches!(self.found, Found::Value(_) | Found::Missing(_)) && self.mint_obstacle().is_none()
+        self.spec.minted && matches!(self.found, Found::Value(_) | Found::Lack(Lack::Missing(_))) && self.mint_obstacle().is_none()
     }
 
     /// When the next key is to be minted; a time in the past means now.
@@ -101,7 +101,7 @@ impl Key {
         let why = match &self.found {
             _ if self.minting.under_way || self.minting.waiting.is_empty() || self.is_mintable() => return None,
             Found::Unknown => "it couldn't be read yet".to_owned(),
-            Found::Dynamic(why) | Found::Unreadable(why) => why.clone(),
+            Found::Lack(Lack::Dynamic(why) | Lack::Unreadable(why)) => why.clone(),
             _ => "it isn't minted here".to_owned(),
         };
         let obstacle = self.mint_obstacle().filter(|_| self.spec.minted);

@@ -10,7 +10,7 @@ use crate::core::file::Verdict;
 use crate::core::key::Found;
 use crate::core::policy::Reason;
 use crate::core::record::{Issued, IssuedSource};
-use crate::core::{FileReport, Fingerprint, KeyRecord, KnownKey, order};
+use crate::core::{FileReport, Fingerprint, KeyRecord, KnownKey, Lack, order};
 
 /// What is another than before about a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,14 +140,21 @@ impl Machine {
         let Some(key) = self.keys.get_mut(name) else { return Change::Nothing };
         self.dirty.insert(Subject::Key(name.clone()));
         let before = std::mem::replace(&mut key.found, Found::Unknown);
+        let lacked = key.record.lack.take();
         let present = key.look(&report.body);
-        if key.found != before {
-            match &key.found {
-                Found::Missing(why) => step.tell("key-missing", Some(name), None, None, why.clone()),
-                Found::Dynamic(why) => step.tell("key-dynamic", Some(name), None, None, why.clone()),
-                Found::Unreadable(why) => step.tell("file-unreadable", Some(name), None, None, why.clone()),
-                Found::Unknown | Found::Value(_) => {}
+        if let Found::Lack(lack) = &key.found {
+            if lacked.as_deref() != Some(lack) {
+                let event = match lack {
+                    Lack::Missing(_) => "key-missing",
+                    Lack::Dynamic(_) => "key-dynamic",
+                    Lack::Unreadable(_) => "file-unreadable",
+                };
+                step.tell(event, Some(name), None, None, lack.why().to_owned());
+                step.save.insert(Subject::Key(name.clone()));
             }
+            key.record.lack = Some(Box::new(lack.clone()));
+        } else if lacked.is_some() {
+            step.save.insert(Subject::Key(name.clone()));
         }
         // What was decided while nobody could tell its value may not have been carried out.
         let unchanged = if matches!(before, Found::Value(_)) { Change::Nothing } else { Change::FirstLook };
@@ -157,7 +164,7 @@ impl Machine {
                 // One copy, whichever was read from the state.
                 known.anatomy = present.anatomy.clone();
             }
-            if matches!(before, Found::Missing(_) | Found::Dynamic(_) | Found::Unreadable(_)) {
+            if lacked.is_some() {
                 step.tell("key-back", Some(name), None, Some(present.fingerprint), "the same key is there again".into());
             }
             return unchanged;

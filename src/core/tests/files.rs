@@ -265,3 +265,22 @@ fn a_restart_of_ours_does_not_pass_for_the_users_choice() {
     world.run(MINUTE * 2);
     assert_eq!((world.holds("litellm", "B"), world.state("litellm")), (Some(2), ConsumerState::Current));
 }
+
+#[test]
+fn what_a_file_lacks_is_known_when_the_daemon_starts_again() {
+    let told = |world: &World, event: &str| world.told.iter().filter(|entry| entry.event == event).count();
+    let mut world = World::running();
+    world.remove(FILE);
+    world.run(SECOND * 10);
+    world.crash();
+    assert_eq!(world.key_state("bedrock"), KeyState::Missing, "before its file is looked at");
+    world.run(MINUTE);
+    assert_eq!((world.key_state("bedrock"), told(&world, "key-missing")), (KeyState::Missing, 1));
+    world.stop();
+    world.set(FILE, "K", 1);
+    world.start();
+    world.run(MINUTE);
+    assert_eq!((world.key_state("bedrock"), told(&world, "key-back")), (KeyState::Ok, 1));
+    world.crash();
+    assert_eq!(world.key_state("bedrock"), KeyState::Ok);
+}
