@@ -12,7 +12,9 @@ use crate::core::order;
 
 use crate::core::{Calendar, FileTrack, Fingerprint, Iam, KeyName, KnownKey, Machine, Settings, Stage, Trouble};
 use crate::paths::{shell_word, tilde};
-use crate::protocol::{AlertStatus, DaemonStatus, FormerKey, IamStatus, KeyStanding, KeyStatus, NEVER_SEEN, ProbeStatus, Problem, Severity, Status};
+use crate::protocol::{
+    AlertStatus, DaemonStatus, FormerKey, IamStatus, KeyStanding, KeyStatus, NEVER_SEEN, ProbeStatus, Problem, Severity, Status,
+};
 
 mod consumers;
 mod digest;

@@ -93,6 +93,22 @@ fn a_key_that_no_daemon_ever_saw_is_unknown_rather_than_missing() {
 }
 
 #[test]
+fn what_a_file_lacks_is_known_without_a_daemon() {
+    let home = home();
+    for (text, state, expected) in [("export A=1\n", "missing", 2), ("export AWS_BEARER_TOKEN_BEDROCK=$(pass show key)\n", "dynamic", 3)] {
+        home.set_key(KEY);
+        let mut daemon = Daemon::start(CREDD, &home);
+        daemon.until("the key", SOON, |status| status["keys"][0]["state"] == "ok");
+        home.write_env(text);
+        daemon.until(state, SOON, |status| status["keys"][0]["state"] == state);
+        daemon.kill();
+        assert_eq!(code(&daemon.credd(&["check"])), expected, "{state}");
+        let saved: Value = serde_json::from_slice(&daemon.credd(&["status", "--json"]).stdout).unwrap();
+        assert_eq!((&saved["live"], &saved["keys"][0]["state"]), (&json!(false), &json!(state)));
+    }
+}
+
+#[test]
 fn a_configuration_that_is_no_file_holds_nobody_up() {
     let home = home();
     let fifo = home.path().join("fifo");

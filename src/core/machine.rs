@@ -17,7 +17,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::alarm::PopupRecord;
-use super::consumer::{Consumer, Phase, Targets, Why};
+use super::consumer::{Consumer, ConsumerState, Phase, Targets, Why};
 use super::event::{Calendar, Effect, Event, HistoryEntry, Reply, Settings, Ticket, Topic};
 use super::file::FileTrack;
 use super::key::Key;
@@ -243,6 +243,20 @@ impl Machine {
     /// The keys that a consumer should run with: what the files hold now.
     pub fn targets(&self, consumer: &Consumer) -> Targets {
         order::gathered(self.counts_for(consumer).values().filter_map(|key| Some((key.spec.name.clone(), key.target()?))))
+    }
+
+    /// How a consumer stands to its files. A value that it won't be given, for a control character in it, is another than
+    /// it has.
+    pub fn consumer_state(&self, consumer: &Consumer) -> ConsumerState {
+        let counts = self.counts_for(consumer);
+        let targets = order::gathered(counts.values().filter_map(|key| Some((key.spec.name.clone(), key.target()?))));
+        let state = consumer.state(&targets);
+        let mut flawed = counts.values().filter_map(|key| Some((key, key.present().filter(|present| present.control_character)?)));
+        let lacks = |key: &Key, print| consumer.holds(&[(key.spec.name.clone(), print)].into()) == Some(false);
+        if state == ConsumerState::Current && flawed.any(|(key, present)| lacks(key, present.fingerprint)) {
+            return ConsumerState::Stale;
+        }
+        state
     }
 
     /// The key that counts for a consumer, by variable.

@@ -104,7 +104,7 @@ pub fn too_many_restarts(consumer: &str, now: &Zoned, next_try: Option<&Zoned>) 
     Text {
         summary: format!("{consumer}: too many restarts"),
         body: format!(
-            "It was restarted 3 times within 10 minutes, so credd holds back and tries again by itself.{when} \
+            "3 restarts were begun within 10 minutes, so credd holds back and tries again by itself.{when} \
              See: credd status {consumer}"
         ),
     }
@@ -234,7 +234,7 @@ mod tests {
         let text = too_many_restarts("litellm", &at(11, 28, 10, 0), Some(&at(11, 28, 10, 10)));
         assert_eq!(
             text.body,
-            "It was restarted 3 times within 10 minutes, so credd holds back and tries again by itself. The next attempt is on \
+            "3 restarts were begun within 10 minutes, so credd holds back and tries again by itself. The next attempt is on \
              Saturday 28 November at 10:10. See: credd status litellm"
         );
     }

@@ -16,7 +16,7 @@ const SOME: usize = 4;
 
 /// One consumer's part of the document.
 pub fn consumer_status(machine: &Machine, consumer: &Consumer, spec: &ConsumerConfig) -> ConsumerStatus {
-    let state = consumer.state(&machine.targets(consumer));
+    let state = machine.consumer_state(consumer);
     let process = consumer.processes.as_ref().and_then(|processes| processes.first());
     let restart = match (spec.restart, process.map(|process| &process.run_by)) {
         (Restart::Auto, Some(RunBy::Process)) => "process",
@@ -113,7 +113,7 @@ fn standing(machine: &Machine, consumer: &Consumer, status: &ConsumerStatus, now
     let lacking: Vec<&str> = lacking.keys().map(KeyName::as_str).collect();
     let told = match status.state {
         // The key's own problem says what to do.
-        ConsumerState::Stale if machine.lacks_what_is_rejected(consumer) => return None,
+        ConsumerState::Stale if lacking.is_empty() || machine.lacks_what_is_rejected(consumer) => return None,
         ConsumerState::Stale => {
             let mut processes = consumer.processes.iter().flatten();
             let has_other = processes.any(|process| lacks(process, &targets).any(|key| process.keys.get(key).copied().flatten().is_some()));
@@ -136,7 +136,9 @@ fn standing(machine: &Machine, consumer: &Consumer, status: &ConsumerStatus, now
             problem("pending-consumer", Severity::Warning, message, fix)
         }
         ConsumerState::Failed => {
-            let message = format!("{name} doesn't serve: {}", status.detail.as_deref().unwrap_or("its last restart failed"));
+            // "it doesn't serve, since …", as whoever restarted it says.
+            let why = status.detail.as_deref().unwrap_or("it doesn't serve: its last restart failed");
+            let message = why.strip_prefix("it ").map_or_else(|| format!("{name} doesn't serve: {why}"), |does| format!("{name} {does}"));
             problem("failed-consumer", Severity::Error, message, format!("start {name} by hand, then: credd status"))
         }
         ConsumerState::Current | ConsumerState::Applying | ConsumerState::Absent => return None,

@@ -141,7 +141,7 @@ impl Metrics {
                 None => Ok(()),
             },
             (Family::ConsumerState | Family::Applies | Family::Alerts, _, Some(spec)) => match machine.consumer(&spec.name) {
-                Some(consumer) => self.of_consumer(out, family, name, consumer, consumer.state(&machine.targets(consumer))),
+                Some(consumer) => self.of_consumer(out, family, name, consumer, machine.consumer_state(consumer)),
                 None => Ok(()),
             },
             (Family::Problems, ..) if n < subjects(at.config) => {

@@ -62,6 +62,6 @@ fn the_last_value_wins_once_and_not_too_often() {
         case.serves_with(NEW);
     }
     assert_eq!(count(&daemon, "applied"), 3);
-    assert!(daemon.ok(&["status"]).contains("3 times in ten minutes"), "{}", daemon.ok(&["status"]));
+    assert!(daemon.ok(&["status"]).contains("3 restarts of litellm were begun within ten minutes"), "{}", daemon.ok(&["status"]));
     assert_eq!(client.stop().failures, []);
 }

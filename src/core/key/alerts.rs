@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use super::{Found, Key, Users, life_of, popup_id, tag_of};
 use crate::core::alarm::{AlertSent, Channel, Obstacle, PopupRecord};
 use crate::core::event::{Calendar, Facts, Notice, Topic};
-use crate::core::{Lack, order};
 use crate::core::policy::{Reason, Threshold};
+use crate::core::{Lack, order};
 
 impl Key {
     /// The alert about the value that counts that was sent last, or is being sent.

@@ -162,7 +162,7 @@ impl Machine {
         step.save.insert(Subject::Consumer(name.clone()));
         consumer.count_restarts_as_of(step.now);
         if let Some(until) = consumer.record.limited_until(step.now) {
-            let reason = format!("{name} was restarted {MAX_RESTARTS} times in ten minutes; it is tried again by itself");
+            let reason = format!("{MAX_RESTARTS} restarts of {name} were begun within ten minutes; the next comes by itself");
             consumer.postpone(reason.clone(), &targets, Some(until), step.now);
             if consumer.record.alert.as_ref().is_none_or(|alert| alert.reason != Reason::TooManyRestarts) {
                 consumer.alert(Reason::TooManyRestarts, &self.settings.channels, step.now);

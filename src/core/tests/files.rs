@@ -114,6 +114,8 @@ fn a_value_with_control_characters_is_given_to_nobody() {
     world.edit(FILE, "K", 2);
     world.run(DAY);
     assert_eq!((world.applies.len(), world.holds("litellm", "K")), (0, Some(1)));
+    let consumer = world.machine.consumer(&"litellm".into()).unwrap();
+    assert_eq!(world.machine.consumer_state(consumer), ConsumerState::Stale, "it has another than the file");
     let asked = world.ask(Request::Apply("litellm".into(), true));
     world.run(MINUTE);
     assert!(matches!(world.reply(asked), Reply::Denied(_)), "{:?}", world.reply(asked));

@@ -155,7 +155,7 @@ fn at_most_three_restarts_in_ten_minutes_then_one_alert() {
     assert_eq!((world.applies.len(), world.state("litellm")), (3, ConsumerState::Pending));
     assert_eq!(world.thresholds(), ["too-many-restarts"]);
     let said = format!("{:?}", world.shown[0].facts);
-    assert!(said.contains("3 times"), "why, and not how the last apply went: {said}");
+    assert!(said.contains("3 restarts of litellm"), "why, and not how the last apply went: {said}");
     assert!(is_refused(&{
         let ticket = apply(&mut world, true);
         world.run(SECOND);
