@@ -3,6 +3,7 @@
 //! The library is the program's own; its interface is the command line and the socket, not these
 //! modules. ARCHITECTURE.md says how they hang together.
 
+mod ask;
 pub mod aws;
 pub mod bounded;
 mod checksum;
@@ -19,6 +20,7 @@ pub mod daemon;
 pub mod desktop;
 pub mod envfile;
 pub mod filesystem;
+mod git;
 pub mod hardening;
 pub mod http;
 pub mod keys;

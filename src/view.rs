@@ -293,6 +293,15 @@ fn clock_problem(machine: &Machine, now: Timestamp) -> Option<Problem> {
     Some(problem("clock-went-back", Severity::Warning, message, "timedatectl status".into()))
 }
 
+/// What to say of a file that git tracks.
+pub fn untrack(path: &Path, home: &Path) -> (String, String) {
+    let dir = path.parent().map(|dir| shell_word(dir, home)).unwrap_or_default();
+    let name = path.file_name().map(|name| shell_word(name.as_ref(), home)).unwrap_or_default();
+    let fix =
+        format!("git -C {dir} rm --cached {name}, name it in .gitignore, commit, and renew its keys: earlier commits keep the old ones");
+    (format!("{} is tracked by git", tilde(path, home)), fix)
+}
+
 /// Those of one variable are about its keys.
 fn file_problems(machine: &Machine, file: &FileTrack, home: &Path) -> Vec<Problem> {
     let mut problems = Vec::new();
@@ -301,6 +310,10 @@ fn file_problems(machine: &Machine, file: &FileTrack, home: &Path) -> Vec<Proble
     if contents.mode & 0o077 != 0 {
         let message = format!("{path} can be read by others (mode {:04o})", contents.mode & 0o7777);
         problems.push(problem("env-file-mode", Severity::Warning, message, format!("chmod 600 {}", shell_word(&file.path, home))));
+    }
+    if let Some(real) = &contents.tracked {
+        let (message, fix) = untrack(Path::new(&**real), home);
+        problems.push(problem("env-file-tracked", Severity::Error, message, fix));
     }
     if contents.static_aws_keys {
         let message = format!("{path} also sets static AWS keys: they outlive the bearer key and can do more");

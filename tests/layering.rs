@@ -8,12 +8,15 @@ use std::path::{Path, PathBuf};
 
 /// Each module and the modules of this crate that it may name.
 const MAY_KNOW: &[(&str, &[&str])] = &[
+    ("ask", &["clock"]),
     ("bounded", &["clock"]),
+    ("checksum", &[]),
     ("clock", &[]),
     ("confine", &[]),
     ("core", &[]),
     ("envfile", &[]),
     ("filesystem", &[]),
+    ("git", &["ask", "clock"]),
     ("hardening", &[]),
     ("lease", &[]),
     ("log", &["plain"]),
@@ -28,7 +31,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("keys", &["core"]),
     ("protocol", &["core"]),
     ("salt", &["core"]),
-    ("store", &["core"]),
+    ("store", &["checksum", "core"]),
     ("config", &["core", "cron"]),
     ("desktop", &["clock", "plain", "task"]),
     ("watcher", &["clock", "filesystem"]),
@@ -64,6 +67,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "core",
             "envfile",
             "filesystem",
+            "git",
             "hardening",
             "keys",
             "lease",
@@ -98,6 +102,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     (
         "client",
         &[
+            "ask",
+            "checksum",
             "clock",
             "config",
             "consumers",
@@ -105,6 +111,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "cron",
             "desktop",
             "envfile",
+            "git",
             "hardening",
             "keys",
             "log",

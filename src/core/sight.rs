@@ -52,6 +52,8 @@ pub struct FileContents {
     pub exports_others: bool,
     /// Static AWS credentials stand beside the bearer key.
     pub static_aws_keys: bool,
+    /// Its place behind all links, for people, if git tracks it.
+    pub tracked: Option<Box<str>>,
     /// One for each variable asked after, in the order asked.
     pub variables: Box<[VariableReport]>,
 }

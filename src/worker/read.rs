@@ -1,6 +1,8 @@
 //! A careful look at one env file: never at half of one, never blocking, never keeping a value.
 
+use std::ffi::OsStr;
 use std::fs::File;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -12,6 +14,7 @@ use super::contents;
 use super::job::FileQuery;
 use crate::core::{FileBody, FileContents, FileReport};
 use crate::filesystem::read_exactly;
+use crate::git;
 use crate::salt::Salt;
 
 /// An env file is a few hundred bytes; more than this is something else.
@@ -26,6 +29,7 @@ pub fn read(query: &FileQuery, salt: &Salt, home: &[u8]) -> FileReport {
             modified_at: timestamp(stat.st_mtime, stat.st_mtime_nsec),
             changed_at: timestamp(stat.st_ctime, stat.st_ctime_nsec),
             mode: permissions(&stat),
+            tracked: git::tracked(&query.path, Path::new(OsStr::from_bytes(home))),
             ..contents::contents(&bytes, &query.variables, salt, home)
         }),
         Err(body) => body,

@@ -106,6 +106,7 @@ impl Crowd {
             unfinished: false,
             exports_others: false,
             static_aws_keys: false,
+            tracked: None,
             variables,
         };
         FileReport { path: path.to_owned(), body: FileBody::Read(contents) }

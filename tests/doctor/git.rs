@@ -1,10 +1,13 @@
 //! Env files in git.
 
-use std::fs;
-use std::os::unix::fs::symlink;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
+use serde_json::{Value, json};
+
 use crate::rig::Rig;
+use crate::support::daemon::SOON;
 use crate::support::{run, said};
 
 fn git(rig: &Rig, dir: &Path, words: &[&str]) {
@@ -54,6 +57,23 @@ fn an_env_file_in_git_is_an_error_and_stays_one_in_its_history() {
     assert!(message.contains("with a key that may still be accepted"), "{message}");
     assert_eq!(rig.findings_of(&["--json", "--fix", "--yes"]).codes(), ["env-file-in-history"]);
     git(&rig, &dir, &["check-ignore", "-q", "keys"]);
+}
+
+#[test]
+fn the_daemon_sees_it_as_well_and_that_it_is_mended() {
+    let rig = Rig::new("git-daemon");
+    let daemon = rig.daemon();
+    let dir = repository(&rig);
+    git(&rig, &dir, &["add", "keys"]);
+    // A look at the file: nobody tells of what git does.
+    fs::set_permissions(dir.join("keys"), Permissions::from_mode(0o600)).unwrap();
+    let problem = |status: &Value| status["problems"].as_array()?.iter().find(|problem| problem["code"] == "env-file-tracked").cloned();
+    let status = daemon.until("the problem", SOON, |status| problem(status).is_some());
+    let told = problem(&status).unwrap();
+    assert_eq!((&told["message"], &told["severity"]), (&json!("~/dotfiles/keys is tracked by git"), &json!("error")));
+    assert!(told["fix"].as_str().unwrap().starts_with("git -C ~/dotfiles rm --cached keys, "), "{told}");
+    git(&rig, &dir, &["rm", "-q", "--cached", "keys"]);
+    daemon.until("the mending", SOON, |status| problem(status).is_none());
 }
 
 #[test]

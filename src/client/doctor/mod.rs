@@ -3,10 +3,8 @@
 //! Keys are told by their fingerprints, and looked for in this short-lived process: what it reads is wiped, and
 //! no finding has a part of it.
 
-mod ask;
 mod checks;
 mod finding;
-mod git;
 mod ignore;
 pub(super) mod look;
 mod repair;

@@ -10,11 +10,11 @@ use std::sync::Arc;
 use jiff::Zoned;
 use zeroize::Zeroizing;
 
-use super::ask;
 use super::look;
 use super::sweep::{Sightings, sweep};
 use super::walk::Places;
 use super::wanted::{Keys, Wanted};
+use crate::ask;
 use crate::client::status::{self, Current};
 use crate::client::trial::Trial;
 use crate::client::{Failure, offline, words};

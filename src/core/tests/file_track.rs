@@ -27,6 +27,7 @@ fn contents(finding: Finding) -> FileContents {
         unfinished: false,
         exports_others: false,
         static_aws_keys: false,
+        tracked: None,
         variables: [VariableReport { variable: "K".into(), finding, duplicates: [].into(), cut_short: false }].into(),
     }
 }

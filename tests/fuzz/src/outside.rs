@@ -124,6 +124,7 @@ impl World {
             unfinished: false,
             exports_others: false,
             static_aws_keys: false,
+            tracked: None,
             variables: Box::new([variable]),
         };
         FileReport { path: path.to_owned(), body: FileBody::Read(contents) }

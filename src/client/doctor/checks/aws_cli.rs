@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::time::Duration;
 
 use super::path::called;
-use crate::client::doctor::ask;
+use crate::ask;
 use crate::client::doctor::finding::Finding;
 use crate::client::doctor::situation::Situation;
 use crate::config::KindChoice;

@@ -1,6 +1,6 @@
 //! Whether somebody sets the clock.
 
-use crate::client::doctor::ask;
+use crate::ask;
 use crate::client::doctor::finding::Finding;
 use crate::client::doctor::situation::Situation;
 

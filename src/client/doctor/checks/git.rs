@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use crate::client::doctor::finding::Finding;
-use crate::client::doctor::git::Tracked;
 use crate::client::doctor::repair::Repair;
 use crate::client::doctor::situation::{EnvFile, Situation};
 use crate::clock;
 use crate::core::Fingerprint;
+use crate::git::Tracked;
+use crate::view::untrack;
 
 /// Whether these hold a key that is still accepted is looked at.
 const MOST_COMMITS: usize = 50;
@@ -35,12 +36,7 @@ pub(super) fn check(situation: &Situation) -> Vec<Finding> {
 fn findings(situation: &Situation, file: &EnvFile, tracked: &Tracked) -> Vec<Finding> {
     let path = situation.tilde(&file.real);
     if tracked.is_tracked() {
-        let dir = file.real.parent().map(|dir| situation.word(dir)).unwrap_or_default();
-        let name = file.real.file_name().map(|name| situation.word(name.as_ref())).unwrap_or_default();
-        let message = format!("{path} is tracked by git");
-        let fix = format!(
-            "git -C {dir} rm --cached {name}, name it in .gitignore, commit, and renew its keys: earlier commits keep the old ones"
-        );
+        let (message, fix) = untrack(&file.real, &situation.paths.home);
         return vec![Finding::error("env-file-tracked", &message, &fix)];
     }
     let open = tracked.is_open().then(|| {

@@ -1,6 +1,6 @@
 //! Whether credd outlives the user's last session, as a proxy does that was started with nohup.
 
-use crate::client::doctor::ask;
+use crate::ask;
 use crate::client::doctor::finding::Finding;
 use crate::client::doctor::situation::Situation;
 

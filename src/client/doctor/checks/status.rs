@@ -5,7 +5,7 @@ use crate::client::doctor::situation::Situation;
 use crate::protocol::{Problem, Severity};
 
 /// Looked at here and now, where they can be repaired: the daemon takes a moment to see that they were.
-const LOOKED_AT_HERE: &[&str] = &["env-file-mode", "duplicate-assignment"];
+const LOOKED_AT_HERE: &[&str] = &["env-file-mode", "duplicate-assignment", "env-file-tracked"];
 
 /// Said better elsewhere: a note about a file that isn't there yet is a warning about each key that belongs into it.
 fn is_left_to_others(problem: &Problem) -> bool {

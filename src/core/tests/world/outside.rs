@@ -278,6 +278,7 @@ impl World {
                 unfinished: false,
                 exports_others: false,
                 static_aws_keys: false,
+                tracked: None,
                 variables,
             })
         } else {

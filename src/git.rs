@@ -4,14 +4,24 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
-use super::ask;
+use crate::{ask, clock};
 
 /// Where people keep the repository of files in their home directory, below it.
 const OF_HOME: &[&str] = &[".cfg", ".dotfiles", ".dotfiles.git", ".myconf", ".local/share/yadm/repo.git"];
+
+/// For the question that comes with each look at a file.
+const LIMIT: Duration = Duration::from_secs(2);
+
+/// Where a file is, if a repository tracks it. Git isn't run where there is none.
+pub fn tracked(path: &Path, home: &Path) -> Option<Box<str>> {
+    let real = path.canonicalize().ok()?;
+    let is_tracked = Tracked::all(&real, home, clock::monotonic() + LIMIT).iter().any(Tracked::is_tracked);
+    is_tracked.then(|| real.to_string_lossy().into())
+}
 
 /// A file, as a repository sees it.
 pub struct Tracked {
