@@ -17,12 +17,14 @@ mod bar;
 mod consumers;
 mod fold;
 mod follow;
+mod former;
 mod keys;
 mod page;
 mod problems;
 mod worst;
 
 pub(super) use fold::fold;
+pub(super) use former::needed_until;
 pub(super) use keys::next_step;
 use page::full;
 pub(super) use worst::standing_word;
@@ -202,7 +204,7 @@ fn short(status: &Status, name: Option<&str>) -> String {
     }
     // Nobody looks at processes without a daemon.
     match status.consumers.iter().find(|consumer| name == Some(&consumer.name) && status.live) {
-        Some(consumer) => format!("{} {}\n", clean(&consumer.name), state_word(consumer.state)),
+        Some(consumer) => format!("{} {}\n", clean(&consumer.name), state_word(consumer)),
         None => "credd: nothing known\n".into(),
     }
 }

@@ -9,7 +9,7 @@ use crate::protocol::{ConsumerState, ConsumerStatus};
 
 impl Page {
     pub(super) fn consumer(&mut self, consumer: &ConsumerStatus) {
-        let word = state_word(consumer.state);
+        let word = state_word(consumer);
         let colour = match consumer.state {
             ConsumerState::Current => GREEN,
             ConsumerState::Stale | ConsumerState::Applying | ConsumerState::Pending => YELLOW,
@@ -46,7 +46,7 @@ impl Page {
 
     pub(super) fn more_consumers(&mut self, consumers: &[&ConsumerStatus]) {
         if !consumers.is_empty() {
-            let counts = counted(consumers.iter().map(|consumer| (trouble(consumer.state), state_word(consumer.state))));
+            let counts = counted(consumers.iter().map(|consumer| (trouble(consumer.state), state_word(consumer))));
             self.sum_up("consumer", consumers.len(), counts, [None, None]);
         }
     }

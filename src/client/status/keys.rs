@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::bar::bar;
+use super::former::needed_until;
 use super::page::{GREEN, Page, RED, STANDING, YELLOW};
 use super::worst::{counted, standing_rank, standing_word, state_word, trouble};
 use crate::client::terminal::clean;
@@ -10,7 +11,7 @@ use crate::client::words;
 use crate::core::order;
 use crate::core::{IssuedSource, ProbeVerdict, Reason};
 use crate::paths::{Paths, tilde};
-use crate::protocol::{ConsumerState, ConsumerStatus, FormerKey, KeyStanding, KeyStatus};
+use crate::protocol::{ConsumerState, ConsumerStatus, FormerKey, KeyStanding, KeyStatus, Status};
 
 /// Cells of a bar beside a name, and at most of one on a line of its own.
 const BAR: usize = 30;
@@ -20,7 +21,7 @@ const LEFT: usize = 20;
 const SOME_USERS: usize = 4;
 
 impl Page {
-    pub(super) fn key(&mut self, key: &KeyStatus, consumers: &[ConsumerStatus], paths: &Paths) {
+    pub(super) fn key(&mut self, key: &KeyStatus, status: &Status, paths: &Paths) {
         let colour = match key.state {
             KeyStanding::Ok => GREEN,
             KeyStanding::Due => YELLOW,
@@ -58,7 +59,7 @@ impl Page {
         }
         let facts = self.dates(key);
         self.facts(&facts);
-        self.facts(&users(key, consumers));
+        self.facts(&users(key, &status.consumers));
         if let (Some(user), Some(account)) = (&key.user, &key.account) {
             self.facts(&[format!("IAM user {} of account {}", clean(user), clean(account))]);
         }
@@ -66,7 +67,7 @@ impl Page {
             self.facts(&[format!("credd is {}", clean(renewal))]);
         }
         for (number, former) in key.former.iter().enumerate() {
-            let facts = self.former(former, number == 0);
+            let facts = self.former(former, number == 0, needed_until(former, key, status));
             self.facts(&facts);
         }
         if let Some(step) = next_step(key, &place) {
@@ -75,7 +76,7 @@ impl Page {
     }
 
     /// What is left of a key that was replaced. Of several, those but the latest are told apart by when that was.
-    fn former(&self, former: &FormerKey, is_latest: bool) -> Vec<String> {
+    fn former(&self, former: &FormerKey, is_latest: bool, needed_until: Option<String>) -> Vec<String> {
         let whose = former.user.as_ref().map(|user| format!(" (IAM user {})", clean(user))).unwrap_or_default();
         let which = if is_latest { "the one before" } else { "an earlier one" };
         let replaced =
@@ -85,7 +86,10 @@ impl Page {
                 let replaced = if is_latest { String::new() } else { format!(", replaced {replaced},") };
                 format!("{which}{whose}{replaced} is inactive and is deleted {}", words::moment_short(at, &self.now))
             }
-            None => format!("{which}{whose}, replaced {replaced}, may still be accepted: revoke it"),
+            None => {
+                let what = needed_until.map_or("revoke it".into(), |until| format!("keep it until {}", clean(&until)));
+                format!("{which}{whose}, replaced {replaced}, may still be accepted: {what}")
+            }
         };
         let holders = former.consumers.iter().map(|name| format!("{} still runs with it", clean(name)));
         let files = former.env_files.iter().map(|file| format!("still in {}", clean(file)));
@@ -174,20 +178,23 @@ fn told_of_dates(key: &KeyStatus) -> bool {
     key.alerts_sent.iter().any(|alert| alert.delivered && alert.reason != Reason::Rejected.to_string())
 }
 
+/// It runs with this value of a key.
+pub(super) fn has(consumer: &ConsumerStatus, key: &KeyStatus) -> bool {
+    key.fingerprint.is_some() && consumer.key_fingerprints.get(&key.name) == Some(&key.fingerprint)
+}
+
 /// Who runs with a key, or should: the worst first.
 fn users(key: &KeyStatus, consumers: &[ConsumerStatus]) -> Vec<String> {
-    let has_it =
-        |consumer: &ConsumerStatus| key.fingerprint.is_some() && consumer.key_fingerprints.get(&key.name) == Some(&key.fingerprint);
     let uses = |consumer: &&ConsumerStatus| {
         // One that runs as it should without it has no use for it, nor one that has its variable from another key.
         let is_to_have_it = consumer.state != ConsumerState::Current && !consumer.overruled.contains_key(&key.name);
-        consumer.key_fingerprints.contains_key(&key.name) && (is_to_have_it || has_it(consumer))
+        consumer.key_fingerprints.contains_key(&key.name) && (is_to_have_it || has(consumer, key))
     };
     let mut users: Vec<&ConsumerStatus> = consumers.iter().filter(uses).collect();
     order::sort_by_key(&mut users, |consumer| trouble(consumer.state));
     let said = |consumer: &&ConsumerStatus| {
         // It may lack another of its keys.
-        let word = if has_it(consumer) && consumer.state == ConsumerState::Stale { "current" } else { state_word(consumer.state) };
+        let word = if has(consumer, key) && consumer.state == ConsumerState::Stale { "current" } else { state_word(consumer) };
         format!("{} ({word})", clean(&consumer.name))
     };
     let mut all: Vec<String> = users.iter().take(SOME_USERS).map(said).collect();

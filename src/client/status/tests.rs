@@ -192,7 +192,7 @@ bedrock     ok        doesn't expire
             IAM user BedrockAPIKey-efgh of account 123456789012
             credd is making the next key
             the one before (IAM user BedrockAPIKey-abcd), replaced 2 days ago,
-            may still be accepted: revoke it
+            may still be accepted: keep it until litellm has the new one
             litellm still runs with it, still in /home/u/p/.env: KEY
             an earlier one, replaced 19 November 15:00, is inactive and is
             deleted Thu 26 Nov 15:00
@@ -200,6 +200,58 @@ bedrock     ok        doesn't expire
             revoke it
 "
     );
+}
+
+/// What is to be done about a key that was replaced.
+fn about_former(fields: &Value, consumers: &[Value], problems: &Value) -> String {
+    let mut with = key(fields);
+    with["former"] =
+        json!([{"fingerprint": OTHER, "replaced_at": "2026-11-20T15:00:00Z", "expires_at": null, "consumers": [], "env_files": []}]);
+    let text = page(&[with], consumers, problems, 200);
+    text.split_once("may still be accepted: ").unwrap().1.lines().next().unwrap().to_owned()
+}
+
+#[test]
+fn a_key_that_was_replaced_is_needed_as_long_as_the_new_one_is_of_no_use() {
+    let kept = "keep it until a key that works is in the file";
+    let good = json!({"fingerprint": PRINT});
+    let about = |fields: &Value| about_former(fields, &[], &json!([]));
+    assert_eq!(about(&good), "revoke it");
+    assert_eq!(about(&json!({"fingerprint": PRINT, "state": "due"})), "revoke it");
+    for state in ["rejected", "expired", "missing", "dynamic", "unreadable"] {
+        assert_eq!(about(&json!({"fingerprint": PRINT, "state": state})), kept, "{state}");
+    }
+    let probe = json!({"verdict": "rejected", "at": "2026-11-22T14:30:00Z", "detail": ""});
+    assert_eq!(about(&json!({"fingerprint": PRINT, "probe": probe})), kept);
+    // Saved with Windows' line ends, it may be the very same key.
+    let spoilt = |name: &str| json!([{"code": "control-character", "severity": "error", "message": "m", "fix": "f", "about": [name]}]);
+    assert_eq!(about_former(&good, &[], &spoilt("bedrock")), kept);
+    assert_eq!(about_former(&good, &[], &spoilt("other")), "revoke it");
+}
+
+#[test]
+fn a_key_that_was_replaced_is_needed_until_each_consumer_has_the_new_one() {
+    let kept = "keep it until litellm has the new one";
+    let about = |consumer: Value| about_former(&json!({"fingerprint": PRINT}), &[consumer], &json!([]));
+    let of = |state: &str, print: Value| about(litellm(state, &json!({"key_fingerprints": {"bedrock": print}})));
+    assert_eq!(of("current", json!(PRINT)), "revoke it");
+    for state in ["stale", "pending", "applying", "failed"] {
+        assert_eq!(of(state, json!(OTHER)), kept, "{state}");
+        assert_eq!(of(state, json!(null)), kept, "{state}");
+        assert_eq!(of(state, json!(PRINT)), "revoke it", "{state}: it lacks another of its keys");
+    }
+    assert_eq!(about(litellm("failed", &json!({}))), kept);
+    assert_eq!(about(litellm("absent", &json!({}))), "revoke it");
+    let unseen = litellm("absent", &json!({"detail": "nobody looks at its processes without a daemon"}));
+    assert_eq!(about(unseen), kept);
+    let other = json!({"key_fingerprints": {"home": OTHER, "bedrock": OTHER}, "overruled": {"bedrock": "home"}});
+    assert_eq!(about(litellm("stale", &other)), "revoke it");
+}
+
+#[test]
+fn where_nobody_looked_a_consumer_may_run() {
+    let unseen = litellm("absent", &json!({"pid": null, "detail": "nobody looks at its processes without a daemon"}));
+    assert_eq!(page(&[], &[unseen], &json!([]), 80), "\nlitellm     unknown\n            nobody looks at its processes without a daemon\n");
 }
 
 fn rejected() -> Value {
@@ -261,6 +313,7 @@ fn asked(name: &str, mut current: Current, args: &StatusArgs) -> String {
 }
 
 const PRINT: &str = "00112233445566778899aabbccddeeff";
+const OTHER: &str = "ffeeddccbbaa99887766554433221100";
 
 #[test]
 fn of_one_key_there_is_who_uses_it() {
