@@ -75,6 +75,10 @@ pub fn looked(paths: &Paths, current: Current) -> Result<(Current, Vec<String>),
         unsee(&mut status);
         missed.push(format!("a consumer ({why})"));
     }
+    for problem in status.problems.iter_mut().filter(|problem| problem.code == "pending-consumer") {
+        // Nobody tries it again by itself, nor when asked to.
+        problem.fix = "start the daemon, which goes on with it: credd install".into();
+    }
     // Nothing at all is known of these.
     status.keys.retain(|key| key.fingerprint.is_some() || !busy.contains(&key.env_file));
     Ok((Current { status, ..current }, missed))
