@@ -34,13 +34,18 @@ impl Page {
             let why = if last.detail.is_empty() { String::new() } else { format!(": {}", clean(&last.detail)) };
             let how = match last.outcome {
                 Outcome::Applied => format!("took up {} {ago}, in {} s", taken_up(consumer), last.seconds),
-                Outcome::RolledBack => format!("kept its old key {ago}{why}"),
+                Outcome::RolledBack => format!("could not take up the key {ago}, and kept its old one{why}"),
                 Outcome::Failed => format!("its restart failed {ago}{why}"),
                 // Why stands with the key.
                 Outcome::Refused => format!("left as it was {ago}: its new key was rejected"),
                 Outcome::Superseded => format!("left as it was {ago}{why}"),
             };
             self.facts(&[how]);
+            // All else that is said of one that has the key is that it works.
+            let stopped = last.detail.split_once("it was stopped first").filter(|_| last.outcome == Outcome::Applied);
+            if let Some((_, why)) = stopped {
+                self.facts(&[format!("it was stopped first{}", clean(why))]);
+            }
         }
     }
 
@@ -57,7 +62,7 @@ fn taken_up(consumer: &ConsumerStatus) -> &'static str {
     let has_all = consumer.key_fingerprints.values().all(Option::is_some);
     match consumer.state {
         ConsumerState::Current => "the key",
-        ConsumerState::Stale | ConsumerState::Pending if has_all => "the one before",
+        ConsumerState::Stale | ConsumerState::Pending if has_all => "an earlier key",
         _ => "a key",
     }
 }

@@ -167,7 +167,8 @@ bedrock             missing
                     > credd renew bedrock
 
 litellm             stale     process 4711
-                    kept its old key 10 min ago: it ended at once
+                    could not take up the key 10 min ago, and kept its old one:
+                    it ended at once
 other               absent    no such process runs
 "
     );
@@ -381,8 +382,8 @@ fn what_was_taken_up_before_is_not_the_key_that_is_there_now() {
     };
     for (state, print, what) in [
         ("current", json!(PRINT), "the key"),
-        ("pending", json!(PRINT), "the one before"),
-        ("stale", json!(PRINT), "the one before"),
+        ("pending", json!(PRINT), "an earlier key"),
+        ("stale", json!(PRINT), "an earlier key"),
         // It may have all it was given.
         ("stale", json!(null), "a key"),
         ("absent", json!(null), "a key"),
@@ -390,6 +391,18 @@ fn what_was_taken_up_before_is_not_the_key_that_is_there_now() {
         let text = of(state, print);
         assert!(text.contains(&format!("            took up {what} just now, in 0.6 s\n")), "{state}: {text}");
     }
+}
+
+#[test]
+fn why_it_was_stopped_first_is_said_and_no_more() {
+    let since = "it was stopped first, since its workers share one listener";
+    let of = |detail: &str| {
+        let apply = json!({"at": "2026-11-22T14:59:30Z", "outcome": "applied", "seconds": 0.3, "detail": detail});
+        page(&[], &[litellm("current", &json!({"last_apply": apply}))], &json!([]), 80)
+    };
+    let told = "\nlitellm     current   process 4711\n            took up the key just now, in 0.3 s\n";
+    assert_eq!(of("proven by a completion"), told);
+    assert_eq!(of(&format!("proven by a completion; {since}")), format!("{told}            {since}\n"));
 }
 
 fn many(width: usize) -> String {
