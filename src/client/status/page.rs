@@ -88,7 +88,7 @@ pub(super) fn full(current: &Current, paths: &Paths, layout: Layout, now: &Zoned
     if !consumers.is_empty() {
         page.line("");
     }
-    page.problems(&status.problems, shown_keys, all);
+    page.problems(&status.problems, shown_keys, &consumers[..shown], all);
     // Between paragraphs, not after the last.
     let end = page.text.trim_end().len();
     page.text.truncate(end);

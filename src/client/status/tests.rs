@@ -405,6 +405,21 @@ fn why_it_was_stopped_first_is_said_and_no_more() {
     assert_eq!(of(&format!("proven by a completion; {since}")), format!("{told}            {since}\n"));
 }
 
+#[test]
+fn a_reason_is_said_once() {
+    let reason = "litellm was restarted 3 times in ten minutes; it is tried again by itself";
+    let problem = |name: &str| {
+        json!({"code": "pending-consumer", "severity": "warning", "message": format!("{name} has not taken up the new key: {reason}"),
+            "fix": "nothing to do: it is tried again at 15:04"})
+    };
+    let pending = litellm("pending", &json!({"detail": reason, "retry_at": "2026-11-22T15:04:00Z"}));
+    let text = page(&[], &[pending], &json!([problem("litellm")]), 100);
+    assert!(text.matches(reason).count() == 1 && text.contains("litellm has not taken up the new key (pending-consumer)\n"), "{text}");
+    // Where the consumer itself isn't shown, its problem says it.
+    let text = page(&[], &[], &json!([problem("litellm")]), 200);
+    assert!(text.contains(reason), "{text}");
+}
+
 fn many(width: usize) -> String {
     let mut keys: Vec<Value> = (0..1_300)
         .map(|n| {
