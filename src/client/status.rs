@@ -25,7 +25,7 @@ mod worst;
 
 pub(super) use fold::fold;
 pub(super) use former::needed_until;
-pub(super) use keys::next_step;
+pub(super) use keys::{is_told, next_step};
 use page::full;
 pub(super) use worst::standing_word;
 use worst::{state_word, urgency};

@@ -57,11 +57,14 @@ impl Page {
         if let Some(detail) = &key.detail {
             self.facts(&[clean(detail)]);
         }
-        let facts = self.dates(key);
-        self.facts(&facts);
-        self.facts(&users(key, &status.consumers));
-        if let (Some(user), Some(account)) = (&key.user, &key.account) {
-            self.facts(&[format!("IAM user {} of account {}", clean(user), clean(account))]);
+        if is_told(key) {
+            let facts = self.dates(key);
+            self.facts(&facts);
+            self.facts(&users(key, &status.consumers));
+            self.facts(&owner(key).into_iter().collect::<Vec<_>>());
+        } else {
+            let facts = self.last(key);
+            self.facts(&facts.into_iter().collect::<Vec<_>>());
         }
         if let Some(renewal) = &key.renewal {
             self.facts(&[format!("credd is {}", clean(renewal))]);
@@ -98,35 +101,6 @@ impl Page {
 
     fn dates(&self, key: &KeyStatus) -> Vec<String> {
         let now = &self.now;
-        let told = told_of_dates(key);
-        let waits = key.alerts_sent.last().is_some_and(|alert| !alert.delivered);
-        let expires = key.expires_at.map(|at| {
-            let word = if key.state == KeyStanding::Expired { "expired" } else { "expires" };
-            format!("{word} {}", words::moment_short(at, now))
-        });
-        let next = match (key.snoozed_until, key.next_alert_at) {
-            (None, _) if waits => Some("an alert waits until it can be shown".into()),
-            (Some(until), _) => Some(format!("quiet until {}", words::moment_short(until, now))),
-            // When it ends is said: that it is told then is no reminder.
-            (None, Some(at)) if told && key.expires_at.is_some_and(|end| at >= end) => None,
-            (None, Some(at)) if at > now.timestamp() => {
-                let what = if told { "next reminder" } else { "first alert" };
-                Some(format!("{what} {}", words::moment_short(at, now)))
-            }
-            (None, _) => None,
-        };
-        let issued = key.issued_at.map(|at| {
-            let day = words::day(at, now);
-            match key.issued_source {
-                Some(IssuedSource::File) => format!("issued {day} or earlier (the file's date)"),
-                Some(IssuedSource::Observed) => format!("issued {day} (seen to arrive)"),
-                Some(IssuedSource::Renewed) => format!("issued {day} (renewed by credd)"),
-                Some(IssuedSource::Declared) => format!("issued {day} (as you said)"),
-                Some(IssuedSource::Iam) => format!("issued {day} (IAM says so)"),
-                Some(IssuedSource::Key) => format!("issued {day} (the key says so)"),
-                None => format!("issued {day}"),
-            }
-        });
         let probe = key.probe.as_ref().and_then(|probe| {
             let ago = words::ago(probe.at, now.timestamp());
             match probe.verdict {
@@ -138,7 +112,51 @@ impl Page {
                 ProbeVerdict::Unknown => None,
             }
         });
-        [expires, next, issued, probe].into_iter().flatten().collect()
+        [self.expires(key), self.next_alert(key), self.issued(key), probe].into_iter().flatten().collect()
+    }
+
+    /// What is known of the value that was there last. What was learned of it since by asking is of no use now.
+    fn last(&self, key: &KeyStatus) -> Option<String> {
+        // Alerts go on where it may still be there.
+        let next = if key.state == KeyStanding::Unreadable { self.next_alert(key) } else { None };
+        let known: Vec<String> = [self.expires(key), next, self.issued(key), owner(key)].into_iter().flatten().collect();
+        (!known.is_empty()).then(|| format!("the last one: {}", known.join(", ")))
+    }
+
+    fn expires(&self, key: &KeyStatus) -> Option<String> {
+        let at = key.expires_at?;
+        let word = if at <= self.now.timestamp() { "expired" } else { "expires" };
+        Some(format!("{word} {}", words::moment_short(at, &self.now)))
+    }
+
+    fn next_alert(&self, key: &KeyStatus) -> Option<String> {
+        let now = &self.now;
+        let told = told_of_dates(key);
+        let waits = key.alerts_sent.last().is_some_and(|alert| !alert.delivered);
+        match (key.snoozed_until, key.next_alert_at) {
+            (None, _) if waits => Some("an alert waits until it can be shown".into()),
+            (Some(until), _) => Some(format!("quiet until {}", words::moment_short(until, now))),
+            // When it ends is said: that it is told then is no reminder.
+            (None, Some(at)) if told && key.expires_at.is_some_and(|end| at >= end) => None,
+            (None, Some(at)) if at > now.timestamp() => {
+                let what = if told { "next reminder" } else { "first alert" };
+                Some(format!("{what} {}", words::moment_short(at, now)))
+            }
+            (None, _) => None,
+        }
+    }
+
+    fn issued(&self, key: &KeyStatus) -> Option<String> {
+        let day = words::day(key.issued_at?, &self.now);
+        Some(match key.issued_source {
+            Some(IssuedSource::File) => format!("issued {day} or earlier (the file's date)"),
+            Some(IssuedSource::Observed) => format!("issued {day} (seen to arrive)"),
+            Some(IssuedSource::Renewed) => format!("issued {day} (renewed by credd)"),
+            Some(IssuedSource::Declared) => format!("issued {day} (as you said)"),
+            Some(IssuedSource::Iam) => format!("issued {day} (IAM says so)"),
+            Some(IssuedSource::Key) => format!("issued {day} (the key says so)"),
+            None => format!("issued {day}"),
+        })
     }
 
     /// What keys come to that aren't shown, the first of which is the next to be due.
@@ -166,6 +184,15 @@ pub(in crate::client) fn next_step(key: &KeyStatus, place: &str) -> Option<Strin
         KeyStanding::Unreadable => Some(format!("make {place} a file that you can read")),
         KeyStanding::Ok => None,
     }
+}
+
+/// The value that counts is there and can be told; else what is known is of the last one.
+pub(in crate::client) fn is_told(key: &KeyStatus) -> bool {
+    !matches!(key.state, KeyStanding::Missing | KeyStanding::Dynamic | KeyStanding::Unreadable)
+}
+
+fn owner(key: &KeyStatus) -> Option<String> {
+    Some(format!("IAM user {} of account {}", clean(key.user.as_ref()?), clean(key.account.as_ref()?)))
 }
 
 /// The next step where a key is due or dead.

@@ -420,6 +420,26 @@ fn a_reason_is_said_once() {
     assert!(text.contains(reason), "{text}");
 }
 
+#[test]
+fn of_a_value_that_is_not_there_little_is_said_and_that_it_was_the_last() {
+    let of = |state: &str, end: &str| {
+        let key = key(&json!({
+            "state": state, "detail": "why", "fingerprint": PRINT, "issued_at": "2026-10-22T15:00:00Z", "issued_source": "observed",
+            "expires_at": end, "age_days": 31.0, "days_left": -1.0, "next_alert_at": "2026-11-23T10:00:00Z",
+            "alerts_sent": [{"at": "2026-11-16T15:00:00Z", "reason": "day-25", "delivered": true}],
+            "probe": {"verdict": "works", "at": "2026-11-22T14:59:50Z", "detail": ""}, "user": "u", "account": "123456789012"
+        }));
+        page(&[key], &[litellm("current", &json!({"key_fingerprints": {"bedrock": PRINT}}))], &json!([]), 200)
+    };
+    for state in ["missing", "dynamic"] {
+        let text = of(state, "2026-11-21T15:00:00Z");
+        let last = "the last one: expired yesterday 15:00, issued 22 October (seen to arrive), IAM user u of account";
+        assert!(text.contains(last) && !text.contains("accepted") && !text.contains("used by") && !text.contains("reminder"), "{text}");
+    }
+    let text = of("unreadable", "2026-11-26T15:00:00Z");
+    assert!(text.contains("the last one: expires Thu 26 Nov 15:00, next reminder tomorrow 10:00, issued"), "alerts go on: {text}");
+}
+
 fn many(width: usize) -> String {
     let mut keys: Vec<Value> = (0..1_300)
         .map(|n| {
