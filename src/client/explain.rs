@@ -6,7 +6,7 @@ use std::path::Path;
 
 use jiff::{Timestamp, Zoned};
 
-use super::status::{Current, ascii, fold, standing_word};
+use super::status::{Current, ascii, fold, is_told, standing_word};
 use super::terminal::{Terminal, clean};
 use super::{Failure, history, status, words};
 use crate::clock;
@@ -105,19 +105,24 @@ fn paragraph(text: &mut String, sentence: &str, indent: usize, width: usize) {
 
 /// All that is to be said of a key, a paragraph each.
 fn explained(key: &KeyStatus, on: &Grounds) -> Vec<String> {
-    let mut said = Vec::new();
-    if !matches!(key.state, KeyStanding::Missing) || key.issued_at.is_some() {
-        said.extend(dates::issued(key, on));
-        said.extend(dates::end(key, on));
+    let mut said: Vec<String> = next::without_a_value(key).into_iter().collect();
+    said.extend(dates::issued(key, on));
+    said.extend(dates::end(key, on));
+    if is_alerted(key) {
+        if let Some(life) = life(key) {
+            said.push(dates::due(&life, on));
+            said.extend(told::told(key, &life, on));
+        }
+        said.extend(told::rejection(key, on));
+        said.extend(told::reminders(key, on));
     }
-    if let Some(life) = life(key) {
-        said.extend(dates::due(&life, on));
-        said.extend(told::told(key, &life, on));
-    }
-    said.extend(told::rejection(key, on));
-    said.extend(told::reminders(key, on));
     said.extend(next::next(key, on));
     said
+}
+
+/// Alerts about the last value go on where it may still be there.
+fn is_alerted(key: &KeyStatus) -> bool {
+    is_told(key) || key.state == KeyStanding::Unreadable
 }
 
 /// The last alert, if it has reached nobody yet; and until when it waits, where the user asked for quiet.

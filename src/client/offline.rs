@@ -12,7 +12,7 @@ use crate::core::key::Key;
 use crate::core::{FileBody, Ledger, Machine, order};
 use crate::cron::CronCalendar;
 use crate::paths::{Paths, tilde};
-use crate::protocol::{Problem, Severity};
+use crate::protocol::{ConsumerStatus, Problem, Severity, Status};
 use crate::salt::Salt;
 use crate::store::read_ledger;
 use crate::view::{self, Metrics, Viewpoint, problem, settings};
@@ -22,14 +22,15 @@ use crate::worker::read::read;
 use super::Failure;
 use super::status::Current;
 
+/// Said of a consumer in place of its state, for which the document has no word.
+const UNSEEN: &str = "nobody looks at its processes without a daemon";
+
 /// What is known without asking a daemon: of nothing more than the configuration, unless something was
 /// saved.
 pub fn current(paths: &Paths, why: Failure) -> Result<Current, Failure> {
     let saved = Saved::load(paths)?;
     let mut status = view::status(&saved.machine, saved.viewpoint(&paths.home));
-    for consumer in &mut status.consumers {
-        consumer.detail = Some("nobody looks at its processes without a daemon".into());
-    }
+    unsee(&mut status);
     if !saved.known {
         (status.keys, status.consumers) = Default::default();
     }
@@ -41,6 +42,17 @@ pub fn current(paths: &Paths, why: Failure) -> Result<Current, Failure> {
         status,
     };
     Ok(current)
+}
+
+/// Whether a consumer runs is not known.
+pub fn is_unseen(consumer: &ConsumerStatus) -> bool {
+    consumer.detail.as_deref() == Some(UNSEEN)
+}
+
+fn unsee(status: &mut Status) {
+    for consumer in &mut status.consumers {
+        consumer.detail = Some(UNSEEN.into());
+    }
 }
 
 /// The same with env files and consumers looked at here and now, as a daemon's worker does; and what could not be looked at.
@@ -57,10 +69,16 @@ pub fn looked(paths: &Paths, current: Current) -> Result<(Current, Vec<String>),
     let mut missed = Vec::new();
     let busy = saved.look_at_files(&salt, &paths.home);
     missed.extend(busy.iter().map(|path| format!("{}, which is being written to", tilde(Path::new(path), &paths.home))));
-    if let Err(why) = saved.look_at_consumers(&salt) {
+    let looked = saved.look_at_consumers(&salt);
+    let mut status = view::status(&saved.machine, saved.viewpoint(&paths.home));
+    if let Err(why) = looked {
+        unsee(&mut status);
         missed.push(format!("a consumer ({why})"));
     }
-    let mut status = view::status(&saved.machine, saved.viewpoint(&paths.home));
+    for problem in status.problems.iter_mut().filter(|problem| problem.code == "pending-consumer") {
+        // Nobody tries it again by itself, nor when asked to.
+        problem.fix = "start the daemon, which goes on with it: credd install".into();
+    }
     // Nothing at all is known of these.
     status.keys.retain(|key| key.fingerprint.is_some() || !busy.contains(&key.env_file));
     Ok((Current { status, ..current }, missed))

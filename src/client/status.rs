@@ -7,7 +7,7 @@ use jiff::Zoned;
 
 use super::http::Asked;
 use super::noted::Noted;
-use super::terminal::{Terminal, clean, columns, is_dumb};
+use super::terminal::{Terminal, clean, is_dumb};
 use super::{Failure, http, json, offline, words};
 use crate::paths::{Paths, tilde, tilde_in};
 use crate::protocol::{KeyStanding, Status, those_there_are};
@@ -15,13 +15,17 @@ use crate::{clock, zone};
 
 mod bar;
 mod consumers;
+mod fold;
 mod follow;
+mod former;
 mod keys;
 mod page;
 mod problems;
 mod worst;
 
-pub(super) use keys::next_step;
+pub(super) use fold::fold;
+pub(super) use former::needed_until;
+pub(super) use keys::{is_told, next_step};
 use page::full;
 pub(super) use worst::standing_word;
 use worst::{state_word, urgency};
@@ -200,24 +204,9 @@ fn short(status: &Status, name: Option<&str>) -> String {
     }
     // Nobody looks at processes without a daemon.
     match status.consumers.iter().find(|consumer| name == Some(&consumer.name) && status.live) {
-        Some(consumer) => format!("{} {}\n", clean(&consumer.name), state_word(consumer.state)),
+        Some(consumer) => format!("{} {}\n", clean(&consumer.name), state_word(consumer)),
         None => "credd: nothing known\n".into(),
     }
-}
-
-/// Breaks at spaces; a word that is too long stands alone.
-pub(super) fn fold(text: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        match lines.last_mut() {
-            Some(last) if columns(last) + 1 + columns(word) <= width => {
-                last.push(' ');
-                last.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
 }
 
 pub(super) fn ascii(text: &str) -> String {

@@ -52,11 +52,33 @@ fn an_env_file_in_git_is_an_error_and_stays_one_in_its_history() {
     git(&rig, &dir, &["commit", "-q", "-m", "two"]);
     let findings = rig.findings();
     assert_eq!(findings.codes(), ["env-file-in-history", "env-file-not-ignored"], "the next `git add .` takes it again");
-    let (severity, message, _) = findings.one("env-file-in-history");
-    assert_eq!(severity, "warning");
+    let (severity, message, fix) = findings.one("env-file-in-history");
+    assert_eq!((severity, fix), ("warning", "renew the key, then revoke the one that is there"));
     assert!(message.contains("with a key that may still be accepted"), "{message}");
     assert_eq!(rig.findings_of(&["--json", "--fix", "--yes"]).codes(), ["env-file-in-history"]);
     git(&rig, &dir, &["check-ignore", "-q", "keys"]);
+}
+
+/// A repository that once had the old key, and has the env file in it.
+fn with_old(rig: &Rig) {
+    let dir = initialised(rig);
+    fs::write(dir.join("keys"), format!("export AWS_BEARER_TOKEN_BEDROCK='{}'\n", rig.old)).unwrap();
+    git(rig, &dir, &["add", "keys"]);
+    git(rig, &dir, &["commit", "-q", "-m", "one"]);
+    git(rig, &dir, &["rm", "-q", "--cached", "keys"]);
+    git(rig, &dir, &["commit", "-q", "-m", "two"]);
+    move_to(rig, &dir);
+}
+
+#[test]
+fn a_replaced_key_in_the_history_is_to_be_revoked_and_no_other_renewed() {
+    let rig = Rig::new("replaced");
+    let _daemon = rig.replaced();
+    with_old(&rig);
+    let findings = rig.findings();
+    let (severity, _, fix) = findings.one("env-file-in-history");
+    let expected = "revoke the key that is there, once nothing runs with it: it was replaced already";
+    assert_eq!((severity, fix), ("warning", expected), "{:#?}", findings.all);
 }
 
 #[test]
@@ -80,13 +102,7 @@ fn the_daemon_sees_it_as_well_and_that_it_is_mended() {
 fn a_history_of_keys_that_have_ended_is_a_note() {
     let rig = Rig::new("blank");
     let _daemon = rig.ended();
-    let dir = initialised(&rig);
-    fs::write(dir.join("keys"), format!("export AWS_BEARER_TOKEN_BEDROCK='{}'\n", rig.old)).unwrap();
-    git(&rig, &dir, &["add", "keys"]);
-    git(&rig, &dir, &["commit", "-q", "-m", "one"]);
-    git(&rig, &dir, &["rm", "-q", "--cached", "keys"]);
-    git(&rig, &dir, &["commit", "-q", "-m", "two"]);
-    move_to(&rig, &dir);
+    with_old(&rig);
     let findings = rig.findings();
     assert_eq!(findings.one("env-file-in-history").0, "info", "{:#?}", findings.all);
 }

@@ -20,13 +20,17 @@ fn a_popup_proves_that_popups_are_shown() {
     let popup = desktop.wait_until_shown(|popup| popup.app == "credd", SOON);
     assert_eq!((popup.summary.as_str(), popup.timeout), ("credd: this is where alerts appear", 4000));
     desktop.wait_until_closed(popup.id.unwrap(), SOON);
+    let text = said(&rig.output(rig.command(&[])));
+    assert!(text.ends_with(" checks. A test popup was sent, and has arrived.\n"), "{text}");
+    let text = said(&rig.output(rig.command(&["--no-popup"])));
+    assert!(text.ends_with(" checks.\n"), "{text}");
     // Repairs are followed by a second look, and no second popup.
     rig.findings_of(&["--json", "--fix", "--yes"]);
-    assert_eq!(desktop.notifications().len(), 2);
+    assert_eq!(desktop.notifications().len(), 3);
     rig.findings_of(&["--json", "--no-popup"]);
     rig.home.write_config(QUIET);
     rig.findings();
-    assert_eq!(desktop.notifications().len(), 2, "nobody wants one");
+    assert_eq!(desktop.notifications().len(), 3, "nobody wants one");
 
     rig.home.write_config("consumers = []\n");
     desktop.freeze_server();

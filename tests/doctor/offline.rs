@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 
-use crate::rig::{CREDD, Findings, QUIET, Rig, VARIABLE};
+use crate::rig::{CREDD, Findings, QUIET, Rig, Running, VARIABLE};
 use crate::support::daemon::{Daemon, SOON};
 use crate::support::light::Light;
 use crate::support::{said, wait};
@@ -101,6 +101,25 @@ fn a_proxy_and_its_configuration_are_looked_at() {
     fs::write(rig.path("litellm.yaml"), text).unwrap();
     let findings = rig.findings();
     assert_eq!(findings.codes(), ["daemon-not-running", "stale-consumer", "litellm-key-in-config"], "{:#?}", findings.all);
+}
+
+#[test]
+fn what_waits_for_a_daemon_is_not_said_to_come_by_itself() {
+    let rig = Rig::new("waits");
+    let argument = format!("301.{}", std::process::id());
+    rig.home.write_config(&format!(
+        "[alerts]\ndesktop = false\n[[keys]]\nprobe = \"off\"\n[[consumers]]\nname = \"idler\"\nmatch = [\"sleep\", \"{argument}\"]\nrestart = \"command\"\ncommand = [\"false\"]\nverify = \"none\"\n"
+    ));
+    rig.home.set_key(&rig.old);
+    let _consumer = Running::start(rig.home.command("sleep").arg(&argument).env(VARIABLE, &rig.old));
+    let mut daemon = Daemon::start(CREDD, &rig.home);
+    daemon.until("the consumer", SOON, |status| status["consumers"][0]["state"] == "current");
+    rig.home.set_key(&rig.new);
+    daemon.until("the consumer to wait", SOON, |status| status["problems"].to_string().contains("pending-consumer"));
+    daemon.stop();
+    let findings = rig.findings();
+    assert_eq!(findings.one("pending-consumer").2, "start the daemon, which goes on with it: credd install");
+    assert_eq!(findings.one("old-key-not-revoked").2, "keep it until idler has the new one");
 }
 
 #[test]

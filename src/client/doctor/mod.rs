@@ -84,6 +84,8 @@ struct Examined {
     findings: Vec<Finding>,
     /// How many checks were made.
     checks: usize,
+    /// The test popup that was sent has arrived.
+    has_shown: bool,
 }
 
 fn examine(paths: &Paths, popup: &OnceCell<Option<Trial>>) -> Result<Examined, Failure> {
@@ -92,7 +94,7 @@ fn examine(paths: &Paths, popup: &OnceCell<Option<Trial>>) -> Result<Examined, F
     let checks = made.len();
     let mut findings: Vec<_> = made.into_iter().flatten().chain(checks::left_out(&situation)).collect();
     order::sort_by_key(&mut findings, |finding| Reverse(finding.problem.severity));
-    Ok(Examined { findings, checks })
+    Ok(Examined { findings, checks, has_shown: matches!(situation.popup, Some(Ok(()))) })
 }
 
 /// Carries repairs out, each after asking unless all are agreed to; whether any was tried.

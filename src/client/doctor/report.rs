@@ -57,6 +57,9 @@ pub fn text(examined: &Examined, is_to_repair: bool, terminal: Terminal) -> Stri
     if repairs > 0 && !is_to_repair {
         let _ = write!(summary, " credd doctor --fix can repair {repairs} of them.");
     }
+    if examined.has_shown {
+        summary.push_str(" A test popup was sent, and has arrived.");
+    }
     page(&findings, &summary, terminal)
 }
 
@@ -112,7 +115,7 @@ fn page(findings: &[&Finding], summary: &str, terminal: Terminal) -> String {
     if terminal.unicode { text } else { ascii(&text) }
 }
 
-fn summary(Examined { findings, checks }: &Examined) -> String {
+fn summary(Examined { findings, checks, .. }: &Examined) -> String {
     let count = |severity, one: &str, many: &str| {
         let number = findings.iter().filter(|finding| finding.problem.severity == severity).count();
         (number > 0).then(|| format!("{number} {}", if number == 1 { one } else { many }))
@@ -143,7 +146,7 @@ mod tests {
             Finding::info("clock-went-back", "good to know…", "nothing"),
         ];
         assert_eq!(
-            text(&Examined { findings, checks: 9 }, false, PLAIN),
+            text(&Examined { findings, checks: 9, has_shown: false }, false, PLAIN),
             "\
 x error: env-file-mode
   something went wrong at some length something went wrong at some length
@@ -163,7 +166,9 @@ x error: env-file-mode
 
     #[test]
     fn nothing_is_said_in_a_line() {
-        assert_eq!(text(&Examined { findings: Vec::new(), checks: 9 }, false, PLAIN), "Nothing to fix: 9 checks.\n");
+        assert_eq!(text(&Examined { findings: Vec::new(), checks: 9, has_shown: false }, false, PLAIN), "Nothing to fix: 9 checks.\n");
+        let shown = Examined { findings: Vec::new(), checks: 9, has_shown: true };
+        assert_eq!(text(&shown, false, PLAIN), "Nothing to fix: 9 checks. A test popup was sent, and has arrived.\n");
         assert_eq!(json(&[]).unwrap(), "{\n  \"findings\": [],\n  \"ok\": true\n}\n");
     }
 
@@ -171,14 +176,14 @@ x error: env-file-mode
     fn names_can_t_steer_the_terminal() {
         let findings = vec![Finding::warning("a-code", "~/a\u{1b}[2Jb has it", "x\u{202e}y")];
         assert!(!json(&findings).unwrap().contains("u001b"));
-        assert!(!text(&Examined { findings, checks: 1 }, false, PLAIN).contains('\u{1b}'));
+        assert!(!text(&Examined { findings, checks: 1, has_shown: false }, false, PLAIN).contains('\u{1b}'));
     }
 
     #[test]
     fn after_repairs_what_was_told_is_summed_up() {
         let mode = || Finding::warning("env-file-mode", "~/a can be read by others (mode 0644)", "chmod 600 ~/a");
         let stays = || Finding::info("not-on-path", "there is no credd on this terminal's PATH", "add it");
-        let examined = |findings| Examined { findings, checks: 9 };
+        let examined = |findings| Examined { findings, checks: 9, has_shown: false };
         let before = examined(vec![mode(), stays()]);
         assert_eq!(rest(&before, &examined(vec![stays()]), PLAIN), "\nNothing is wrong: 9 checks, 1 note. Left: not-on-path.\n");
         assert_eq!(rest(&before, &examined(Vec::new()), PLAIN), "\nNothing to fix: 9 checks.\n");

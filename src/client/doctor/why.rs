@@ -29,7 +29,7 @@ pub fn why(code: &str) -> &'static str {
         "shared-variable" => "it gets one of them alone, whichever you renew",
         "key-copied" => "a renewal doesn't reach it: what reads it goes on with a key that ends",
         "old-key-in-process" | "old-key-in-file" | "stale-consumer" | "pending-consumer" => "it stops working when the old key ends",
-        "old-key-not-revoked" | "retire-failed" => "a key that nobody needs can still be misused",
+        "old-key-not-revoked" | "retire-failed" => "whoever has it can use it for as long as it is accepted",
         "failed-consumer" => "whoever calls it gets no answer",
         "renewal-failed" | "mint-failed" => "the key ends without a successor",
         "region-mismatch" => "a key works in its own region alone",

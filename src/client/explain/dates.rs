@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::Grounds;
+use crate::client::status::is_told;
 use crate::client::words;
 use crate::core::{IssuedSource, Life, Reason};
 use crate::paths::tilde;
@@ -17,9 +18,9 @@ const STANDARD: SignedDuration = SignedDuration::from_hours(30 * 24);
 pub(super) fn issued(key: &KeyStatus, on: &Grounds) -> Option<String> {
     let at = words::moment(key.issued_at?, on.now);
     let (name, file) = (&key.name, tilde(Path::new(&key.env_file), on.home));
-    // Of a key that doesn't end, nothing comes too late.
+    // Of a key that doesn't end or isn't there, nothing comes too late.
     let older = || format!(" If it is older, its alerts come too late; tell credd with: credd issued {name} WHEN");
-    let better = || key.expires_at.map(|_| older()).unwrap_or_default();
+    let better = || key.expires_at.filter(|_| is_told(key)).map(|_| older()).unwrap_or_default();
     Some(match key.issued_source? {
         IssuedSource::Key => format!("It was issued {at}: the key itself says so."),
         IssuedSource::Iam => format!("It was issued {at}: IAM says so."),
@@ -52,24 +53,32 @@ pub(super) fn end(key: &KeyStatus, on: &Grounds) -> Option<String> {
     })
 }
 
+/// Days of its life are those of `alerts.days`.
+pub(super) fn is_standard(life: &Life) -> bool {
+    life.expires_at.is_none_or(|end| end.duration_since(life.issued_at) == STANDARD)
+}
+
+/// "5 days before its end".
+pub(super) fn before_the_end(at: Timestamp, life: &Life) -> String {
+    let left = life.expires_at.unwrap_or(at).duration_since(at);
+    format!("{} before its end", words::days(left.as_secs_f64() / 86_400.0))
+}
+
 /// When its alerts are due.
-pub(super) fn due(life: &Life, on: &Grounds) -> Option<String> {
-    let end = life.expires_at?;
-    let is_standard = end.duration_since(life.issued_at) == STANDARD;
+pub(super) fn due(life: &Life, on: &Grounds) -> String {
     let mut parts = Vec::new();
     for threshold in life.thresholds(&on.alerts.days) {
         let Reason::Day(day) = threshold.reason else { continue };
         let when = words::moment(threshold.at, on.now);
-        parts.push(if is_standard {
+        parts.push(if is_standard(life) {
             format!("on day {day} of its life ({when})")
         } else {
-            let before = words::days(end.duration_since(threshold.at).as_secs_f64() / 86_400.0);
-            format!("{before} before its end ({when}), as day {day} of a 30-day key comes to for this one")
+            format!("{} ({when}; of a 30-day key that is day {day})", before_the_end(threshold.at, life))
         });
     }
-    Some(if parts.is_empty() {
+    if parts.is_empty() {
         "Its alert is due at its end alone: days is empty in the configuration.".into()
     } else {
         format!("Its alerts are due {}, and at its end.", parts.join(", "))
-    })
+    }
 }

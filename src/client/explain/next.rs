@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Grounds, life, unheard};
+use super::{Grounds, dates, is_alerted, life, unheard};
 use crate::client::words;
 use crate::config::KindChoice;
 use crate::core::{Iam, Life, Reason};
@@ -12,18 +12,9 @@ const END_WAS_TOLD: &str = "Its end was told, and nothing is left to say until a
 
 /// What comes next, and what is done about it.
 pub(super) fn next(key: &KeyStatus, on: &Grounds) -> Vec<String> {
-    let why = || key.detail.as_deref().unwrap_or("its value can't be told");
-    let first = match key.state {
-        KeyStanding::Missing => format!("No alert is due while there is no key: {}.", why()),
-        KeyStanding::Dynamic => format!("No alert is due while its value can't be told: {}.", why()),
-        _ if !on.status.live => life(key).map_or_else(String::new, |life| without_a_daemon(key, &life, on)),
-        _ => life(key).map_or_else(String::new, |life| with_one(key, &life, on)),
-    };
-    let mut said = vec![first];
-    said.retain(|sentence| !sentence.is_empty());
-    if key.state == KeyStanding::Unreadable {
-        said.push(format!("Its file can't be read now, so its dates are those of the key that was there: {}.", why()));
-    }
+    let first = life(key).filter(|_| is_alerted(key));
+    let first = first.map(|life| if on.status.live { with_one(key, &life, on) } else { without_a_daemon(key, &life, on) });
+    let mut said: Vec<String> = first.into_iter().collect();
     if !on.alerts.desktop && on.alerts.command.is_empty() {
         said.push("Nobody is told of any alert: desktop is false in the configuration, and there is no command.".into());
     }
@@ -37,6 +28,19 @@ pub(super) fn next(key: &KeyStatus, on: &Grounds) -> Vec<String> {
         _ => {}
     }
     said
+}
+
+/// Why a key isn't there, or can't be told, and that what is known of it is of the last one.
+pub(super) fn without_a_value(key: &KeyStatus) -> Option<String> {
+    let what = match key.state {
+        KeyStanding::Missing => "No alert is due while there is no key",
+        KeyStanding::Dynamic => "No alert is due while its value can't be told",
+        KeyStanding::Unreadable => "Its file can't be read now",
+        _ => return None,
+    };
+    let why = key.detail.as_deref().unwrap_or("its value can't be told");
+    let last = if key.issued_at.is_some() { " What follows is of the last one." } else { "" };
+    Some(format!("{what}: {why}.{last}"))
 }
 
 fn with_one(key: &KeyStatus, life: &Life, on: &Grounds) -> String {
@@ -64,7 +68,8 @@ fn with_one(key: &KeyStatus, life: &Life, on: &Grounds) -> String {
     }
     let quiet = key.snoozed_until.map_or("", |_| " You asked for quiet, but its end is told in any case.");
     match threshold.map(|threshold| threshold.reason) {
-        Some(Reason::Day(day)) => format!("The next alert comes {when}: that of day {day}."),
+        Some(Reason::Day(day)) if dates::is_standard(life) => format!("The next alert comes {when}: that of day {day}."),
+        Some(Reason::Day(_)) => format!("The next alert comes {when}, {}.", dates::before_the_end(at, life)),
         Some(_) => format!("The next alert comes {when}, when it ends: no reminder is planned before.{quiet}"),
         None => {
             format!("The next reminder comes {when}: they follow remind = {:?} until another key takes its place.{quiet}", on.alerts.remind)

@@ -169,11 +169,19 @@ fn another_lifetime_moves_the_alert() {
     let long = json!({"issued_at": "2026-10-27T15:00:00Z", "expires_at": "2027-01-25T15:00:00Z", "state": "ok", "alerts_sent": [],
         "next_alert_at": "2027-01-20T15:00:00Z"});
     let long = Case::of(&long).set("[[keys]]\nname = \"bedrock\"\nlifetime = \"90d\"\n").said();
-    assert!(long.contains("90 days after that") && long.contains("due 5 days before its end (Wednesday 20 January 15:00)"), "{long}");
-    assert!(long.contains("The next alert comes Wednesday 20 January 15:00: that of day 25."), "{long}");
+    assert!(
+        long.contains("90 days after that")
+            && long.contains("due 5 days before its end (Wednesday 20 January 15:00; of a 30-day key that is day 25)"),
+        "{long}"
+    );
+    assert!(long.contains("The next alert comes Wednesday 20 January 15:00, 5 days before its end.\n"), "{long}");
     let short = json!({"issued_at": "2026-11-22T12:00:00Z", "expires_at": "2026-11-23T00:00:00Z", "state": "ok", "alerts_sent": [],
         "issued_source": "key", "next_alert_at": "2026-11-22T22:00:00Z"});
-    Case::of(&short).says("due 2 hours before its end (today 22:00), as day 25 of a 30-day key comes to for this one");
+    Case::of(&short).says("due 2 hours before its end (today 22:00; of a 30-day key that is day 25)");
+    Case::of(&short).says("The next alert comes today 22:00, 2 hours before its end.");
+    let told = json!({"issued_at": "2026-11-22T04:00:00Z", "expires_at": "2026-11-22T16:00:00Z", "issued_source": "key",
+        "alerts_sent": [{"at": "2026-11-22T14:00:00Z", "reason": "day-25", "delivered": true}]});
+    Case::of(&told).says("The alert 2 hours before its end came today 14:00, when it was due.");
 }
 
 #[test]
@@ -204,6 +212,26 @@ fn a_late_alert_has_a_reason() {
         ]))
         .says("late: its true date was learned only today 08:59.");
     came(at).says("late: the history no longer says why.");
+}
+
+#[test]
+fn quiet_is_blamed_for_what_it_put_off_alone() {
+    let at = "2026-11-22T09:00:00Z";
+    let snoozed = |on: &str, until: &str| event(on, "snoozed", &format!("reminders are quiet until {until}"));
+    let lifted = |on: &str| event(on, "snoozed", "reminders are no longer quiet");
+    let new = |on: &str| event(on, "key-new", "a new key is in /home/u/.backlog-toolkit-env, line 1");
+    let alert = event(at, "alert", "an alert is due (day-25)");
+    let blames = |before: &[Value]| {
+        let said = came(at).told(&json!([before, std::slice::from_ref(&alert)].concat())).said();
+        said.contains("asked for quiet").then(|| said.split("quiet until ").nth(1).unwrap().split('.').next().unwrap().to_owned())
+    };
+    let day = "2026-11-20T15:00:00Z";
+    assert_eq!(blames(&[snoozed(day, "2026-11-22T08:00:00Z")]).unwrap(), "today 08:00");
+    assert_eq!(blames(&[snoozed(day, "2026-11-23T09:00:00Z")]), None, "it came before the quiet ended");
+    assert_eq!(blames(&[snoozed(day, "2026-11-21T09:00:00Z")]), None, "that ended before it was due");
+    assert_eq!(blames(&[snoozed(day, "2026-11-22T09:00:00Z"), lifted("2026-11-21T09:00:00Z")]), None);
+    assert_eq!(blames(&[snoozed(day, "2026-11-24T09:00:00Z"), lifted("2026-11-22T07:00:00Z")]).unwrap(), "today 07:00");
+    assert_eq!(blames(&[snoozed("2026-11-19T15:00:00Z", "2026-11-22T09:00:00Z"), new(day)]), None, "it was asked for another value");
 }
 
 #[test]
@@ -355,8 +383,22 @@ fn a_key_that_is_not_there_has_no_alerts() {
     let gone = json!({"state": "missing", "detail": "there is no file yet", "issued_at": null, "issued_source": null, "expires_at": null,
         "age_days": null, "days_left": null, "next_alert_at": null, "alerts_sent": []});
     assert_eq!(Case::of(&gone).said(), "\nNo alert is due while there is no key: there is no file yet.\n");
-    let dynamic = json!({"state": "dynamic", "detail": "line 3 runs a command", "next_alert_at": null});
-    Case::of(&dynamic).says("No alert is due while its value can't be told: line 3 runs a command.");
+    let last = |state: &str, why: &str| Case::of(&json!({"state": state, "detail": why, "next_alert_at": null})).said();
+    let dates = "It was issued 27 October 15:00, when credd saw it arrive in ~/.backlog-toolkit-env.
+It ends Thursday 26 November 15:00: 30 days after that, its lifetime in the configuration.
+";
+    assert_eq!(
+        last("dynamic", "line 3 runs a command"),
+        format!("\nNo alert is due while its value can't be told: line 3 runs a command. What follows is of the last one.\n{dates}")
+    );
+    assert_eq!(
+        last("missing", "gone"),
+        format!("\nNo alert is due while there is no key: gone. What follows is of the last one.\n{dates}")
+    );
+    // It may still be there, and alerts about it go on.
+    let unreadable = last("unreadable", "Permission denied");
+    assert!(unreadable.starts_with(&format!("\nIts file can't be read now: Permission denied. What follows is of the last one.\n{dates}")));
+    assert!(unreadable.contains("The alert of day 25 came yesterday 15:00"), "{unreadable}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Grounds;
+use super::{Grounds, dates};
 use crate::client::words;
 use crate::core::{HistoryEntry, Life, Reason, Threshold};
 use crate::protocol::{AlertStatus, KeyStanding, KeyStatus, Problem};
@@ -17,12 +17,12 @@ pub(super) fn told(key: &KeyStatus, life: &Life, on: &Grounds) -> Vec<String> {
         .into_iter()
         .filter(|threshold| threshold.at <= now)
         .map(|threshold| match key.alerts_sent.iter().rfind(|alert| weight(alert) == Some(threshold.reason)) {
-            Some(alert) if alert.delivered => came(key, threshold, alert, on),
+            Some(alert) if alert.delivered => came(key, life, threshold, alert, on),
             Some(_) => {
-                let (name, at, why) = (named(threshold.reason), when(threshold.at, on), in_the_way(threshold.reason, key, on));
+                let (name, at, why) = (named(threshold.reason, life), when(threshold.at, on), in_the_way(threshold.reason, key, on));
                 format!("The {name} is due since {at}: {why}.")
             }
-            None => passed_over(key, threshold, on),
+            None => passed_over(key, life, threshold, on),
         })
         .collect()
 }
@@ -50,9 +50,13 @@ fn when(at: Timestamp, on: &Grounds) -> String {
     words::moment(at, on.now)
 }
 
-fn named(reason: Reason) -> String {
+fn named(reason: Reason, life: &Life) -> String {
     match reason {
-        Reason::Day(day) => format!("alert of day {day}"),
+        Reason::Day(day) if dates::is_standard(life) => format!("alert of day {day}"),
+        Reason::Day(day) => {
+            let at = life.thresholds(&[day]).first().map(|threshold| threshold.at);
+            format!("alert {}", at.map_or_else(|| "ahead of its end".into(), |at| dates::before_the_end(at, life)))
+        }
         Reason::Rejected => "alert that its issuer rejects it".into(),
         _ => "alert about its end".into(),
     }
@@ -84,15 +88,15 @@ fn in_the_way(reason: Reason, key: &KeyStatus, on: &Grounds) -> String {
 }
 
 /// Nothing was sent for a threshold that has passed.
-fn passed_over(key: &KeyStatus, threshold: Threshold, on: &Grounds) -> String {
-    let name = named(threshold.reason);
+fn passed_over(key: &KeyStatus, life: &Life, threshold: Threshold, on: &Grounds) -> String {
+    let name = named(threshold.reason, life);
     let later = key.alerts_sent.iter().find(|alert| weight(alert).is_some_and(|reason| reason > threshold.reason));
     let rejected = || key.alerts_sent.iter().find(|alert| alert.reason == Reason::Rejected.to_string() && alert.at >= threshold.at);
     if let Some(alert) = later.or_else(rejected) {
         let (due, at) = (when(threshold.at, on), when(alert.at, on));
         return format!(
             "The {name} was due {due} and not sent by itself: of several that were missed one is sent, the {} ({at}).",
-            named(weight(alert).unwrap_or(Reason::Rejected))
+            named(weight(alert).unwrap_or(Reason::Rejected), life)
         );
     }
     let why = match &key.renewal {
@@ -104,14 +108,32 @@ fn passed_over(key: &KeyStatus, threshold: Threshold, on: &Grounds) -> String {
 }
 
 /// An alert that came.
-fn came(key: &KeyStatus, threshold: Threshold, alert: &AlertStatus, on: &Grounds) -> String {
-    let (name, at) = (named(threshold.reason), when(alert.at, on));
+fn came(key: &KeyStatus, life: &Life, threshold: Threshold, alert: &AlertStatus, on: &Grounds) -> String {
+    let (name, at) = (named(threshold.reason, life), when(alert.at, on));
     if alert.at.duration_since(threshold.at) <= LATE {
         return format!("The {name} came {at}, when it was due.");
     }
     let why = why_late(key, threshold.at, alert.at, on).join(", and ");
     let late = words::days(alert.at.duration_since(threshold.at).as_secs_f64() / 86_400.0);
     format!("The {name} came {at}, {late} late: {why}.")
+}
+
+/// The end of a quiet that put off an alert which was due, and came at last.
+fn quiet_until(due: Timestamp, came: Timestamp, on: &Grounds) -> Option<Timestamp> {
+    let mut quiet: Option<Timestamp> = None;
+    for entry in on.history.iter().filter(|entry| entry.at <= came) {
+        match &*entry.event {
+            // What was asked for goes with the value.
+            "key-new" | "key-restored" => quiet = None,
+            // "reminders are quiet until …", or are no longer.
+            "snoozed" => {
+                let until = entry.message.rsplit(' ').next().and_then(|word| word.parse().ok());
+                quiet = until.or_else(|| quiet.map(|until| until.min(entry.at)));
+            }
+            _ => {}
+        }
+    }
+    quiet.filter(|until| due < *until && *until <= came)
 }
 
 /// Why an alert that was due came later, from what happened meanwhile.
@@ -125,10 +147,7 @@ fn why_late(key: &KeyStatus, due: Timestamp, came: Timestamp, on: &Grounds) -> V
         let what = if entry.event.starts_with("key-") { "the key was seen" } else { "its true date was learned" };
         why.push(format!("{what} only {}", when(entry.at, on)));
     }
-    // "reminders are quiet until …"
-    let quiet =
-        before().find(|entry| entry.event == "snoozed").and_then(|entry| entry.message.rsplit(' ').next()?.parse::<Timestamp>().ok());
-    if let Some(until) = quiet.filter(|until| *until > due) {
+    if let Some(until) = quiet_until(due, came, on) {
         why.push(format!("you had asked for quiet until {}", when(until, on)));
     }
     if before().any(|entry| entry.event == "renewal-begun" && entry.at >= due) {

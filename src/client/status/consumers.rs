@@ -9,7 +9,7 @@ use crate::protocol::{ConsumerState, ConsumerStatus};
 
 impl Page {
     pub(super) fn consumer(&mut self, consumer: &ConsumerStatus) {
-        let word = state_word(consumer.state);
+        let word = state_word(consumer);
         let colour = match consumer.state {
             ConsumerState::Current => GREEN,
             ConsumerState::Stale | ConsumerState::Applying | ConsumerState::Pending => YELLOW,
@@ -34,19 +34,24 @@ impl Page {
             let why = if last.detail.is_empty() { String::new() } else { format!(": {}", clean(&last.detail)) };
             let how = match last.outcome {
                 Outcome::Applied => format!("took up {} {ago}, in {} s", taken_up(consumer), last.seconds),
-                Outcome::RolledBack => format!("kept its old key {ago}{why}"),
+                Outcome::RolledBack => format!("could not take up the key {ago}, and kept its old one{why}"),
                 Outcome::Failed => format!("its restart failed {ago}{why}"),
                 // Why stands with the key.
                 Outcome::Refused => format!("left as it was {ago}: its new key was rejected"),
                 Outcome::Superseded => format!("left as it was {ago}{why}"),
             };
             self.facts(&[how]);
+            // All else that is said of one that has the key is that it works.
+            let stopped = last.detail.split_once("it was stopped first").filter(|_| last.outcome == Outcome::Applied);
+            if let Some((_, why)) = stopped {
+                self.facts(&[format!("it was stopped first{}", clean(why))]);
+            }
         }
     }
 
     pub(super) fn more_consumers(&mut self, consumers: &[&ConsumerStatus]) {
         if !consumers.is_empty() {
-            let counts = counted(consumers.iter().map(|consumer| (trouble(consumer.state), state_word(consumer.state))));
+            let counts = counted(consumers.iter().map(|consumer| (trouble(consumer.state), state_word(consumer))));
             self.sum_up("consumer", consumers.len(), counts, [None, None]);
         }
     }
@@ -57,7 +62,7 @@ fn taken_up(consumer: &ConsumerStatus) -> &'static str {
     let has_all = consumer.key_fingerprints.values().all(Option::is_some);
     match consumer.state {
         ConsumerState::Current => "the key",
-        ConsumerState::Stale | ConsumerState::Pending if has_all => "the one before",
+        ConsumerState::Stale | ConsumerState::Pending if has_all => "an earlier key",
         _ => "a key",
     }
 }

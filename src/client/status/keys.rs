@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::bar::bar;
+use super::former::needed_until;
 use super::page::{GREEN, Page, RED, STANDING, YELLOW};
 use super::worst::{counted, standing_rank, standing_word, state_word, trouble};
 use crate::client::terminal::clean;
@@ -10,7 +11,7 @@ use crate::client::words;
 use crate::core::order;
 use crate::core::{IssuedSource, ProbeVerdict, Reason};
 use crate::paths::{Paths, tilde};
-use crate::protocol::{ConsumerState, ConsumerStatus, FormerKey, KeyStanding, KeyStatus};
+use crate::protocol::{ConsumerState, ConsumerStatus, FormerKey, KeyStanding, KeyStatus, Status};
 
 /// Cells of a bar beside a name, and at most of one on a line of its own.
 const BAR: usize = 30;
@@ -20,7 +21,7 @@ const LEFT: usize = 20;
 const SOME_USERS: usize = 4;
 
 impl Page {
-    pub(super) fn key(&mut self, key: &KeyStatus, consumers: &[ConsumerStatus], paths: &Paths) {
+    pub(super) fn key(&mut self, key: &KeyStatus, status: &Status, paths: &Paths) {
         let colour = match key.state {
             KeyStanding::Ok => GREEN,
             KeyStanding::Due => YELLOW,
@@ -56,17 +57,20 @@ impl Page {
         if let Some(detail) = &key.detail {
             self.facts(&[clean(detail)]);
         }
-        let facts = self.dates(key);
-        self.facts(&facts);
-        self.facts(&users(key, consumers));
-        if let (Some(user), Some(account)) = (&key.user, &key.account) {
-            self.facts(&[format!("IAM user {} of account {}", clean(user), clean(account))]);
+        if is_told(key) {
+            let facts = self.dates(key);
+            self.facts(&facts);
+            self.facts(&users(key, &status.consumers));
+            self.facts(&owner(key).into_iter().collect::<Vec<_>>());
+        } else {
+            let facts = self.last(key);
+            self.facts(&facts.into_iter().collect::<Vec<_>>());
         }
         if let Some(renewal) = &key.renewal {
             self.facts(&[format!("credd is {}", clean(renewal))]);
         }
         for (number, former) in key.former.iter().enumerate() {
-            let facts = self.former(former, number == 0);
+            let facts = self.former(former, number == 0, needed_until(former, key, status));
             self.facts(&facts);
         }
         if let Some(step) = next_step(key, &place) {
@@ -75,7 +79,7 @@ impl Page {
     }
 
     /// What is left of a key that was replaced. Of several, those but the latest are told apart by when that was.
-    fn former(&self, former: &FormerKey, is_latest: bool) -> Vec<String> {
+    fn former(&self, former: &FormerKey, is_latest: bool, needed_until: Option<String>) -> Vec<String> {
         let whose = former.user.as_ref().map(|user| format!(" (IAM user {})", clean(user))).unwrap_or_default();
         let which = if is_latest { "the one before" } else { "an earlier one" };
         let replaced =
@@ -85,7 +89,10 @@ impl Page {
                 let replaced = if is_latest { String::new() } else { format!(", replaced {replaced},") };
                 format!("{which}{whose}{replaced} is inactive and is deleted {}", words::moment_short(at, &self.now))
             }
-            None => format!("{which}{whose}, replaced {replaced}, may still be accepted: revoke it"),
+            None => {
+                let what = needed_until.map_or("revoke it".into(), |until| format!("keep it until {}", clean(&until)));
+                format!("{which}{whose}, replaced {replaced}, may still be accepted: {what}")
+            }
         };
         let holders = former.consumers.iter().map(|name| format!("{} still runs with it", clean(name)));
         let files = former.env_files.iter().map(|file| format!("still in {}", clean(file)));
@@ -94,35 +101,6 @@ impl Page {
 
     fn dates(&self, key: &KeyStatus) -> Vec<String> {
         let now = &self.now;
-        let told = told_of_dates(key);
-        let waits = key.alerts_sent.last().is_some_and(|alert| !alert.delivered);
-        let expires = key.expires_at.map(|at| {
-            let word = if key.state == KeyStanding::Expired { "expired" } else { "expires" };
-            format!("{word} {}", words::moment_short(at, now))
-        });
-        let next = match (key.snoozed_until, key.next_alert_at) {
-            (None, _) if waits => Some("an alert waits until it can be shown".into()),
-            (Some(until), _) => Some(format!("quiet until {}", words::moment_short(until, now))),
-            // When it ends is said: that it is told then is no reminder.
-            (None, Some(at)) if told && key.expires_at.is_some_and(|end| at >= end) => None,
-            (None, Some(at)) if at > now.timestamp() => {
-                let what = if told { "next reminder" } else { "first alert" };
-                Some(format!("{what} {}", words::moment_short(at, now)))
-            }
-            (None, _) => None,
-        };
-        let issued = key.issued_at.map(|at| {
-            let day = words::day(at, now);
-            match key.issued_source {
-                Some(IssuedSource::File) => format!("issued {day} or earlier (the file's date)"),
-                Some(IssuedSource::Observed) => format!("issued {day} (seen to arrive)"),
-                Some(IssuedSource::Renewed) => format!("issued {day} (renewed by credd)"),
-                Some(IssuedSource::Declared) => format!("issued {day} (as you said)"),
-                Some(IssuedSource::Iam) => format!("issued {day} (IAM says so)"),
-                Some(IssuedSource::Key) => format!("issued {day} (the key says so)"),
-                None => format!("issued {day}"),
-            }
-        });
         let probe = key.probe.as_ref().and_then(|probe| {
             let ago = words::ago(probe.at, now.timestamp());
             match probe.verdict {
@@ -134,7 +112,51 @@ impl Page {
                 ProbeVerdict::Unknown => None,
             }
         });
-        [expires, next, issued, probe].into_iter().flatten().collect()
+        [self.expires(key), self.next_alert(key), self.issued(key), probe].into_iter().flatten().collect()
+    }
+
+    /// What is known of the value that was there last. What was learned of it since by asking is of no use now.
+    fn last(&self, key: &KeyStatus) -> Option<String> {
+        // Alerts go on where it may still be there.
+        let next = if key.state == KeyStanding::Unreadable { self.next_alert(key) } else { None };
+        let known: Vec<String> = [self.expires(key), next, self.issued(key), owner(key)].into_iter().flatten().collect();
+        (!known.is_empty()).then(|| format!("the last one: {}", known.join(", ")))
+    }
+
+    fn expires(&self, key: &KeyStatus) -> Option<String> {
+        let at = key.expires_at?;
+        let word = if at <= self.now.timestamp() { "expired" } else { "expires" };
+        Some(format!("{word} {}", words::moment_short(at, &self.now)))
+    }
+
+    fn next_alert(&self, key: &KeyStatus) -> Option<String> {
+        let now = &self.now;
+        let told = told_of_dates(key);
+        let waits = key.alerts_sent.last().is_some_and(|alert| !alert.delivered);
+        match (key.snoozed_until, key.next_alert_at) {
+            (None, _) if waits => Some("an alert waits until it can be shown".into()),
+            (Some(until), _) => Some(format!("quiet until {}", words::moment_short(until, now))),
+            // When it ends is said: that it is told then is no reminder.
+            (None, Some(at)) if told && key.expires_at.is_some_and(|end| at >= end) => None,
+            (None, Some(at)) if at > now.timestamp() => {
+                let what = if told { "next reminder" } else { "first alert" };
+                Some(format!("{what} {}", words::moment_short(at, now)))
+            }
+            (None, _) => None,
+        }
+    }
+
+    fn issued(&self, key: &KeyStatus) -> Option<String> {
+        let day = words::day(key.issued_at?, &self.now);
+        Some(match key.issued_source {
+            Some(IssuedSource::File) => format!("issued {day} or earlier (the file's date)"),
+            Some(IssuedSource::Observed) => format!("issued {day} (seen to arrive)"),
+            Some(IssuedSource::Renewed) => format!("issued {day} (renewed by credd)"),
+            Some(IssuedSource::Declared) => format!("issued {day} (as you said)"),
+            Some(IssuedSource::Iam) => format!("issued {day} (IAM says so)"),
+            Some(IssuedSource::Key) => format!("issued {day} (the key says so)"),
+            None => format!("issued {day}"),
+        })
     }
 
     /// What keys come to that aren't shown, the first of which is the next to be due.
@@ -164,6 +186,15 @@ pub(in crate::client) fn next_step(key: &KeyStatus, place: &str) -> Option<Strin
     }
 }
 
+/// The value that counts is there and can be told; else what is known is of the last one.
+pub(in crate::client) fn is_told(key: &KeyStatus) -> bool {
+    !matches!(key.state, KeyStanding::Missing | KeyStanding::Dynamic | KeyStanding::Unreadable)
+}
+
+fn owner(key: &KeyStatus) -> Option<String> {
+    Some(format!("IAM user {} of account {}", clean(key.user.as_ref()?), clean(key.account.as_ref()?)))
+}
+
 /// The next step where a key is due or dead.
 pub(super) fn renewal(key: &KeyStatus) -> String {
     format!("credd renew {}", key.name)
@@ -174,20 +205,23 @@ fn told_of_dates(key: &KeyStatus) -> bool {
     key.alerts_sent.iter().any(|alert| alert.delivered && alert.reason != Reason::Rejected.to_string())
 }
 
+/// It runs with this value of a key.
+pub(super) fn has(consumer: &ConsumerStatus, key: &KeyStatus) -> bool {
+    key.fingerprint.is_some() && consumer.key_fingerprints.get(&key.name) == Some(&key.fingerprint)
+}
+
 /// Who runs with a key, or should: the worst first.
 fn users(key: &KeyStatus, consumers: &[ConsumerStatus]) -> Vec<String> {
-    let has_it =
-        |consumer: &ConsumerStatus| key.fingerprint.is_some() && consumer.key_fingerprints.get(&key.name) == Some(&key.fingerprint);
     let uses = |consumer: &&ConsumerStatus| {
         // One that runs as it should without it has no use for it, nor one that has its variable from another key.
         let is_to_have_it = consumer.state != ConsumerState::Current && !consumer.overruled.contains_key(&key.name);
-        consumer.key_fingerprints.contains_key(&key.name) && (is_to_have_it || has_it(consumer))
+        consumer.key_fingerprints.contains_key(&key.name) && (is_to_have_it || has(consumer, key))
     };
     let mut users: Vec<&ConsumerStatus> = consumers.iter().filter(uses).collect();
     order::sort_by_key(&mut users, |consumer| trouble(consumer.state));
     let said = |consumer: &&ConsumerStatus| {
         // It may lack another of its keys.
-        let word = if has_it(consumer) && consumer.state == ConsumerState::Stale { "current" } else { state_word(consumer.state) };
+        let word = if has(consumer, key) && consumer.state == ConsumerState::Stale { "current" } else { state_word(consumer) };
         format!("{} ({word})", clean(&consumer.name))
     };
     let mut all: Vec<String> = users.iter().take(SOME_USERS).map(said).collect();

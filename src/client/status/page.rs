@@ -74,7 +74,7 @@ pub(super) fn full(current: &Current, paths: &Paths, layout: Layout, now: &Zoned
     let shown = if all || keys.len() <= SOME_KEYS { keys.len() } else { in_trouble.clamp(FEWEST, MOST) };
     let (shown_keys, other_keys) = keys.split_at(shown);
     for key in shown_keys {
-        page.key(key, &status.consumers, paths);
+        page.key(key, status, paths);
         page.line("");
     }
     page.more_keys(other_keys);
@@ -88,7 +88,7 @@ pub(super) fn full(current: &Current, paths: &Paths, layout: Layout, now: &Zoned
     if !consumers.is_empty() {
         page.line("");
     }
-    page.problems(&status.problems, shown_keys, all);
+    page.problems(&status.problems, shown_keys, &consumers[..shown], all);
     // Between paragraphs, not after the last.
     let end = page.text.trim_end().len();
     page.text.truncate(end);

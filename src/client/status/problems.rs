@@ -5,14 +5,14 @@ use super::page::{DIM, FEWEST, Page, RED, YELLOW};
 use crate::client::terminal::clean;
 use crate::client::words;
 use crate::core::order;
-use crate::protocol::{KeyStanding, KeyStatus, Problem, Severity};
+use crate::protocol::{ConsumerStatus, KeyStanding, KeyStatus, Problem, Severity};
 
 /// So many problems of one kind are shown all; of more, the first few.
 const SOME_ALIKE: usize = 5;
 
 impl Page {
     /// Problems, the worst first; many of one kind are summed up.
-    pub(super) fn problems(&mut self, problems: &[Problem], keys: &[&KeyStatus], all: bool) {
+    pub(super) fn problems(&mut self, problems: &[Problem], keys: &[&KeyStatus], consumers: &[&ConsumerStatus], all: bool) {
         // A key that is shown says itself that it is rejected, and what to do.
         let said = |problem: &Problem| {
             let rejected = keys.iter().filter(|key| key.state == KeyStanding::Rejected && key.detail.is_some());
@@ -27,7 +27,7 @@ impl Page {
             let alike = *alike;
             *shown += 1;
             if all || alike <= SOME_ALIKE || *shown <= FEWEST {
-                self.problem(problem);
+                self.problem(problem, without_reason(&problem.message, consumers));
             }
             if !all && alike > SOME_ALIKE && *shown == FEWEST {
                 let rest = words::thousands(alike - FEWEST);
@@ -37,13 +37,13 @@ impl Page {
         }
     }
 
-    fn problem(&mut self, problem: &Problem) {
+    fn problem(&mut self, problem: &Problem, message: &str) {
         let (word, colour) = match problem.severity {
             Severity::Error => ("error", RED),
             Severity::Warning => ("warning", YELLOW),
             Severity::Info => ("note", DIM),
         };
-        let text = format!("{} ({})", clean(&problem.message), clean(&problem.code));
+        let text = format!("{} ({})", clean(message), clean(&problem.code));
         let word = self.terminal.paint(colour, word) + &" ".repeat(self.column.saturating_sub(word.len()));
         if self.indent < self.column {
             self.line(&word);
@@ -56,4 +56,10 @@ impl Page {
         }
         self.step(&clean(&problem.fix), self.indent);
     }
+}
+
+/// What is wrong with a consumer that is shown, without the reason, which it says itself.
+fn without_reason<'p>(message: &'p str, consumers: &[&ConsumerStatus]) -> &'p str {
+    let mut reasons = consumers.iter().filter_map(|consumer| consumer.detail.as_deref()).filter(|reason| !reason.is_empty());
+    reasons.find_map(|reason| message.strip_suffix(reason)?.strip_suffix(": ")).unwrap_or(message)
 }

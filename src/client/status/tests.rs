@@ -167,7 +167,8 @@ bedrock             missing
                     > credd renew bedrock
 
 litellm             stale     process 4711
-                    kept its old key 10 min ago: it ended at once
+                    could not take up the key 10 min ago, and kept its old one:
+                    it ended at once
 other               absent    no such process runs
 "
     );
@@ -192,7 +193,7 @@ bedrock     ok        doesn't expire
             IAM user BedrockAPIKey-efgh of account 123456789012
             credd is making the next key
             the one before (IAM user BedrockAPIKey-abcd), replaced 2 days ago,
-            may still be accepted: revoke it
+            may still be accepted: keep it until litellm has the new one
             litellm still runs with it, still in /home/u/p/.env: KEY
             an earlier one, replaced 19 November 15:00, is inactive and is
             deleted Thu 26 Nov 15:00
@@ -200,6 +201,58 @@ bedrock     ok        doesn't expire
             revoke it
 "
     );
+}
+
+/// What is to be done about a key that was replaced.
+fn about_former(fields: &Value, consumers: &[Value], problems: &Value) -> String {
+    let mut with = key(fields);
+    with["former"] =
+        json!([{"fingerprint": OTHER, "replaced_at": "2026-11-20T15:00:00Z", "expires_at": null, "consumers": [], "env_files": []}]);
+    let text = page(&[with], consumers, problems, 200);
+    text.split_once("may still be accepted: ").unwrap().1.lines().next().unwrap().to_owned()
+}
+
+#[test]
+fn a_key_that_was_replaced_is_needed_as_long_as_the_new_one_is_of_no_use() {
+    let kept = "keep it until a key that works is in the file";
+    let good = json!({"fingerprint": PRINT});
+    let about = |fields: &Value| about_former(fields, &[], &json!([]));
+    assert_eq!(about(&good), "revoke it");
+    assert_eq!(about(&json!({"fingerprint": PRINT, "state": "due"})), "revoke it");
+    for state in ["rejected", "expired", "missing", "dynamic", "unreadable"] {
+        assert_eq!(about(&json!({"fingerprint": PRINT, "state": state})), kept, "{state}");
+    }
+    let probe = json!({"verdict": "rejected", "at": "2026-11-22T14:30:00Z", "detail": ""});
+    assert_eq!(about(&json!({"fingerprint": PRINT, "probe": probe})), kept);
+    // Saved with Windows' line ends, it may be the very same key.
+    let spoilt = |name: &str| json!([{"code": "control-character", "severity": "error", "message": "m", "fix": "f", "about": [name]}]);
+    assert_eq!(about_former(&good, &[], &spoilt("bedrock")), kept);
+    assert_eq!(about_former(&good, &[], &spoilt("other")), "revoke it");
+}
+
+#[test]
+fn a_key_that_was_replaced_is_needed_until_each_consumer_has_the_new_one() {
+    let kept = "keep it until litellm has the new one";
+    let about = |consumer: Value| about_former(&json!({"fingerprint": PRINT}), &[consumer], &json!([]));
+    let of = |state: &str, print: Value| about(litellm(state, &json!({"key_fingerprints": {"bedrock": print}})));
+    assert_eq!(of("current", json!(PRINT)), "revoke it");
+    for state in ["stale", "pending", "applying", "failed"] {
+        assert_eq!(of(state, json!(OTHER)), kept, "{state}");
+        assert_eq!(of(state, json!(null)), kept, "{state}");
+        assert_eq!(of(state, json!(PRINT)), "revoke it", "{state}: it lacks another of its keys");
+    }
+    assert_eq!(about(litellm("failed", &json!({}))), kept);
+    assert_eq!(about(litellm("absent", &json!({}))), "revoke it");
+    let unseen = litellm("absent", &json!({"detail": "nobody looks at its processes without a daemon"}));
+    assert_eq!(about(unseen), kept);
+    let other = json!({"key_fingerprints": {"home": OTHER, "bedrock": OTHER}, "overruled": {"bedrock": "home"}});
+    assert_eq!(about(litellm("stale", &other)), "revoke it");
+}
+
+#[test]
+fn where_nobody_looked_a_consumer_may_run() {
+    let unseen = litellm("absent", &json!({"pid": null, "detail": "nobody looks at its processes without a daemon"}));
+    assert_eq!(page(&[], &[unseen], &json!([]), 80), "\nlitellm     unknown\n            nobody looks at its processes without a daemon\n");
 }
 
 fn rejected() -> Value {
@@ -261,6 +314,7 @@ fn asked(name: &str, mut current: Current, args: &StatusArgs) -> String {
 }
 
 const PRINT: &str = "00112233445566778899aabbccddeeff";
+const OTHER: &str = "ffeeddccbbaa99887766554433221100";
 
 #[test]
 fn of_one_key_there_is_who_uses_it() {
@@ -328,8 +382,8 @@ fn what_was_taken_up_before_is_not_the_key_that_is_there_now() {
     };
     for (state, print, what) in [
         ("current", json!(PRINT), "the key"),
-        ("pending", json!(PRINT), "the one before"),
-        ("stale", json!(PRINT), "the one before"),
+        ("pending", json!(PRINT), "an earlier key"),
+        ("stale", json!(PRINT), "an earlier key"),
         // It may have all it was given.
         ("stale", json!(null), "a key"),
         ("absent", json!(null), "a key"),
@@ -337,6 +391,53 @@ fn what_was_taken_up_before_is_not_the_key_that_is_there_now() {
         let text = of(state, print);
         assert!(text.contains(&format!("            took up {what} just now, in 0.6 s\n")), "{state}: {text}");
     }
+}
+
+#[test]
+fn why_it_was_stopped_first_is_said_and_no_more() {
+    let since = "it was stopped first, since its workers share one listener";
+    let of = |detail: &str| {
+        let apply = json!({"at": "2026-11-22T14:59:30Z", "outcome": "applied", "seconds": 0.3, "detail": detail});
+        page(&[], &[litellm("current", &json!({"last_apply": apply}))], &json!([]), 80)
+    };
+    let told = "\nlitellm     current   process 4711\n            took up the key just now, in 0.3 s\n";
+    assert_eq!(of("proven by a completion"), told);
+    assert_eq!(of(&format!("proven by a completion; {since}")), format!("{told}            {since}\n"));
+}
+
+#[test]
+fn a_reason_is_said_once() {
+    let reason = "litellm was restarted 3 times in ten minutes; it is tried again by itself";
+    let problem = |name: &str| {
+        json!({"code": "pending-consumer", "severity": "warning", "message": format!("{name} has not taken up the new key: {reason}"),
+            "fix": "nothing to do: it is tried again at 15:04"})
+    };
+    let pending = litellm("pending", &json!({"detail": reason, "retry_at": "2026-11-22T15:04:00Z"}));
+    let text = page(&[], &[pending], &json!([problem("litellm")]), 100);
+    assert!(text.matches(reason).count() == 1 && text.contains("litellm has not taken up the new key (pending-consumer)\n"), "{text}");
+    // Where the consumer itself isn't shown, its problem says it.
+    let text = page(&[], &[], &json!([problem("litellm")]), 200);
+    assert!(text.contains(reason), "{text}");
+}
+
+#[test]
+fn of_a_value_that_is_not_there_little_is_said_and_that_it_was_the_last() {
+    let of = |state: &str, end: &str| {
+        let key = key(&json!({
+            "state": state, "detail": "why", "fingerprint": PRINT, "issued_at": "2026-10-22T15:00:00Z", "issued_source": "observed",
+            "expires_at": end, "age_days": 31.0, "days_left": -1.0, "next_alert_at": "2026-11-23T10:00:00Z",
+            "alerts_sent": [{"at": "2026-11-16T15:00:00Z", "reason": "day-25", "delivered": true}],
+            "probe": {"verdict": "works", "at": "2026-11-22T14:59:50Z", "detail": ""}, "user": "u", "account": "123456789012"
+        }));
+        page(&[key], &[litellm("current", &json!({"key_fingerprints": {"bedrock": PRINT}}))], &json!([]), 200)
+    };
+    for state in ["missing", "dynamic"] {
+        let text = of(state, "2026-11-21T15:00:00Z");
+        let last = "the last one: expired yesterday 15:00, issued 22 October (seen to arrive), IAM user u of account";
+        assert!(text.contains(last) && !text.contains("accepted") && !text.contains("used by") && !text.contains("reminder"), "{text}");
+    }
+    let text = of("unreadable", "2026-11-26T15:00:00Z");
+    assert!(text.contains("the last one: expires Thu 26 Nov 15:00, next reminder tomorrow 10:00, issued"), "alerts go on: {text}");
 }
 
 fn many(width: usize) -> String {
@@ -434,5 +535,4 @@ fn what_is_long_or_wide_fits_all_the_same() {
     let key = key(&json!({"name": long, "days_left": 14.0, "age_days": 16.0}));
     let text = page(&[key], &[litellm("current", &json!({"name": long}))], &json!([]), 80);
     assert!(text.lines().all(|line| line.len() <= 80) && text.contains(&format!("\n{long}\n                    ok\n")), "{text}");
-    assert_eq!(fold("in ~/文件/文件 and ~/文件", 15), ["in ~/文件/文件", "and ~/文件"]);
 }

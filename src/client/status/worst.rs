@@ -1,8 +1,9 @@
 //! What is worse than what, and the words for it.
 
+use crate::client::offline::is_unseen;
 use crate::client::words;
 use crate::core::order;
-use crate::protocol::{ConsumerState, KeyStanding, KeyStatus};
+use crate::protocol::{ConsumerState, ConsumerStatus, KeyStanding, KeyStatus};
 
 /// Lower is worse.
 pub fn urgency(key: &KeyStatus) -> f64 {
@@ -54,8 +55,9 @@ pub fn trouble(state: ConsumerState) -> u8 {
     }
 }
 
-pub fn state_word(state: ConsumerState) -> &'static str {
-    match state {
+pub fn state_word(consumer: &ConsumerStatus) -> &'static str {
+    match consumer.state {
+        _ if is_unseen(consumer) => "unknown",
         ConsumerState::Failed => "failed",
         ConsumerState::Stale => "stale",
         ConsumerState::Pending => "pending",

@@ -6,7 +6,6 @@ use crate::client::doctor::finding::Finding;
 use crate::client::doctor::repair::Repair;
 use crate::client::doctor::situation::{EnvFile, Situation};
 use crate::clock;
-use crate::core::Fingerprint;
 use crate::git::Tracked;
 use crate::view::untrack;
 
@@ -51,13 +50,27 @@ fn findings(situation: &Situation, file: &EnvFile, tracked: &Tracked) -> Vec<Fin
 fn in_history(situation: &Situation, tracked: &Tracked, path: &str) -> Option<Finding> {
     let commits = tracked.commits(MOST_COMMITS);
     let latest = commits.first()?;
-    let is_accepted = |(print, _): &(Fingerprint, usize)| situation.keys.get(*print).is_some_and(|wanted| wanted.is_accepted);
-    let has_key = |commit: &String| tracked.at(commit).is_some_and(|text| situation.keys.in_text(&text).iter().any(is_accepted));
-    // Where keys can't be told, each may be one.
-    if situation.keys.is_empty() || commits.iter().any(has_key) {
-        let message = format!("{path} is in git's history (commit {latest}), with a key that may still be accepted");
-        return Some(Finding::warning("env-file-in-history", &message, "renew the key and revoke the old one"));
+    let (mut has_old, mut has_current) = (false, false);
+    for commit in &commits {
+        let Some(text) = tracked.at(commit) else { continue };
+        for wanted in situation.keys.in_text(&text).iter().filter_map(|(print, _)| situation.keys.get(*print)) {
+            has_old |= wanted.is_accepted && wanted.replaced_at.is_some();
+            has_current |= wanted.is_accepted && wanted.replaced_at.is_none();
+        }
+        if has_current {
+            break;
+        }
     }
-    let message = format!("{path} is in git's history (commit {latest}), without any key that credd knows to be accepted");
-    Some(Finding::info("env-file-in-history", &message, "nothing, if the keys in it were revoked"))
+    let fix = match (has_current, has_old) {
+        (true, _) => "renew the key, then revoke the one that is there",
+        (false, true) => "revoke the key that is there, once nothing runs with it: it was replaced already",
+        // Where keys can't be told, each may be one.
+        _ if situation.keys.is_empty() => "revoke each key that is there, and renew those that are in use first",
+        _ => {
+            let message = format!("{path} is in git's history (commit {latest}), without any key that credd knows to be accepted");
+            return Some(Finding::info("env-file-in-history", &message, "nothing, if the keys in it were revoked"));
+        }
+    };
+    let message = format!("{path} is in git's history (commit {latest}), with a key that may still be accepted");
+    Some(Finding::warning("env-file-in-history", &message, fix))
 }

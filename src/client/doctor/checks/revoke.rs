@@ -2,6 +2,7 @@
 
 use crate::client::doctor::finding::Finding;
 use crate::client::doctor::situation::Situation;
+use crate::client::status::needed_until;
 use crate::core::KeyKind;
 use crate::desktop::console_url;
 use crate::protocol::{FormerKey, KeyStatus, Severity};
@@ -25,13 +26,14 @@ fn finding(situation: &Situation, key: &KeyStatus, former: &FormerKey) -> Option
     users.extend(count(processes, "process", "processes"));
     users.extend(count(files, "file", "files"));
     let whose = former.user.as_ref().map(|user| format!(", of the IAM user {user},")).unwrap_or_default();
-    let (severity, first) = if users.is_empty() {
-        (Severity::Info, String::new())
-    } else {
-        (Severity::Warning, format!("see to those that have it ({}), then ", users.join(", ")))
+    let severity = if users.is_empty() { Severity::Info } else { Severity::Warning };
+    let fix = match needed_until(former, key, &situation.status) {
+        Some(until) => format!("keep it until {until}"),
+        None if users.is_empty() => fix(situation, key, former),
+        None => format!("see to those that have it ({}), then {}", users.join(", "), fix(situation, key, former)),
     };
     let message = format!("{name}{whose} may still be accepted until {}", until(situation, former));
-    Some(Finding::new("old-key-not-revoked", severity, &message, &format!("{first}{}", fix(situation, key, former))))
+    Some(Finding::new("old-key-not-revoked", severity, &message, &fix))
 }
 
 fn until(situation: &Situation, former: &FormerKey) -> String {
