@@ -181,11 +181,13 @@ impl Key {
         former
     }
 
-    /// Keys that were replaced and that nobody has seen to: the user is to be reminded to revoke them.
+    /// Keys that were replaced and that nobody has seen to: the user is to be reminded to revoke them, while the one that
+    /// took their place is there and isn't rejected.
     pub fn unrevoked(&self, now: Timestamp) -> impl Iterator<Item = &KnownKey> {
+        let is_replaced = self.target().is_some() && self.rejection().is_none();
         let being_retired = |known: &KnownKey| self.record.retiring.iter().any(|retiring| retiring.fingerprint == known.fingerprint);
         let former = self.former(now).into_iter().filter(|known| known.anatomy.kind == KeyKind::BedrockLongTerm);
-        former.filter(move |known| !known.is_seen_to && !being_retired(known))
+        former.filter(move |known| is_replaced && !known.is_seen_to && !being_retired(known))
     }
 
     /// Another value counts: what was in the way of replacing the one before is of no interest.

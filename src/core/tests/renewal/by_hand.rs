@@ -22,6 +22,19 @@ fn the_user_is_reminded_once_to_revoke_a_key_that_was_replaced_by_hand() {
 }
 
 #[test]
+fn nobody_is_reminded_to_revoke_a_key_while_its_successor_does_not_work() {
+    let mut world = world(Iam::Off);
+    world.run(DAY * 5);
+    world.rejects.insert(2);
+    world.edit(FILE, "K", 2);
+    world.run(DAY * 2);
+    assert_eq!((world.key_state("bedrock"), shown(&world, Reason::Revoke)), (KeyState::Rejected, 0));
+    world.rejects.clear();
+    world.run(DAY * 2);
+    assert_eq!((world.key_state("bedrock"), shown(&world, Reason::Revoke)), (KeyState::Ok, 1));
+}
+
+#[test]
 fn what_renew_has_put_there_has_its_date_from_that() {
     let mut world = world(Iam::Off);
     world.run(DAY * 5);
