@@ -62,13 +62,22 @@ pub fn ago(time: Timestamp, now: Timestamp) -> String {
 
 /// A sentence with the moments in it, which programs read as well, as they are where `now` is: by the clock alone on the same day.
 pub fn in_local_time(text: &str, now: &Zoned) -> String {
-    let said = |word: &str| {
+    let mut said: Vec<String> = Vec::new();
+    for word in text.split(' ') {
         let stem = word.trim_end_matches([',', ';', ':', '.', ')']);
-        let at = stem.parse::<Timestamp>().ok()?.to_zoned(now.time_zone().clone());
-        let form = if at.date() == now.date() { "%H:%M" } else { "%-d %B %Y %H:%M" };
-        Some(format!("{}{}", at.strftime(form), &word[stem.len()..]))
-    };
-    text.split(' ').map(|word| said(word).unwrap_or_else(|| word.to_owned())).collect::<Vec<_>>().join(" ")
+        let Ok(at) = stem.parse::<Timestamp>() else {
+            said.push(word.to_owned());
+            continue;
+        };
+        let at = at.to_zoned(now.time_zone().clone());
+        let is_today = at.date() == now.date();
+        if let Some(before) = said.last_mut().filter(|before| *before == "at" && !is_today) {
+            "on".clone_into(before);
+        }
+        let form = if is_today { "%H:%M" } else { "%-d %B %Y %H:%M" };
+        said.push(format!("{}{}", at.strftime(form), &word[stem.len()..]));
+    }
+    said.join(" ")
 }
 
 /// Here and now.
@@ -165,7 +174,8 @@ mod tests {
         assert_eq!(until("2026-11-22T10:00:00Z"), "it waits (until 10:00).");
         assert_eq!(until("2026-11-23T10:00:00Z"), "it waits (until 23 November 2026 10:00).");
         let there = now().with_time_zone(jiff::tz::TimeZone::fixed(jiff::tz::offset(9)));
-        assert_eq!(in_local_time("at 2026-11-22T14:00:00Z and 2026-11-22T16:00:00Z", &there), "at 22 November 2026 23:00 and 01:00");
+        assert_eq!(in_local_time("at 2026-11-22T14:00:00Z and 2026-11-22T16:00:00Z", &there), "on 22 November 2026 23:00 and 01:00");
+        assert_eq!(in_local_time("at 2026-11-22T10:00:00Z", &now()), "at 10:00");
     }
 
     #[test]

@@ -137,8 +137,8 @@ fn a_log_is_by_day_and_in_local_time() {
         let output = daemon.command().args(["history"]).env("TZ", zone).output().unwrap();
         String::from_utf8(output.stdout).unwrap()
     };
-    assert!(shown("UTC").contains("issued at 28 October 2026 20:00"), "{}", shown("UTC"));
-    assert!(shown("Asia/Kolkata").contains("issued at 29 October 2026 01:30"), "{}", shown("Asia/Kolkata"));
+    assert!(shown("UTC").contains("issued on 28 October 2026 20:00"), "{}", shown("UTC"));
+    assert!(shown("Asia/Kolkata").contains("issued on 29 October 2026 01:30"), "{}", shown("Asia/Kolkata"));
     let text = shown("UTC");
     let first = text.lines().next().unwrap();
     assert!(first.split(' ').count() == 4 && first.ends_with(|c: char| c.is_ascii_digit()), "a day: {first}");
