@@ -10,7 +10,7 @@ use crate::core::consumer::Consumer;
 use crate::core::key::{Key, KeyState};
 use crate::core::order;
 
-use crate::core::{Calendar, FileTrack, Fingerprint, Iam, KeyName, KnownKey, Machine, Settings, Stage, Trouble};
+use crate::core::{Calendar, ConsumerName, FileTrack, Fingerprint, Iam, KeyName, KnownKey, Machine, Settings, Stage, Trouble};
 use crate::paths::{shell_word, tilde};
 use crate::protocol::{
     AlertStatus, DaemonStatus, FormerKey, IamStatus, KeyStanding, KeyStatus, NEVER_SEEN, ProbeStatus, Problem, Severity, Status,
@@ -113,7 +113,7 @@ fn problems_at(machine: &Machine, at: &Viewpoint, holders: &Holders, n: usize) -
         for problem in problems.iter_mut().filter(|problem| problem.about.is_empty()) {
             problem.about.push(key.spec.env_file.display().to_string());
         }
-        problems.extend(rejected_key_problem(key, at.home));
+        problems.extend(rejected_key_problem(machine, key, at.home));
         problems.extend(renewal_problems(key));
         problems.extend(region_problems(machine, key));
         problems.extend(shared_key_problem(machine, key, holders, at.home));
@@ -381,11 +381,16 @@ fn file_problems(machine: &Machine, file: &FileTrack, home: &Path) -> Vec<Proble
     problems
 }
 
-fn rejected_key_problem(key: &Key, home: &Path) -> Option<Problem> {
+/// Also about consumers that wait for another, since they aren't given this one.
+fn rejected_key_problem(machine: &Machine, key: &Key, home: &Path) -> Option<Problem> {
     let rejection = key.rejection().filter(|_| key.lack().is_none())?;
     let path = tilde(&key.spec.env_file, home);
     let message = format!("the key {} in {path} is not accepted: {}", key.spec.name, rejection.detail);
-    Some(problem("rejected-key", Severity::Error, message, format!("credd renew {}", key.spec.name)).about([key.spec.name.as_str()]))
+    let value = key.record.current.map(|print| (key.spec.name.clone(), print)).into_iter().collect();
+    let lacks = |name: &&ConsumerName| machine.consumer(name).and_then(|consumer| consumer.holds(&value)) == Some(false);
+    let about = machine.users_of_key(&key.spec.name).filter(lacks).map(ConsumerName::as_str);
+    let fix = format!("credd renew {}", key.spec.name);
+    Some(problem("rejected-key", Severity::Error, message, fix).about([key.spec.name.as_str()].into_iter().chain(about)))
 }
 
 /// Told with the first of the keys that share a value.

@@ -338,8 +338,7 @@ impl Restarting<'_, '_> {
         // One that is merely slow is the last hope: it is left to it.
         let left = again.process.filter(|process| !process.is_gone());
         let detail = if again.why == *why {
-            let first = if left.is_some() { "end that and " } else { "" };
-            format!("it doesn't serve, since {why}: {first}start it as you did before, with the key in the env file")
+            format!("it doesn't serve, since {why}: see to that, and start it as you did before, with the key in the env file")
         } else {
             format!("it doesn't serve: with the new key {why}; with the old one {}; see to it yourself", again.why)
         };

@@ -24,6 +24,8 @@ fn a_rejected_key_is_given_to_nobody_and_told_of_once() {
     let ended = case.change(&daemon, BAD);
     ended.is("refused", &["has expired", "put a working key into"]);
     assert_eq!(ended.states(), ["rejected", "stale"]);
+    let of_consumer = daemon.ok(&["status", "litellm"]);
+    assert!(of_consumer.contains("→ credd renew bedrock"), "why it is stale, and what to do: {of_consumer}");
     wait::until_true("an alert", SOON, || case.alerts() == ["rejected"]);
     assert_eq!(client.stop().failures, []);
     case.is_untouched();

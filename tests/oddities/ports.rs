@@ -75,7 +75,7 @@ fn a_squatter_has_no_chance_in_a_hand_over_and_is_waited_for_else() {
     case.reconfigure(&daemon, "handover = false\nready_timeout = \"3s\"");
     let squatter = Squatter::lurk(port);
     let ended = case.change(&daemon, NEWEST);
-    ended.is("failed", &["it doesn't serve, since process", &format!("has its port {port}: end that and start it")]);
+    ended.is("failed", &["it doesn't serve, since process", &format!("has its port {port}: see to that, and start it")]);
     assert_eq!(ended.states()[1], "failed");
     wait::until_true("an alert", SOON, || case.alerts() == ["apply-failed"]);
     assert_eq!(case.running(), [0; 0]);
