@@ -124,7 +124,7 @@ mod tests {
         let command = in_full(Command::new("credd").about("x").subcommand(check).subcommand(Command::new("frob").about("y")));
         let check = command.find_subcommand("check").unwrap();
         assert!(check.get_long_about().unwrap().to_string().starts_with("Tell whether\n\nSilent"));
-        assert!(check.get_after_long_help().unwrap().to_string().contains("\n  3    nothing is known\n"));
+        assert!(check.get_after_long_help().unwrap().to_string().contains("\n  3    nothing is known, or "));
         assert!(command.get_after_long_help().unwrap().to_string().contains("\n  3    no daemon answers\n"));
         let exec = in_full(Command::new("credd").subcommand(Command::new("exec")));
         let exec = exec.find_subcommand("exec").unwrap().get_after_long_help().unwrap().to_string();
