@@ -62,6 +62,12 @@ fn without_anything_it_says_so() {
     ] {
         assert_eq!(code(&credd(args)), 2, "{args:?}");
     }
+    // A variable that is empty names nothing.
+    let names = ["CREDD_CONFIG", "CREDD_SOCKET", "CREDD_STATE_DIR"].map(|name| (name, ""));
+    for args in [&["status"][..], &["status", "bedrock"]] {
+        let output = home.command(CREDD).args(args).envs(names).output().unwrap();
+        assert_eq!((code(&output), &output.stdout), (0, &status.stdout), "{}", said(&output));
+    }
     let json: Value = serde_json::from_slice(&credd(&["status", "--json"]).stdout).unwrap();
     assert_eq!((&json["live"], &json["schema"]), (&json!(false), &json!(1)));
     // Names are those of the configuration.

@@ -13,7 +13,7 @@ pub struct CheckArgs {
     /// Check this key alone
     name: Option<String>,
     /// Count a key as due that ends within this time [default: from its first alert on]
-    #[arg(long, value_name = "DUR")]
+    #[arg(long, value_name = "DUR", allow_hyphen_values = true)]
     within: Option<String>,
 }
 
