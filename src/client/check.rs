@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::terminal::clean;
 use super::{Failure, status, words};
 use crate::paths::Paths;
-use crate::protocol::{KeyStanding, KeyStatus, those_there_are};
+use crate::protocol::{KeyStanding, KeyStatus};
 
 /// Arguments of `credd check`.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -24,8 +24,8 @@ pub fn run(paths: &Paths, args: &CheckArgs) -> Result<u8, Failure> {
     if let Some(name) = &args.name
         && !current.keys.contains(name)
     {
-        let names = those_there_are(current.keys.iter().map(String::as_str));
-        return Err(Failure::usage(format!("no key is named {:?}", clean(name))).hint(names));
+        let names: Vec<&str> = current.keys.iter().map(String::as_str).collect();
+        return Err(super::unknown("key", name, &names));
     }
     let keys: Vec<&KeyStatus> = current.status.keys.iter().filter(|key| args.name.as_ref().is_none_or(|name| key.name == *name)).collect();
     if keys.is_empty() {
@@ -45,7 +45,7 @@ pub fn run(paths: &Paths, args: &CheckArgs) -> Result<u8, Failure> {
             let _ = writeln!(text, "{}: {what}", clean(&key.name));
         }
     }
-    super::say(&text)?;
+    super::tell(&text)?;
     Ok(worst)
 }
 
@@ -69,7 +69,7 @@ pub(super) fn verdict(key: &KeyStatus, live: bool, within_days: Option<f64>) -> 
         // No daemon ever looked.
         KeyStanding::Missing if !live => (3, "nothing is known of it".into()),
         KeyStanding::Missing => (2, format!("it is missing: {}", detail())),
-        KeyStanding::Dynamic => (3, format!("only running the file could tell: {}", detail())),
+        KeyStanding::Dynamic => (3, format!("its value can't be told: {}", detail())),
         KeyStanding::Unreadable => (3, format!("its file can't be read: {}", detail())),
         KeyStanding::Ok | KeyStanding::Due => match (within_days, key.days_left) {
             (Some(within), Some(days_left)) if days_left <= within => (1, format!("{left} left")),
