@@ -37,13 +37,13 @@ pub struct Cli {
 #[derive(Debug, Default, Args)]
 struct Global {
     /// Read this configuration file [default: config.toml in the user's configuration directory]
-    #[arg(long, global = true, value_name = "FILE", env = "CREDD_CONFIG", hide_env = true)]
+    #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Talk over this Unix socket [default: credd/credd.sock in the runtime directory]
-    #[arg(long, global = true, value_name = "PATH", env = "CREDD_SOCKET", hide_env = true)]
+    #[arg(long, global = true, value_name = "PATH")]
     socket: Option<PathBuf>,
     /// Keep the state here [default: credd in the user's state directory]
-    #[arg(long, global = true, value_name = "DIR", env = "CREDD_STATE_DIR", hide_env = true)]
+    #[arg(long, global = true, value_name = "DIR")]
     state_dir: Option<PathBuf>,
     /// Log more (twice: everything)
     #[arg(short, long, global = true, action = ArgAction::Count)]
@@ -51,6 +51,20 @@ struct Global {
     /// Log warnings and errors alone
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
+}
+
+impl Global {
+    /// With the places that the environment names and the command line doesn't. An empty variable names none, to which clap
+    /// would object.
+    fn or_environments(self) -> Self {
+        let named = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        Self {
+            config: self.config.or_else(|| named("CREDD_CONFIG")),
+            socket: self.socket.or_else(|| named("CREDD_SOCKET")),
+            state_dir: self.state_dir.or_else(|| named("CREDD_STATE_DIR")),
+            ..self
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -106,9 +120,6 @@ enum Command {
 /// What prompts and bars call all day, and the service, where nothing more is said: clap takes half as long to understand it as all the rest
 /// does. `None` for everything else.
 fn at_a_glance(arguments: &[OsString]) -> Option<Cli> {
-    if ["CREDD_CONFIG", "CREDD_SOCKET", "CREDD_STATE_DIR"].into_iter().any(|name| std::env::var_os(name).is_some()) {
-        return None;
-    }
     let words: Vec<&str> = arguments.iter().skip(1).map(|word| word.to_str()).collect::<Option<_>>()?;
     let status = |json, short| Command::Status(StatusArgs { json, short, ..StatusArgs::default() });
     let command = match words[..] {
@@ -132,13 +143,23 @@ fn understood(arguments: &[OsString]) -> Result<Cli, Failure> {
             help.exit();
         }
     }
-    Cli::try_parse_from(arguments).map_err(|error| {
+    Cli::try_parse_from(arguments).or_else(|error| after_dashes(arguments).ok_or(error)).map_err(|error| {
         if !error.use_stderr() || !arguments.iter().any(|argument| argument.to_string_lossy().chars().any(steers)) {
             error.exit();
         }
         let text = error.render().to_string();
         Failure::usage(text.strip_prefix("error: ").unwrap_or(&text).trim_end())
     })
+}
+
+/// The same where a word that begins with a minus and a digit (`credd issued bedrock "-3 days ago"`) is what it can only be: no
+/// option. What takes it says what is wrong with it.
+fn after_dashes(arguments: &[OsString]) -> Option<Cli> {
+    let is_number = |word: &OsString| matches!(word.as_encoded_bytes(), [b'-', b'0'..=b'9', ..]);
+    let at = arguments.iter().position(is_number)?;
+    let mut words = arguments.to_vec();
+    words.insert(at, "--".into());
+    Cli::try_parse_from(words).ok()
 }
 
 /// Runs the program; what it ends with is the exit code.
@@ -167,7 +188,7 @@ fn complete(words: &[OsString]) -> Result<u8, Failure> {
     // The line isn't whole yet, but the places named on it count.
     let line = Cli::command().ignore_errors(true).try_get_matches_from(words).ok();
     let global = line.and_then(|line| Global::from_arg_matches(&line).ok()).unwrap_or_default();
-    let paths = places(&global)?;
+    let paths = places(&global.or_environments())?;
     completions::complete(&paths, words, Cli::command())
 }
 
@@ -181,7 +202,7 @@ fn perform(cli: Cli) -> Result<u8, Failure> {
         // Packagers call these where there is no home.
         Some(Command::Completions { shell }) => completions::script(shell),
         Some(Command::Man { dir }) => client::man::run(&dir, Cli::command()),
-        command => dispatch(command, &cli.global),
+        command => dispatch(command, &cli.global.or_environments()),
     }
 }
 
@@ -256,6 +277,18 @@ mod tests {
         {
             assert!(at_a_glance(&arguments(line)).is_none(), "{line}");
         }
+    }
+
+    #[test]
+    fn what_begins_with_a_digit_after_a_minus_is_no_option() {
+        let read = |words: &[&str]| after_dashes(&words.iter().map(OsString::from).collect::<Vec<_>>());
+        for words in
+            [&["credd", "issued", "k", "-3 days ago"][..], &["credd", "issued", "k", "-3", "days"], &["credd", "snooze", "k", "-3d"]]
+        {
+            assert!(read(words).is_some(), "{words:?}");
+        }
+        assert!(read(&["credd", "history", "-n", "-5"]).is_none() && read(&["credd", "check", "-x"]).is_none());
+        assert!(Cli::try_parse_from(["credd", "check", "--within", "-5d"]).is_ok());
     }
 
     #[test]

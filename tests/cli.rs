@@ -62,6 +62,12 @@ fn without_anything_it_says_so() {
     ] {
         assert_eq!(code(&credd(args)), 2, "{args:?}");
     }
+    // A variable that is empty names nothing.
+    let names = ["CREDD_CONFIG", "CREDD_SOCKET", "CREDD_STATE_DIR"].map(|name| (name, ""));
+    for args in [&["status"][..], &["status", "bedrock"]] {
+        let output = home.command(CREDD).args(args).envs(names).output().unwrap();
+        assert_eq!((code(&output), &output.stdout), (0, &status.stdout), "{}", said(&output));
+    }
     let json: Value = serde_json::from_slice(&credd(&["status", "--json"]).stdout).unwrap();
     assert_eq!((&json["live"], &json["schema"]), (&json!(false), &json!(1)));
     // Names are those of the configuration.
@@ -502,7 +508,8 @@ fn nobody_is_asked_about_what_is_not_bedrock_s() {
     assert!(text.contains("bedrock: not asked: ") && text.contains("gone: not asked: "), "{text}");
     home.write_env(&format!("export AWS_BEARER_TOKEN_BEDROCK={KEY}\nexport LITELLM_MASTER_KEY=x\nexport GONE=y\n"));
     daemon.until("the third key", SOON, |status| status["keys"][2]["state"] == "ok");
-    assert_eq!(code(&daemon.credd(&["verify"])), 0);
+    // Where nobody at all was asked, nothing is proven.
+    assert_eq!(code(&daemon.credd(&["verify"])), 1);
 }
 
 #[test]

@@ -59,12 +59,18 @@ fn said(home: &Home, eye: &Eye, arguments: &str) -> String {
     command.env("LD_PRELOAD", clock()).env("FAKETIME", NOW).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
     command.envs(eye.environment.iter().copied()).stdin(Stdio::null());
     let output = command.output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap().replace("\r\n", "\n");
+    let text = left_on_screen(&String::from_utf8(output.stdout).unwrap().replace("\r\n", "\n"));
     assert!(!text.contains('\x1b'), "{arguments}: {text:?}");
     // All homes have names of one length.
     let home = home.path().display().to_string();
     let text = text.replace(&home, &format!("{:~<1$}", "/tmp/home", home.len()));
     format!("{text}[{}]\n", output.status.code().unwrap())
+}
+
+/// Without lines of progress, which are written over.
+fn left_on_screen(text: &str) -> String {
+    let last = |line: &str| line.rsplit('\r').next().unwrap().strip_prefix("\x1b[K").map(str::to_owned);
+    text.split('\n').map(|line| last(line).unwrap_or_else(|| line.to_owned())).collect::<Vec<_>>().join("\n")
 }
 
 /// All commands as each eye sees them.
@@ -89,14 +95,25 @@ fn seen(home: &Home, commands: &[&str]) -> String {
 
 /// Answers each request with this document, as long as the test runs.
 fn stand_in(home: &Home, document: &Value) {
+    answering(home, vec![("", 200, document.clone())]);
+}
+
+/// Answers a request with the first document whose word is in its path, as long as the test runs. Once a key is renewed, what
+/// stands before that answer is past.
+fn answering(home: &Home, mut answers: Vec<(&'static str, u16, Value)>) {
     fs::create_dir_all(home.socket().parent().unwrap()).unwrap();
     let listener = UnixListener::bind(home.socket()).unwrap();
-    let text = document.to_string();
     std::thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
             let mut source = BufReader::new(stream.try_clone().unwrap());
-            if read_message(&mut source).is_ok() {
-                let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{text}", text.len());
+            if let Ok(Some(request)) = read_message(&mut source) {
+                let at = answers.iter().position(|(word, ..)| request.start.contains(word)).unwrap();
+                if answers[at].0 == "/renewed" {
+                    answers.rotate_left(at);
+                }
+                let (_, status, document) = answers.iter().find(|(word, ..)| request.start.contains(word)).unwrap();
+                let text = document.to_string();
+                let _ = write!(stream, "HTTP/1.1 {status} So\r\nContent-Length: {}\r\n\r\n{text}", text.len());
             }
         }
     });
@@ -226,8 +243,172 @@ fn what_is_said_without_a_daemon() {
     let home = Home::new();
     golden::hold(
         "offline",
-        &seen(&home, &["status", "check", "status nobody", "apply", "snooze bedrock", "issued bedrock soon", "verify"]),
+        &seen(
+            &home,
+            &[
+                "status",
+                "check",
+                "status nobody",
+                "check nobody",
+                "apply",
+                "apply nobody",
+                "snooze bedrock",
+                "snooze nobody",
+                "issued bedrock soon",
+                "issued bedrock '-3 days ago'",
+                "issued nobody 2026-10-28",
+                "check --within -5d",
+                "verify",
+                "verify nobody",
+                "renew nobody",
+                "explain",
+            ],
+        ),
     );
+}
+
+fn refusal(message: &str, hint: &str) -> Value {
+    json!({"error": {"code": "refused", "message": message, "hint": hint}})
+}
+
+#[test]
+fn what_is_said_of_keys_that_were_asked_about() {
+    let home = Home::new();
+    let probe = |verdict: &str, detail: &str| json!({"verdict": verdict, "at": "2026-11-22T15:00:00Z", "detail": detail});
+    let through = json!([{"consumer": "litellm", "verdict": "works", "detail": "a completion of claude through it works"}]);
+    let waits = json!([{"consumer": "proxy", "why": "it runs with another key (it failed 3 times within 10 minutes, so it waits until 2026-11-22T15:10:00Z)", "fix": "credd apply proxy"}]);
+    let works = key("bedrock", &json!({"probe": probe("works", "Bedrock accepts it"), "consumers": through, "not_asked": waits}));
+    let rejected = "Bedrock says: API Key is not valid (schlüssel ungültig): UnrecognizedClientException";
+    let rejected = key("work", &json!({"probe": probe("rejected", rejected), "consumers": [], "not_asked": []}));
+    let denied =
+        key("lab", &json!({"probe": probe("denied", "Bedrock accepts it, but it may not list models (bedrock:ListFoundationModels)")}));
+    let keys = [key("bedrock", &json!({})), key("work", &json!({})), key("lab", &json!({})), key("home", &json!({}))];
+    let off = refusal("nobody is to be asked about home: its probe is off", "remove probe = \"off\" from the configuration");
+    answering(
+        &home,
+        vec![
+            ("/bedrock/", 200, works),
+            ("/work/", 200, rejected),
+            ("/lab/", 200, denied),
+            ("/home/", 409, off),
+            ("", 200, document(&keys, &[], &json!([]))),
+        ],
+    );
+    golden::hold("verify", &seen(&home, &["verify", "verify home", "verify a/b"]));
+}
+
+#[test]
+fn nobody_was_asked() {
+    let home = Home::new();
+    let off = refusal("nobody is to be asked about home: its probe is off", "remove probe = \"off\" from the configuration");
+    answering(&home, vec![("/home/", 409, off), ("", 200, document(&[key("home", &json!({}))], &[], &json!([])))]);
+    golden::hold("verify-nobody", &seen(&home, &["verify", "verify --json", "verify home"]));
+}
+
+#[test]
+fn what_became_of_consumers() {
+    let home = Home::new();
+    let answer = |name: &str, outcome: &str, detail: &str| json!({"consumer": name, "outcome": outcome, "detail": detail});
+    let consumers = [
+        consumer("litellm", "current", &json!({})),
+        consumer("proxy", "stale", &json!({})),
+        consumer("away", "absent", &json!({"pid": null})),
+    ];
+    answering(
+        &home,
+        vec![
+            ("/litellm/", 200, answer("litellm", "applied", "it has the key already")),
+            (
+                "/proxy/",
+                200,
+                answer(
+                    "proxy",
+                    "rolled-back",
+                    "the new LiteLLM ended before it listened: exit status 3; its old environment was put back, with which it serves again",
+                ),
+            ),
+            ("/away/", 409, refusal("away doesn't run, so it can't take up a key", "start it; it will have the key from the env file")),
+            ("", 200, document(&[key("bedrock", &json!({}))], &consumers, &json!([]))),
+        ],
+    );
+    golden::hold("apply", &seen(&home, &["apply", "apply away"]));
+}
+
+#[test]
+fn dates_and_quiet_that_were_recorded() {
+    let home = Home::new();
+    let mut fields = due();
+    fields["snoozed_until"] = json!("2026-11-26T15:00:00Z");
+    let mut loud = fields.clone();
+    loud["snoozed_until"] = json!(null);
+    answering(
+        &home,
+        vec![
+            ("/loud/", 200, key("loud", &loud)),
+            ("/bedrock/", 200, key("bedrock", &fields)),
+            ("/a-key-of-a-very-long-name/", 200, key("a-key-of-a-very-long-name", &json!({}))),
+        ],
+    );
+    let commands = [
+        "snooze bedrock 10d",
+        "snooze bedrock until 2026-11-26T15:00:00Z",
+        "snooze loud --clear",
+        "snooze bedrock -3d",
+        "issued bedrock 2026-10-27",
+        "issued a-key-of-a-very-long-name 2026-11-12",
+    ];
+    golden::hold("recorded", &seen(&home, &commands));
+}
+
+#[test]
+fn why_alerts_are_when_they_are() {
+    let home = Home::new();
+    home.write_config("consumers = []\n[[keys]]\nname = \"bedrock\"\n[[keys]]\nname = \"gone\"\n");
+    stand_in(&home, &document(&[key("bedrock", &due()), key("gone", &expired())], &[], &json!([])));
+    golden::hold("explain", &seen(&home, &["explain", "explain nobody"]));
+}
+
+/// A home in which the daemon, so far as it is asked, sees a key replaced.
+fn renewing() -> Home {
+    let home = Home::new();
+    home.write_config(
+        "consumers = []\n[[keys]]\nname = \"bedrock\"\nprobe = \"off\"\n[[keys]]\nname = \"open\"\n\
+         [[keys]]\nname = \"mint\"\nkind = \"short-term\"\naws_profile = \"dev\"\n",
+    );
+    fs::create_dir_all(home.state_dir().join("credd")).unwrap();
+    fs::write(home.state_dir().join("credd/salt"), [7; 32]).unwrap();
+    fs::write(
+        home.path().join("new"),
+        "ABSKQmVkcm9ja0FQSUtleS1wbGFudGVkLWF0LTEyMzQ1Njc4OTAxMjpuZXcwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDA=\n",
+    )
+    .unwrap();
+    fs::write(home.path().join("two"), "a\nb\n").unwrap();
+    // What the daemon saw there once; nothing in the file sets it now.
+    let old = key("bedrock", &json!({"env_file": home.env_file(), "state": "missing", "detail": "nothing in the file sets it"}));
+    let former = json!([{"fingerprint": old["fingerprint"], "replaced_at": "2026-11-22T15:00:00Z", "expires_at": null,
+        "user": "BedrockAPIKey-abcd", "account": "123456789012", "credential_id": "ACCAEXAMPLE", "consumers": [], "env_files": []}]);
+    let new = key(
+        "bedrock",
+        &json!({"env_file": home.env_file(), "fingerprint": "ffeeddccbbaa99887766554433221100", "former": former,
+            "expires_at": "2026-12-22T15:00:00Z", "iam": null}),
+    );
+    let open = key("open", &json!({"state": "dynamic", "detail": "line 3: a single quote isn't closed"}));
+    let with = |bedrock: &Value| document(&[bedrock.clone(), open.clone(), key("mint", &json!({}))], &[], &json!([]));
+    answering(&home, vec![("/status", 200, with(&old)), ("/renewed", 200, new.clone()), ("/status", 200, with(&new))]);
+    home
+}
+
+#[test]
+fn a_key_that_was_replaced_and_what_is_no_key() {
+    let commands =
+        ["renew bedrock --stdin </dev/null", "renew bedrock --stdin <two", "renew open", "renew mint --stdin </dev/null", "renew nobody"];
+    let mut text = seen(&renewing(), &commands);
+    for eye in &EYES {
+        // Each replaces it anew.
+        let said = said(&renewing(), eye, "renew bedrock --stdin <new");
+        let _ = writeln!(text, "##### credd renew bedrock --stdin <new, {}\n{said}", eye.name);
+    }
+    golden::hold("renew", &text);
 }
 
 #[test]

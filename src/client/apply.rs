@@ -1,12 +1,12 @@
 //! `credd apply`.
 
-use std::io::Write as _;
-
+use super::renew::consumers;
+use super::renew::progress::Progress;
 use super::terminal::clean;
 use super::{Failure, http};
 use crate::core::Outcome;
 use crate::paths::Paths;
-use crate::protocol::{ApplyAnswer, ApplyRequest, ConsumerState, Status};
+use crate::protocol::{ConsumerState, Status};
 
 /// Arguments of `credd apply`.
 #[derive(Clone, Debug, clap::Args)]
@@ -32,10 +32,10 @@ pub fn run(paths: &Paths, args: &ApplyArgs) -> Result<u8, Failure> {
             .hint("start it; it will have the key from the env file if your shell sources that"));
     }
     let mut code = 0;
-    let mut out = std::io::stdout().lock();
+    let mut progress = Progress::of_terminal();
     for name in names {
-        let request = ApplyRequest { force: args.force };
-        let answer: ApplyAnswer = http::post(&paths.socket, &super::path(&["v1", "consumers", &name, "apply"])?, &request, None)?;
+        let answer = consumers::apply(paths, &name, args.force, &mut progress)
+            .map_err(|failure| super::unless_unknown(failure, paths, "consumer", &name))?;
         let word = match answer.outcome {
             Outcome::Applied => "applied",
             Outcome::RolledBack => "rolled back",
@@ -44,7 +44,7 @@ pub fn run(paths: &Paths, args: &ApplyArgs) -> Result<u8, Failure> {
             Outcome::Superseded => "superseded",
         };
         code |= u8::from(answer.outcome != Outcome::Applied);
-        writeln!(out, "{}: {word}: {}", clean(&answer.consumer), clean(&answer.detail))?;
+        super::tell(&format!("{}: {word}: {}\n", clean(&answer.consumer), clean(&answer.detail)))?;
     }
     Ok(code)
 }

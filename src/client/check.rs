@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::terminal::clean;
 use super::{Failure, status, words};
 use crate::paths::Paths;
-use crate::protocol::{KeyStanding, KeyStatus, NEVER_SEEN, those_there_are};
+use crate::protocol::{KeyStanding, KeyStatus, NEVER_SEEN};
 
 /// Arguments of `credd check`.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -13,7 +13,7 @@ pub struct CheckArgs {
     /// Check this key alone
     name: Option<String>,
     /// Count a key as due that ends within this time [default: from its first alert on]
-    #[arg(long, value_name = "DUR")]
+    #[arg(long, value_name = "DUR", allow_hyphen_values = true)]
     within: Option<String>,
 }
 
@@ -24,8 +24,8 @@ pub fn run(paths: &Paths, args: &CheckArgs) -> Result<u8, Failure> {
     if let Some(name) = &args.name
         && !current.keys.contains(name)
     {
-        let names = those_there_are(current.keys.iter().map(String::as_str));
-        return Err(Failure::usage(format!("no key is named {:?}", clean(name))).hint(names));
+        let names: Vec<&str> = current.keys.iter().map(String::as_str).collect();
+        return Err(super::unknown("key", name, &names));
     }
     let keys: Vec<&KeyStatus> = current.status.keys.iter().filter(|key| args.name.as_ref().is_none_or(|name| key.name == *name)).collect();
     if keys.is_empty() {
@@ -45,7 +45,7 @@ pub fn run(paths: &Paths, args: &CheckArgs) -> Result<u8, Failure> {
             let _ = writeln!(text, "{}: {what}", clean(&key.name));
         }
     }
-    super::say(&text)?;
+    super::tell(&text)?;
     Ok(worst)
 }
 
@@ -68,7 +68,7 @@ pub(super) fn verdict(key: &KeyStatus, within_days: Option<f64>) -> (u8, String)
         KeyStanding::Rejected => (2, "its issuer rejects it".into()),
         KeyStanding::Missing if key.detail.as_deref() == Some(NEVER_SEEN) => (3, "nothing is known of it".into()),
         KeyStanding::Missing => (2, format!("it is missing: {}", detail())),
-        KeyStanding::Dynamic => (3, format!("only running the file could tell: {}", detail())),
+        KeyStanding::Dynamic => (3, format!("its value can't be told: {}", detail())),
         KeyStanding::Unreadable => (3, format!("its file can't be read: {}", detail())),
         KeyStanding::Ok | KeyStanding::Due => match (within_days, key.days_left) {
             (Some(within), Some(days_left)) if days_left <= within => (1, format!("{left} left")),

@@ -23,7 +23,7 @@ use crate::service::{self, InstallOptions};
 #[derive(Clone, Debug, clap::Args)]
 pub struct Given {
     /// When the key was made, as `credd issued` takes it; of several keys NAME=WHEN
-    #[arg(long, value_name = "WHEN")]
+    #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
     issued: Vec<String>,
     /// Look after this proxy, told by words of its command line, such as "litellm --config a.yaml"
     #[arg(long, value_name = "WORDS", conflicts_with = "no_consumer")]

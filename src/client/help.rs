@@ -42,6 +42,11 @@ pub struct Page {
     pub also: Vec<&'static str>,
 }
 
+/// Whether there is such a command.
+pub fn is_command(word: &str) -> bool {
+    TEXT.contains(&format!("\n# {word}\n"))
+}
+
 /// What is said of a command; of `credd` itself by that name.
 pub fn page(command: &str) -> Option<Page> {
     let mut lines = TEXT.lines().skip_while(|line| line.strip_prefix("# ") != Some(command));
@@ -98,6 +103,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn commands_are_known_by_their_names() {
+        assert!(is_command("status") && is_command("man"));
+        assert!(!is_command("makes") && !is_command("") && !is_command("sta"));
+    }
+
+    #[test]
     fn all_of_the_text_is_understood() {
         let mut examples = 0;
         for command in TEXT.lines().filter_map(|line| line.strip_prefix("# ")) {
@@ -124,7 +135,7 @@ mod tests {
         let command = in_full(Command::new("credd").about("x").subcommand(check).subcommand(Command::new("frob").about("y")));
         let check = command.find_subcommand("check").unwrap();
         assert!(check.get_long_about().unwrap().to_string().starts_with("Tell whether\n\nSilent"));
-        assert!(check.get_after_long_help().unwrap().to_string().contains("\n  3    nothing is known\n"));
+        assert!(check.get_after_long_help().unwrap().to_string().contains("\n  3    nothing is known, or "));
         assert!(command.get_after_long_help().unwrap().to_string().contains("\n  3    no daemon answers\n"));
         let exec = in_full(Command::new("credd").subcommand(Command::new("exec")));
         let exec = exec.find_subcommand("exec").unwrap().get_after_long_help().unwrap().to_string();

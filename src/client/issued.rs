@@ -1,7 +1,5 @@
 //! `credd issued`.
 
-use std::io::Write as _;
-
 use jiff::{Timestamp, Zoned};
 
 use super::terminal::clean;
@@ -38,13 +36,14 @@ pub(super) fn moment(text: &str, now: &Zoned) -> Result<Timestamp, Failure> {
 
 /// Has the daemon record it.
 pub(super) fn record(paths: &Paths, name: &str, at: Timestamp, now: &Zoned) -> Result<(), Failure> {
-    let key: KeyStatus =
-        http::post(&paths.socket, &super::path(&["v1", "keys", name, "issued"])?, &IssuedRequest { at }, Some(http::LIMIT))?;
+    let request = super::path(&["v1", "keys", name, "issued"])?;
+    let key: KeyStatus = http::post(&paths.socket, &request, &IssuedRequest { at }, Some(http::LIMIT))
+        .map_err(|failure| super::unless_unknown(failure, paths, "key", name))?;
     let ends = key.expires_at.map(|at| {
         let verb = if at <= now.timestamp() { "expired" } else { "expires" };
         format!(", {verb} {}", words::moment(at, now))
     });
     let ends = ends.unwrap_or_default();
-    writeln!(std::io::stdout(), "{}: issued {}{ends}", clean(&key.name), words::day(at, now))?;
+    super::tell(&format!("{}: issued {}{ends}\n", clean(&key.name), words::day(at, now)))?;
     Ok(())
 }

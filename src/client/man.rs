@@ -45,7 +45,8 @@ fn pages(command: clap::Command) -> io::Result<Vec<(String, String)>> {
         // What all commands take stands in credd(1).
         let own = sub.clone().mut_args(|arg| {
             let is_everybodys = arg.is_global_set() || matches!(arg.get_id().as_str(), "help" | "version");
-            arg.hide(is_everybodys)
+            let is_hidden = arg.is_hide_set();
+            arg.hide(is_hidden || is_everybodys)
         });
         let name = format!("credd-{}", sub.get_name());
         pages.push((name.clone(), page(&name, sub.get_name(), &own)?));
@@ -58,7 +59,7 @@ fn page(name: &str, of: &str, command: &clap::Command) -> io::Result<String> {
     let man = clap_mangen::Man::new(command.clone());
     let mut made = Vec::new();
     man.render_name_section(&mut made)?;
-    man.render_synopsis_section(&mut made)?;
+    synopsis(&mut made, command)?;
     man.render_description_section(&mut made)?;
     if command.get_arguments().any(|arg| !arg.is_hide_set()) {
         man.render_options_section(&mut made)?;
@@ -72,6 +73,29 @@ fn page(name: &str, of: &str, command: &clap::Command) -> io::Result<String> {
         ours(&mut text, of, &page);
     }
     Ok(text)
+}
+
+/// How it is called. (`clap_mangen` leaves the names of options' values out, and what is repeated.)
+fn synopsis(made: &mut Vec<u8>, command: &clap::Command) -> io::Result<()> {
+    let is_shown = |arg: &&clap::Arg| !arg.is_hide_set() && !arg.is_positional();
+    let mut options = String::new();
+    for arg in command.get_arguments().filter(is_shown) {
+        let short = arg.get_short().filter(|_| arg.get_long().is_some()).map(|short| format!("-{short}|")).unwrap_or_default();
+        let whole = arg.to_string();
+        let (word, value) = whole.split_at(whole.find([' ', '.']).unwrap_or(whole.len()));
+        let (value, again) = if value == "..." { ("", value) } else { (value, "") };
+        let _ = write!(options, " [\\fB{}\\fR{}]{again}", plain(&format!("{short}{word}")), plain(value));
+    }
+    // As clap has it, with the options that each stand for themselves.
+    let mut bare = command.clone().mut_args(|arg| {
+        let is_option = !arg.is_positional();
+        arg.hide(is_option)
+    });
+    let usage = bare.render_usage().to_string().replace(" [OPTIONS]", "");
+    let usage = usage.trim_start_matches("Usage:").trim();
+    let name = command.get_bin_name().unwrap_or("credd");
+    let rest = usage.strip_prefix(name).unwrap_or(usage);
+    writeln!(made, ".SH SYNOPSIS\n\\fB{}\\fR{}", plain(name), options + &plain(rest))
 }
 
 /// The sections of which `clap_mangen` knows nothing.
@@ -110,6 +134,10 @@ fn tidied(text: &mut String, made: &str) {
         let is_needless = line.is_empty() || line.starts_with(".ie ") || line.starts_with(".el ") || line == ".br";
         if !is_needless {
             let line = line.replace("\\*(Aq", "\\(aq");
+            // It would go on in the line of what they are the values of.
+            if line == "\\fIPossible values:\\fR" {
+                text.push_str(".br\n");
+            }
             // The line after .TP is one tag.
             if line.starts_with('.') || before == ".TP" {
                 text.push_str(&line);
@@ -152,9 +180,21 @@ mod tests {
     #[test]
     fn only_commands_that_are_shown_have_a_page() {
         let sub = |name: &'static str| clap::Command::new(name).about("Do it");
-        let command = clap::Command::new("credd").about("x").subcommand(sub("check")).subcommand(sub("worker").hide(true));
+        let check = sub("check").args([
+            clap::Arg::new("within").long("within").value_name("DUR").help("h"),
+            clap::Arg::new("all").short('a').long("all").action(clap::ArgAction::Count).help("h"),
+            clap::Arg::new("internal").long("internal").hide(true),
+            clap::Arg::new("name").value_name("NAME"),
+        ]);
+        let command = clap::Command::new("credd").about("x").subcommand(check).subcommand(sub("worker").hide(true));
         let pages = pages(command).unwrap();
         assert_eq!(pages.iter().map(|(name, _)| &**name).collect::<Vec<_>>(), ["credd", "credd-check"]);
+        assert!(
+            pages[1].1.contains(".SH SYNOPSIS\n\\fBcredd check\\fR [\\fB\\-\\-within\\fR <DUR>] [\\fB\\-a|\\-\\-all\\fR]... [NAME]\n"),
+            "{}",
+            pages[1].1
+        );
+        assert!(!pages[1].1.contains("internal"), "{}", pages[1].1);
         assert!(pages[1].1.contains(".SH EXAMPLES\n.TP\n\\fBcredd check\\fR\nin a script\n"), "{}", pages[1].1);
     }
 }

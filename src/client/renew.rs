@@ -1,16 +1,16 @@
 //! `credd renew`: from asking for the new key to saying which old one is to be revoked.
 
 mod choose;
-mod consumers;
+pub(super) mod consumers;
 mod editor;
 mod form;
 mod issuer;
-mod progress;
+pub(super) mod progress;
 pub(super) mod stage;
 mod summary;
 mod tty;
 
-use std::io::Write as _;
+use std::io::{self, IsTerminal as _};
 use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -60,7 +60,10 @@ pub struct RenewArgs {
 /// Takes the new key, puts it into the file, has consumers take it up and says what is left to do.
 pub fn run(paths: &Paths, args: &RenewArgs) -> Result<u8, Failure> {
     super::harden();
-    let status: Status = http::get(&paths.socket, "/v1/status")?;
+    let status = http::get::<Status>(&paths.socket, "/v1/status").map_err(|failure| match &args.name {
+        Some(name) => super::unless_unknown(failure, paths, "key", name),
+        None => failure,
+    })?;
     let (key, chosen) = choose::choose(&status, args.name.as_deref())?;
     let spec = configured(paths, &key.name)?;
     let file = tilde(Path::new(&key.env_file), &paths.home);
@@ -122,7 +125,9 @@ impl Renewal<'_> {
             None => {
                 let new = tty::from_stdin()?;
                 let fit = check(&new).and_then(|fit| fit.doubt.clone().map_or(Ok(fit), Err));
-                let fit = fit.map_err(|why| Failure::failed(format!("nothing was changed, since what is on standard input {why}")))?;
+                let wrong =
+                    |why| Failure::failed(format!("nothing was changed, since what is on standard input {why}")).hint(tty::GIVE_ALONE);
+                let fit = fit.map_err(wrong)?;
                 (new, fit)
             }
             Some(tty) => {
@@ -135,6 +140,9 @@ impl Renewal<'_> {
         }
         if issuer::is_askable(self.spec, &fit.anatomy) {
             issuer::ask(&new, &fit.anatomy, self.spec, tty.as_ref(), &mut self.progress)?;
+        } else {
+            let why = if self.spec.probe.is_none() { "its probe is off" } else { "it is no key of Bedrock's, and no endpoint is named" };
+            self.progress.say(&format!("note: nobody was asked whether the new key works: {why}"));
         }
         self.write(&new, &there, &salt)?;
         self.report(salt.fingerprint(new.expose()))
@@ -252,8 +260,17 @@ impl Renewal<'_> {
             region: self.region(),
             profile: self.spec.aws_profile.as_deref(),
         };
-        let line = summary::line(&renewed, &words::local(clock::now()));
-        writeln!(std::io::stdout(), "{}", clean(&line))?;
+        let (line, way) = summary::told(&renewed, &words::local(clock::now()));
+        let (line, way) = (clean(&line), way.map(|way| clean(&way)));
+        match way {
+            None => super::tell(&line)?,
+            // It is there to be copied: nothing breaks it.
+            Some(way) if io::stdout().is_terminal() => {
+                super::tell(&format!("{line}:"))?;
+                super::say(&format!("  {way}\n"))?;
+            }
+            Some(way) => super::tell(&format!("{line}: {way}"))?,
+        }
         Ok(0)
     }
 
@@ -296,8 +313,14 @@ fn taken_from(tty: &Tty, check: &dyn Fn(&Secret) -> Result<Fit, String>) -> Resu
         let entered = tty.ask_for_key()?;
         let fit = if entered.too_long { Err("is longer than any key".into()) } else { check(&entered.key) };
         match fit {
-            Ok(Fit { doubt: Some(doubt), .. }) if !tty.confirm(&format!("This {doubt}. Take it?"))? => {}
-            Ok(fit) => return Ok((entered.key, fit)),
+            Ok(fit) => {
+                if let Some(doubt) = &fit.doubt {
+                    tty.say(&format!("This {doubt}."))?;
+                }
+                if fit.doubt.is_none() || tty.confirm("Take it?")? {
+                    return Ok((entered.key, fit));
+                }
+            }
             Err(why) => tty.say(&format!("This {why}."))?,
         }
     }

@@ -1,8 +1,10 @@
 //! `credd install` and `credd uninstall`.
 
+use std::fmt::Write as _;
+
 use super::Failure;
 use super::first_run::{self, Given};
-use crate::paths::Paths;
+use crate::paths::{Paths, shell_word};
 use crate::service::{self, InstallOptions, Manager};
 
 /// Arguments of `credd install`.
@@ -51,6 +53,11 @@ pub fn uninstall(paths: &Paths, args: &UninstallArgs) -> Result<u8, Failure> {
 pub(super) fn options(paths: &Paths, dry_run: bool, force: bool, arguments: &[String]) -> Result<InstallOptions, Failure> {
     let base = directories::BaseDirs::new().ok_or_else(|| Failure::usage("no home directory is known; set HOME"))?;
     let path_env = std::env::var_os("PATH").unwrap_or_default();
+    let kept = vec![paths.config.clone(), paths.state_dir.clone()];
+    let mut removal = String::new();
+    for path in kept.iter().filter(|path| path.exists()) {
+        let _ = write!(removal, "{}{}", if removal.is_empty() { "rm -r " } else { " " }, shell_word(path, &paths.home));
+    }
     let exe = std::env::current_exe().map_err(|error| Failure::failed(format!("credd's own path isn't known: {error}")))?;
     Ok(InstallOptions {
         manager: Manager::here(),
@@ -62,6 +69,7 @@ pub(super) fn options(paths: &Paths, dry_run: bool, force: bool, arguments: &[St
         config_home: base.config_dir().to_owned(),
         path_env,
         packaged_in: service::DIRECTORIES.map(Into::into).to_vec(),
-        kept: vec![paths.config.clone(), paths.state_dir.clone()],
+        kept,
+        removal,
     })
 }

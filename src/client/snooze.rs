@@ -1,6 +1,6 @@
 //! `credd snooze`.
 
-use std::io::Write as _;
+use jiff::Zoned;
 
 use super::terminal::clean;
 use super::{Failure, http, words};
@@ -38,9 +38,16 @@ pub fn run(paths: &Paths, args: &SnoozeArgs) -> Result<u8, Failure> {
     if matches!(until, SnoozeUntil::At(at) if at <= now.timestamp()) {
         return Err(Failure::usage("that time has passed").hint("give a time in the future, such as 3d"));
     }
-    let key: KeyStatus =
-        http::post(&paths.socket, &super::path(&["v1", "keys", &args.name, "snooze"])?, &SnoozeRequest { until }, Some(http::LIMIT))?;
-    let said = key.snoozed_until.map_or_else(|| "reminders are on".into(), |until| format!("quiet until {}", words::moment(until, &now)));
-    writeln!(std::io::stdout(), "{}: {said}", clean(&key.name))?;
+    let request = super::path(&["v1", "keys", &args.name, "snooze"])?;
+    let key: KeyStatus = http::post(&paths.socket, &request, &SnoozeRequest { until }, Some(http::LIMIT))
+        .map_err(|failure| super::unless_unknown(failure, paths, "key", &args.name))?;
+    super::tell(&format!("{}: {}\n", clean(&key.name), quiet(&key, until, &now)))?;
     Ok(0)
+}
+
+fn quiet(key: &KeyStatus, asked: SnoozeUntil, now: &Zoned) -> String {
+    let Some(until) = key.snoozed_until else { return "reminders are on".into() };
+    let is_cut = matches!(asked, SnoozeUntil::At(asked) if until < asked);
+    let why = if is_cut { ", no longer: it ends then, which is told in any case" } else { "" };
+    format!("quiet until {}{why}", words::moment(until, now))
 }

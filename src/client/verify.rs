@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Zoned;
 
+use super::renew::progress::Progress;
 use super::terminal::clean;
 use super::{Failure, http, json, words};
 use crate::clock;
@@ -25,28 +26,37 @@ pub struct VerifyArgs {
     json: bool,
 }
 
-/// Has Bedrock and consumers asked, and says what they said: 0 if all is good.
+/// Has Bedrock and consumers asked, and says what they said: 0 if all is good, and somebody was asked.
 pub fn run(paths: &Paths, args: &VerifyArgs) -> Result<u8, Failure> {
     let mut answers = Vec::new();
     let mut code = 0;
+    let mut progress = Progress::of_terminal();
     // For one key as well: it has consumers looked at that nobody knows to have been started.
-    let status: Status = http::get(&paths.socket, "/v1/status")?;
+    let status = http::get::<Status>(&paths.socket, "/v1/status").map_err(|failure| match &args.name {
+        Some(name) => super::unless_unknown(failure, paths, "key", name),
+        None => failure,
+    })?;
     if let Some(name) = &args.name {
-        answers.push(ask(paths, name)?);
+        answers.push(ask(paths, name, &mut progress)?);
+    } else if status.keys.is_empty() {
+        return Err(Failure::failed("there is no key to ask about").hint("see: credd config"));
     } else {
         for key in status.keys {
-            match ask(paths, &key.name) {
+            match ask(paths, &key.name, &mut progress) {
                 Ok(answer) => answers.push(answer),
                 Err(failure) if failure.code == 1 => {
                     code |= u8::from(!is_left_in_peace(&key));
                     if !args.json {
-                        super::say(&format!("{}: not asked: {}\n", clean(&key.name), clean(&failure.message)))?;
+                        let step = failure.hint.map(|hint| format!("  {}\n", clean(&hint))).unwrap_or_default();
+                        super::tell(&format!("{}: not asked: {}\n{step}", clean(&key.name), clean(&failure.message)))?;
                     }
                 }
                 Err(failure) => return Err(failure),
             }
         }
     }
+    // Silence proves nothing.
+    code |= u8::from(answers.is_empty());
     if args.json {
         super::say(&json::text(&answers).map_err(|error| Failure::failed(error.to_string()))?)?;
     }
@@ -54,7 +64,7 @@ pub fn run(paths: &Paths, args: &VerifyArgs) -> Result<u8, Failure> {
     for answer in &answers {
         code |= u8::from(!is_good(answer));
         if !args.json {
-            super::say(&told(answer, &now))?;
+            super::tell(&told(answer, &now))?;
         }
     }
     Ok(code)
@@ -70,12 +80,15 @@ fn is_good(answer: &KeyStatus) -> bool {
 }
 
 fn told(answer: &KeyStatus, now: &Zoned) -> String {
-    let (verdict, detail) =
-        answer.probe.as_ref().map_or((ProbeVerdict::Unknown, String::new()), |probe| (probe.verdict, clean(&probe.detail)));
-    let mut text = format!("{}: {}: {detail}\n", clean(&answer.name), in_words(verdict));
+    let (verdict, detail) = answer.probe.as_ref().map_or((ProbeVerdict::Unknown, ""), |probe| (probe.verdict, probe.detail.as_str()));
+    let name = clean(&answer.name);
+    let mut text = format!("{name}: {}\n", in_words(verdict, detail));
+    if verdict == ProbeVerdict::Rejected {
+        let _ = writeln!(text, "  credd renew {name}");
+    }
     for consumer in answer.consumers.iter().flatten() {
         let name = clean(consumer.consumer.as_str());
-        let _ = writeln!(text, "  through {name}: {}: {}", in_words(consumer.verdict), clean(&consumer.detail));
+        let _ = writeln!(text, "  through {name}: {}", in_words(consumer.verdict, &consumer.detail));
     }
     for consumer in answer.not_asked.iter().flatten() {
         let _ = writeln!(text, "  through {}: not asked: {}", clean(&consumer.consumer), clean(&words::in_local_time(&consumer.why, now)));
@@ -86,8 +99,12 @@ fn told(answer: &KeyStatus, now: &Zoned) -> String {
     text
 }
 
-fn ask(paths: &Paths, name: &str) -> Result<KeyStatus, Failure> {
-    http::post(&paths.socket, &super::path(&["v1", "keys", name, "verify"])?, &VerifyRequest {}, Some(LIMIT))
+fn ask(paths: &Paths, name: &str, progress: &mut Progress) -> Result<KeyStatus, Failure> {
+    let request = super::path(&["v1", "keys", name, "verify"])?;
+    progress.show(&format!("{name}: asking whether it works…"));
+    let answer = http::post(&paths.socket, &request, &VerifyRequest {}, Some(LIMIT));
+    progress.clear();
+    answer
 }
 
 /// A key that is there, and that nobody is to be asked about, is nothing to worry about.
@@ -95,14 +112,19 @@ fn is_left_in_peace(key: &KeyStatus) -> bool {
     matches!(key.state, KeyStanding::Ok | KeyStanding::Due)
 }
 
-fn in_words(verdict: ProbeVerdict) -> &'static str {
-    match verdict {
+fn in_words(verdict: ProbeVerdict, detail: &str) -> String {
+    let detail = clean(detail);
+    let word = match verdict {
+        // A consumer says so itself.
+        ProbeVerdict::Works if detail.contains("works") => return detail,
+        ProbeVerdict::Works if !detail.is_empty() => return format!("works ({detail})"),
         ProbeVerdict::Works => "works",
         ProbeVerdict::Rejected => "rejected",
         ProbeVerdict::Denied => "works, but lacks a permission",
         ProbeVerdict::Unreachable => "nobody could be reached",
         ProbeVerdict::Unknown => "can't be told",
-    }
+    };
+    if detail.is_empty() { word.into() } else { format!("{word}: {detail}") }
 }
 
 #[cfg(test)]
@@ -128,8 +150,10 @@ mod tests {
         assert!(!is_good(&answer("rejected", &["works"])) && !is_good(&answer("works", &["works", "rejected"])));
         assert_eq!(
             told(&answer("works", &["unreachable"]), &now),
-            "bedrock: works: it says\n  through litellm: nobody could be reached: so it says\n"
+            "bedrock: works (it says)\n  through litellm: nobody could be reached: so it says\n"
         );
+        assert_eq!(told(&answer("rejected", &[]), &now), "bedrock: rejected: it says\n  credd renew bedrock\n");
+        assert_eq!(in_words(ProbeVerdict::Works, "a completion through it works"), "a completion through it works");
         let mut waits = answer("works", &[]);
         let fix = Some("nothing to do: it is tried again at 2026-11-22T15:04:00Z".to_owned());
         waits.not_asked = Some(vec![NotAsked { consumer: "litellm".into(), why: "it waits".into(), fix }]);

@@ -61,6 +61,8 @@ pub struct InstallOptions {
     pub packaged_in: Vec<PathBuf>,
     /// What `uninstall` leaves alone and says so: configuration, state.
     pub kept: Vec<PathBuf>,
+    /// The command that removes that; empty where none of it is there.
+    pub removal: String,
 }
 
 type Result<T> = std::result::Result<T, ServiceError>;
@@ -151,7 +153,8 @@ pub fn uninstall(options: &InstallOptions, out: &mut dyn Write) -> Result<()> {
         for path in &found {
             writeln!(out, "Would remove {}", path.display())?;
         }
-        return remove_drop_ins(options, out);
+        remove_drop_ins(options, out)?;
+        return leave(options, packaged.as_deref(), out);
     }
     // First of all, so that it lays over no unit what was just removed.
     let stopped = options.stop();
@@ -167,8 +170,17 @@ pub fn uninstall(options: &InstallOptions, out: &mut dyn Write) -> Result<()> {
         Ok(()) => writeln!(out, "credd is stopped.")?,
         Err(reason) => writeln!(out, "Whether credd still runs can't be told: {reason}.")?,
     }
-    for kept in packaged.iter().chain(&options.kept).filter(|kept| kept.exists()) {
-        writeln!(out, "Left where it is: {}", kept.display())?;
+    leave(options, packaged.as_deref(), out)
+}
+
+/// Says what is left, and how to remove what is the user's.
+fn leave(options: &InstallOptions, packaged: Option<&Path>, out: &mut dyn Write) -> Result<()> {
+    let what = if options.dry_run { "Would leave where it is" } else { "Left where it is" };
+    for kept in packaged.into_iter().chain(options.kept.iter().map(PathBuf::as_path)).filter(|kept| kept.exists()) {
+        writeln!(out, "{what}: {}", kept.display())?;
+    }
+    if !options.removal.is_empty() {
+        writeln!(out, "To remove what is yours of it: {}", options.removal)?;
     }
     Ok(())
 }

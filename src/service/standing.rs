@@ -105,6 +105,7 @@ mod tests {
             config_home: exe.parent().unwrap().join(".config"),
             path_env: "/a b%c:/bin".into(),
             kept: Vec::new(),
+            removal: String::new(),
             packaged_in: Vec::new(),
         }
     }

@@ -24,7 +24,7 @@ fn one_that_has_the_key_and_is_not_to_be_asked_is_no_fault() {
     let home = home(&bedrock, "302.1", "restart = \"none\"");
     let _sleeper = Sleeper::start("302.1");
     let (text, key) = verified(&daemon(&home), 0);
-    assert_eq!((text.as_str(), &key["not_asked"]), ("bedrock: works: Bedrock accepts it\n", &json!([])));
+    assert_eq!((text.as_str(), &key["not_asked"]), ("bedrock: works (Bedrock accepts it)\n", &json!([])));
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn one_that_the_user_restarts_is_told_as_long_as_it_has_another_key() {
     daemon.until("another key", SOON, |status| status["consumers"][0]["state"] == "stale");
     let (text, key) = verified(&daemon, 1);
     let expected =
-        "bedrock: works: Bedrock accepts it\n  through sleeper: not asked: it runs with another key\n    restart sleeper yourself\n";
+        "bedrock: works (Bedrock accepts it)\n  through sleeper: not asked: it runs with another key\n    restart sleeper yourself\n";
     assert_eq!((text.as_str(), &key["consumers"]), (expected, &json!([])));
     let expected = json!([{"consumer": "sleeper", "why": "it runs with another key", "fix": "restart sleeper yourself"}]);
     assert_eq!(key["not_asked"], expected);

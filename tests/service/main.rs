@@ -145,10 +145,17 @@ fn uninstalling_removes_what_was_installed_and_no_more() {
     let state = place.options.home.join("state");
     fs::create_dir(&state).unwrap();
     place.options.kept = vec![state.clone(), place.options.home.join("no-config")];
+    place.options.removal = format!("rm -r {}", state.display());
+    let removal = format!("To remove what is yours of it: rm -r {}\n", state.display());
     place.install().unwrap();
+    place.options.dry_run = true;
+    let out = place.uninstall().unwrap();
+    assert!(out.ends_with(&format!("Would leave where it is: {}\n{removal}", state.display())), "{out}");
+    place.options.dry_run = false;
     place.forget();
     let out = place.uninstall().unwrap();
     assert!(!place.options.path().exists() && state.exists());
+    assert!(out.ends_with(&removal), "{out}");
     assert!(out.contains(&format!("Left where it is: {}", state.display())), "{out}");
     assert!(!out.contains("no-config"), "{out}");
     let commands = place.commands();

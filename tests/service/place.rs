@@ -28,6 +28,7 @@ pub fn options(manager: Manager, home: &Path, exe: &Path) -> InstallOptions {
         path_env: "/usr/local/bin:/usr/bin:/bin".into(),
         packaged_in: Vec::new(),
         kept: Vec::new(),
+        removal: String::new(),
     }
 }
 

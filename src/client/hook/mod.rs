@@ -28,6 +28,8 @@ use stamps::Stamps;
 
 /// Arguments of `credd hook`.
 #[derive(Clone, Debug, clap::Args)]
+// Without what the shell itself adds, which clap shows in part.
+#[command(override_usage = "credd hook [OPTIONS] <SHELL>")]
 pub struct HookArgs {
     /// The shell
     shell: Shell,

@@ -1,6 +1,6 @@
 //! Has the consumers of a key take it up, and shows how far they are.
 
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 
@@ -13,6 +13,9 @@ use crate::protocol::{ApplyAnswer, ApplyRequest, ConsumerState, ConsumerStatus, 
 
 /// Between two looks at how far they are.
 pub const LOOK: Duration = Duration::from_millis(300);
+
+/// What one does of which nothing more is known.
+const UNDER_WAY: &str = "takes up the new key";
 
 /// What became of the consumers that run.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -52,14 +55,8 @@ pub fn take_up(paths: &Paths, key: &str, progress: &mut Progress) -> Result<Take
             }
             Stands::Serving | Stands::Without => {}
         }
-        let (socket, answers) = (paths.socket.clone(), answers.clone());
-        let request = path(&["v1", "consumers", &name, "apply"])?;
-        waiting.push(name.clone());
-        thread::spawn(move || {
-            let answer = http::post::<ApplyAnswer>(&socket, &request, &ApplyRequest { force: false }, None);
-            // Nobody listens once the program ends.
-            let _ = answers.send((name, answer));
-        });
+        ask(paths, &name, false, &answers)?;
+        waiting.push(name);
     }
     while !waiting.is_empty() {
         match answered.recv_timeout(LOOK) {
@@ -90,6 +87,38 @@ pub fn take_up(paths: &Paths, key: &str, progress: &mut Progress) -> Result<Take
         }
     }
     Ok(taken)
+}
+
+/// The name of a consumer, and the daemon's answer.
+type Answered = (String, Result<ApplyAnswer, Failure>);
+
+/// Asks the daemon to have it take up the keys; the answer comes when it is known.
+fn ask(paths: &Paths, name: &str, force: bool, answers: &Sender<Answered>) -> Result<(), Failure> {
+    let request = path(&["v1", "consumers", name, "apply"])?;
+    let (name, socket, answers) = (name.to_owned(), paths.socket.clone(), answers.clone());
+    thread::spawn(move || {
+        let answer = http::post::<ApplyAnswer>(&socket, &request, &ApplyRequest { force }, None);
+        // Nobody listens once the program ends.
+        let _ = answers.send((name, answer));
+    });
+    Ok(())
+}
+
+/// Has one take up the keys, and shows meanwhile how far it is.
+pub fn apply(paths: &Paths, name: &str, force: bool, progress: &mut Progress) -> Result<ApplyAnswer, Failure> {
+    let (answers, answered) = mpsc::channel();
+    ask(paths, name, force, &answers)?;
+    progress.show(&format!("{name}: {UNDER_WAY}"));
+    // Each look has the daemon look as well.
+    let pause = if progress.is_told() { LOOK } else { Duration::MAX };
+    loop {
+        // This sender is there as long as the other.
+        if let Ok((_, answer)) = answered.recv_timeout(pause) {
+            progress.clear();
+            return answer;
+        }
+        show(paths, &[name.to_owned()], progress);
+    }
 }
 
 /// What a consumer has to do with a key.
@@ -125,7 +154,7 @@ fn show(paths: &Paths, waiting: &[String], progress: &mut Progress) {
     // Whoever waits for a consumer is told why there is no daemon any more; this is only to look at.
     let Ok(status) = http::get::<Status>(&paths.socket, "/v1/status") else { return };
     let phases = status.consumers.iter().filter(|consumer| waiting.contains(&consumer.name)).map(|consumer| {
-        let detail = consumer.detail.as_deref().unwrap_or("takes up the new key");
+        let detail = consumer.detail.as_deref().unwrap_or(UNDER_WAY);
         format!("{}: {detail}", consumer.name)
     });
     progress.show(&phases.collect::<Vec<_>>().join("; "));

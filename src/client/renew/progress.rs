@@ -1,13 +1,18 @@
-//! What is being done, on one line of standard error: written over on a terminal, else a line for each.
+//! What is being done, on one line of standard error: written over on a terminal, else a line for each, where that is of use.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::os::fd::AsFd as _;
 
 use super::stage::Stage;
 use crate::client::terminal::clean;
+use crate::client::{columns, in_locale, laid_out};
 
 /// The line.
 pub struct Progress {
-    stage: Stage,
+    /// Of work that has to say more when it is ended from outside.
+    stage: Option<Stage>,
+    /// Somebody is told.
+    told: bool,
     /// Standard error is a terminal that can write over a line.
     smart: bool,
     shown: String,
@@ -16,18 +21,30 @@ pub struct Progress {
 impl Progress {
     /// Nothing is shown yet.
     pub fn new(stage: &Stage) -> Self {
+        let mut progress = Self::of_terminal();
+        (progress.stage, progress.told) = (Some(stage.clone()), true);
+        progress
+    }
+
+    /// The same where only a terminal is told.
+    pub fn of_terminal() -> Self {
         let dumb = std::env::var("TERM").map_or(true, |term| term.is_empty() || term == "dumb");
-        Self { stage: stage.clone(), smart: io::stderr().is_terminal() && !dumb, shown: String::new() }
+        let told = io::stderr().is_terminal();
+        Self { stage: None, told, smart: told && !dumb, shown: String::new() }
+    }
+
+    /// Somebody sees what is shown.
+    pub fn is_told(&self) -> bool {
+        self.told
     }
 
     /// Shows what is being done now.
     pub fn show(&mut self, what: &str) {
-        let what = clean(what);
-        if what == self.shown {
+        let what = in_locale(clean(what));
+        if what == self.shown || !self.told {
             return;
         }
-        // Before standard error is locked: who ends the program locks the stage first, then that.
-        self.stage.line_is_open(self.smart);
+        self.line_is_open(self.smart);
         let mut err = io::stderr().lock();
         // That it can't be shown is no reason to stop.
         let _ = if self.smart {
@@ -40,11 +57,18 @@ impl Progress {
         self.shown = what;
     }
 
+    /// Before standard error is locked: who ends the program locks the stage first, then that.
+    fn line_is_open(&self, open: bool) {
+        if let Some(stage) = &self.stage {
+            stage.line_is_open(open);
+        }
+    }
+
     /// Takes the line away.
     pub fn clear(&mut self) {
         if self.smart && !self.shown.is_empty() {
             let _ = io::stderr().write_all(b"\r\x1b[K");
-            self.stage.line_is_open(false);
+            self.line_is_open(false);
         }
         self.shown.clear();
     }
@@ -52,7 +76,8 @@ impl Progress {
     /// Says something that stays.
     pub fn say(&mut self, what: &str) {
         self.clear();
-        let _ = writeln!(io::stderr(), "{}", clean(what));
+        let mut err = io::stderr().lock();
+        let _ = err.write_all(laid_out(&in_locale(clean(what)), columns(err.as_fd()), 2).as_bytes());
     }
 }
 

@@ -1,4 +1,4 @@
-//! The one line at the end: what is served now, until when, and what is left to be revoked.
+//! What is said at the end: what is served now, until when, and what is left to be revoked.
 
 use std::fmt::Write as _;
 
@@ -26,8 +26,8 @@ pub struct Renewed<'a> {
     pub profile: Option<&'a str>,
 }
 
-/// The line.
-pub fn line(renewed: &Renewed, now: &Zoned) -> String {
+/// The line; and by itself the command or the page that ends the old key, to be copied.
+pub fn told(renewed: &Renewed, now: &Zoned) -> (String, Option<String>) {
     let until = until(renewed.new, now);
     let mut line = match &renewed.taken.serving[..] {
         [] => format!("{}: the new key is in {}{until}", renewed.new.name, renewed.file),
@@ -40,11 +40,12 @@ pub fn line(renewed: &Renewed, now: &Zoned) -> String {
     for (name, other) in &renewed.taken.elsewhere {
         let _ = write!(line, "; {name} has its {} from {other}", renewed.new.variable);
     }
-    if let Some(rest) = old_key(renewed, now) {
+    let (rest, way) = old_key(renewed, now).unwrap_or_default();
+    if !rest.is_empty() {
         line.push_str("; ");
         line.push_str(&rest);
     }
-    line
+    (line, way)
 }
 
 fn until(key: &KeyStatus, now: &Zoned) -> String {
@@ -58,24 +59,24 @@ fn until(key: &KeyStatus, now: &Zoned) -> String {
 }
 
 /// What is to be done about the old key; nothing where there was none.
-fn old_key(renewed: &Renewed, now: &Zoned) -> Option<String> {
+fn old_key(renewed: &Renewed, now: &Zoned) -> Option<(String, Option<String>)> {
     let old = renewed.old;
     let print = old.fingerprint.filter(|print| renewed.new.fingerprint != Some(*print))?;
     let former = renewed.new.former.iter().find(|former| former.fingerprint == print);
     let end = former.and_then(|former| former.expires_at).or(old.expires_at);
     if end.is_some_and(|end| end <= now.timestamp()) {
-        return Some("the old one has ended, so there is nothing to revoke".into());
+        return Some(("the old one has ended, so there is nothing to revoke".into(), None));
     }
     if let Some(at) = former.and_then(|former| former.delete_at) {
-        return Some(format!("the old one is inactive, and credd deletes it on {}", date(at, now)));
+        return Some((format!("the old one is inactive, and credd deletes it on {}", date(at, now)), None));
     }
     match old.kind {
         Some(KeyKind::BedrockLongTerm) => {}
         Some(KeyKind::BedrockShortTerm) => {
             let by = end.map(|end| format!(", {}", words::moment(end, now))).unwrap_or_default();
-            return Some(format!("the old one can't be revoked and ends by itself{by}"));
+            return Some((format!("the old one can't be revoked and ends by itself{by}"), None));
         }
-        _ => return Some("revoke the old one where it was made".into()),
+        _ => return Some(("revoke the old one where it was made".into(), None)),
     }
     let credential = old.iam.as_ref().and_then(|iam| iam.credential.as_ref());
     // IAM's name of the user is the one that its calls take; what stands in the key can have a suffix.
@@ -90,7 +91,7 @@ fn old_key(renewed: &Renewed, now: &Zoned) -> Option<String> {
         (Some(id), Some(user)) => command(id, user, renewed.profile),
         _ => desktop::console_url(renewed.region).ok()?,
     };
-    Some(format!("revoke the old one{whose}: {how}"))
+    Some((format!("revoke the old one{whose}"), Some(how)))
 }
 
 fn command(id: &str, user: &str, profile: Option<&str>) -> String {

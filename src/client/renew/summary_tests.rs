@@ -28,7 +28,13 @@ fn keys() -> (KeyStatus, KeyStatus) {
 fn said(old: &KeyStatus, new: &KeyStatus, serving: &[&str], yours: &[&str]) -> String {
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     let taken = Taken { serving: names(serving), yours: names(yours), ..Taken::default() };
-    line(&Renewed { new, old, file: "~/.backlog-toolkit-env", taken: &taken, region: "us-east-1", profile: None }, &now())
+    line(&Renewed { new, old, file: "~/.backlog-toolkit-env", taken: &taken, region: "us-east-1", profile: None })
+}
+
+/// As it is off a terminal.
+fn line(renewed: &Renewed) -> String {
+    let (line, way) = told(renewed, &now());
+    line + &way.map(|way| format!(": {way}")).unwrap_or_default()
 }
 
 #[test]
@@ -99,7 +105,7 @@ fn says_where_nobody_serves_and_where_there_is_no_end() {
 fn says_who_has_the_variable_from_another_key() {
     let (old, new) = keys();
     let taken = Taken { elsewhere: vec![("litellm".into(), "home".into())], ..Taken::default() };
-    let line = line(&Renewed { new: &new, old: &old, file: "~/a.env", taken: &taken, region: "us-east-1", profile: None }, &now());
+    let line = line(&Renewed { new: &new, old: &old, file: "~/a.env", taken: &taken, region: "us-east-1", profile: None });
     let begin =
         "bedrock: the new key is in ~/a.env until 22 December 2026 (30 days); litellm has its AWS_BEARER_TOKEN_BEDROCK from home; revoke";
     assert!(line.starts_with(begin), "{line}");

@@ -11,13 +11,15 @@ use zeroize::Zeroizing;
 
 use super::editor::{Editor, Ended, LIMIT};
 use super::stage::Stage;
-use crate::client::Failure;
 use crate::client::endings::INTERRUPTED;
 use crate::client::terminal::clean_lines;
+use crate::client::{Failure, columns, in_locale, laid_out};
 use crate::clock;
 use crate::secret::Secret;
 
 const PROMPT: &str = "New key (not shown): ";
+/// The next step where standard input has something else.
+pub const GIVE_ALONE: &str = "give the key alone, such as: printf '%s\\n' \"$KEY\" | credd renew --stdin";
 /// After the line has ended, what comes within this time, in tenths of a second, belongs to the same paste.
 const SAME_PASTE: u8 = 2;
 /// The same of a paste whose end the terminal will mark.
@@ -97,7 +99,8 @@ impl Tty {
 
     /// Says something to the user.
     pub fn say(&self, text: &str) -> Result<(), Failure> {
-        writeln!(&*self.file, "{}", clean_lines(text))?;
+        let text = laid_out(&in_locale(clean_lines(text)), columns(self.file.as_fd()), 2);
+        (&*self.file).write_all(text.as_bytes())?;
         Ok(())
     }
 
@@ -206,11 +209,10 @@ pub fn from_stdin() -> Result<Secret, Failure> {
         }
     }
     if line.contains(&b'\n') {
-        return Err(Failure::failed("nothing was changed: there is more than one line on standard input")
-            .hint("give the key alone, such as: printf '%s\\n' \"$KEY\" | credd renew --stdin"));
+        return Err(Failure::failed("nothing was changed: there is more than one line on standard input").hint(GIVE_ALONE));
     }
     if !fits {
-        return Err(Failure::failed("nothing was changed: what is on standard input is longer than any key").hint("give the key alone"));
+        return Err(Failure::failed("nothing was changed: what is on standard input is longer than any key").hint(GIVE_ALONE));
     }
     Ok(super::editor::trimmed(line))
 }

@@ -11,17 +11,22 @@ const PROGRAMS: &[&str] =
 pub(in crate::client) fn fold(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut rest = text.trim();
-    let mut before = "";
+    let (mut before, mut filled) = ("", 0);
     while !rest.is_empty() {
         let piece = piece(before, rest);
+        let wide = columns(piece);
         match lines.last_mut() {
-            Some(last) if columns(last) + 1 + columns(piece) <= width => {
+            Some(last) if filled + 1 + wide <= width => {
                 last.push(' ');
                 last.push_str(piece);
+                filled += 1 + wide;
             }
-            _ => lines.push(piece.to_owned()),
+            _ => {
+                lines.push(piece.to_owned());
+                filled = wide;
+            }
         }
-        before = word(piece.rsplit(char::is_whitespace).next().unwrap_or_default());
+        before = piece;
         rest = rest[piece.len()..].trim_start();
     }
     lines
@@ -59,11 +64,13 @@ fn word(text: &str) -> &str {
 /// A command stands first, or behind what introduces it, up to the end of the clause.
 fn begins_command(before: &str, text: &str) -> bool {
     let is_introduced = before.is_empty() || before.ends_with([':', ',', ';']) || before == "then";
+    if !is_introduced {
+        return false;
+    }
     let program = word(text);
     let next = word(text[program.len()..].trim_start()).trim_end_matches([',', ';', ')']);
     // Of a program that can't be run, or didn't answer, something is only said.
-    let is_called = if program == "credd" { help::page(next).is_some() } else { PROGRAMS.contains(&program) && !next.ends_with("n't") };
-    is_introduced && is_called
+    if program == "credd" { help::is_command(next) } else { PROGRAMS.contains(&program) && !next.ends_with("n't") }
 }
 
 /// `-v`, `--all`: of whatever stands before.
