@@ -24,6 +24,12 @@ fn without_a_terminal_repairs_need_a_yes() {
     assert_eq!(mode(rig.home.env_file()), 0o644);
     let output = rig.output(rig.command(&["--yes"]));
     assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    // `yes | credd doctor --fix`.
+    fs::write(rig.path("answers"), "y\n").unwrap();
+    let mut answered = rig.command(&["--fix"]);
+    answered.stdin(fs::File::open(rig.path("answers")).unwrap());
+    let output = rig.output(answered);
+    assert_eq!((output.status.code(), mode(rig.home.env_file())), (Some(0), 0o600), "{}", said(&output));
 }
 
 #[test]

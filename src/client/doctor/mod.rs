@@ -47,10 +47,6 @@ pub struct DoctorArgs {
 
 /// Checks, repairs what is to be repaired, and tells what is left: 0 if that is nothing worse than a note.
 pub fn run(paths: &Paths, args: &DoctorArgs) -> Result<u8, Failure> {
-    if args.fix && !args.yes && !io::stdin().is_terminal() {
-        return Err(Failure::usage("--fix asks before each repair, and there is no terminal to ask on")
-            .hint("to have all safe repairs made without asking: credd doctor --fix --yes"));
-    }
     super::harden();
     let popup = OnceCell::new();
     if args.no_popup {
@@ -118,14 +114,16 @@ fn repair(examined: &Examined, args: &DoctorArgs, paths: &Paths) -> Result<bool,
     Ok(tried)
 }
 
-/// Asks a question; no answer is none.
-fn agreed(question: &str) -> io::Result<bool> {
+/// Asks a question, and takes an answer from wherever there is one (`yes | credd doctor --fix`).
+fn agreed(question: &str) -> Result<bool, Failure> {
     let mut err = io::stderr().lock();
     write!(err, "{question} [y/N] ")?;
     err.flush()?;
     let mut answer = String::new();
     if io::stdin().read_line(&mut answer)? == 0 {
         writeln!(err)?;
+        return Err(Failure::usage("--fix asks before each repair, and nobody answers")
+            .hint("to have all safe repairs made without asking: credd doctor --fix --yes"));
     }
     Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
