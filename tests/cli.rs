@@ -373,7 +373,7 @@ fn the_socket_speaks_http_and_is_bounded() {
         assert!(answer.contains(allow), "{answer}");
     }
     let (status, _) = request(&home, "POST", "/v1/keys/bedrock/issued", &" ".repeat(100_000));
-    assert_eq!(status, 400, "a body that is too long");
+    assert_eq!(status, 413, "a body that is too long");
     let long = format!("GET /v1/status HTTP/1.1\r\nHost: {}\r\n\r\n", "x".repeat(100_000));
     assert!(!raw(&home, long.as_bytes()).contains(" 200 "), "a head that is too long");
     assert!(!raw(&home, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n").contains(" 200 "));

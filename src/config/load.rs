@@ -45,7 +45,9 @@ impl Config {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound && !named => return Ok(Self::defaults(surroundings)),
             Err(error) => {
-                let next = if named { "check the path given by --config or CREDD_CONFIG" } else { "mend the file, or remove it" };
+                let is_found = error.kind() == io::ErrorKind::InvalidData;
+                let next =
+                    if named && !is_found { "check the path given by --config or CREDD_CONFIG" } else { "mend the file, or remove it" };
                 return Err(ConfigError { path: path.into(), place: None, message: format!("can't be read ({error}); {next}") });
             }
         };
@@ -82,7 +84,11 @@ fn read_text(path: &Path) -> io::Result<String> {
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MOST_BYTES {
         return Err(io::Error::other("it is larger than 16 MiB"));
     }
-    String::from_utf8(bytes).map_err(|_| io::Error::other("it is not UTF-8 text"))
+    String::from_utf8(bytes).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = before.split(|byte| *byte == b'\n').count();
+        io::Error::new(io::ErrorKind::InvalidData, format!("line {line} is not UTF-8 text"))
+    })
 }
 
 // The fields of each table, as an unknown one is answered with them.

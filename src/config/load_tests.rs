@@ -69,6 +69,14 @@ fn errors_have_file_line_and_caret() {
 }
 
 #[test]
+fn what_is_no_text_has_its_line() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), b"[alerts]\ndays = [20] # caf\xe9\n").unwrap();
+    let error = Config::load(file.path(), true, &surroundings()).unwrap_err().to_string();
+    assert!(error.contains("line 2 is not UTF-8 text") && error.contains("mend the file"), "{error}");
+}
+
+#[test]
 fn lengths_of_time() {
     assert_eq!(parse_duration("30d").unwrap(), SignedDuration::from_hours(720));
     assert_eq!(parse_duration("1d 12h").unwrap(), SignedDuration::from_hours(36));

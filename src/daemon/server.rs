@@ -8,7 +8,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Method, Request};
@@ -257,7 +257,14 @@ async fn json<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, Answ
     let bad = |message: String| Answer::error(400, "bad-request", &message, "send a JSON object with the fields of this request");
     let body = tokio::time::timeout(SLOWEST_REQUEST, Limited::new(request.into_body(), LONGEST_BODY).collect());
     let body = body.await.map_err(|_| bad("the body did not arrive in time".into()))?;
-    let bytes = body.map_err(|_| bad(format!("the body is cut short, or longer than {LONGEST_BODY} bytes")))?.to_bytes();
+    let bytes = body.map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            let message = format!("the body is longer than {LONGEST_BODY} bytes");
+            return Answer::error(413, "too-large", &message, "send the fields of this request alone");
+        }
+        bad("the body is cut short".into())
+    })?;
+    let bytes = bytes.to_bytes();
     let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
     serde_json::from_slice(text).map_err(|error| bad(format!("the body doesn't fit: {error}")))
 }
