@@ -156,7 +156,8 @@ fn understood(arguments: &[OsString]) -> Result<Cli, Failure> {
 /// option. What takes it says what is wrong with it.
 fn after_dashes(arguments: &[OsString]) -> Option<Cli> {
     let is_number = |word: &OsString| matches!(word.as_encoded_bytes(), [b'-', b'0'..=b'9', ..]);
-    let at = arguments.iter().position(is_number)?;
+    let of = arguments.iter().find(|word| ["issued", "snooze", "exec"].iter().any(|name| word == name))?;
+    let at = arguments.iter().position(is_number).filter(|_| of != "exec")?;
     let mut words = arguments.to_vec();
     words.insert(at, "--".into());
     Cli::try_parse_from(words).ok()
@@ -287,6 +288,7 @@ mod tests {
         {
             assert!(read(words).is_some(), "{words:?}");
         }
+        assert!(read(&["credd", "exec", "-5", "--", "env"]).is_none() && read(&["credd", "exec", "issued", "-9"]).is_none());
         assert!(read(&["credd", "history", "-n", "-5"]).is_none() && read(&["credd", "check", "-x"]).is_none());
         assert!(Cli::try_parse_from(["credd", "check", "--within", "-5d"]).is_ok());
     }

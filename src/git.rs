@@ -4,6 +4,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
@@ -16,11 +17,16 @@ const OF_HOME: &[&str] = &[".cfg", ".dotfiles", ".dotfiles.git", ".myconf", ".lo
 /// For the question that comes with each look at a file.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// Where a file is, if a repository tracks it. Git isn't run where there is none.
-pub fn tracked(path: &Path, home: &Path) -> Option<Box<str>> {
-    let real = path.canonicalize().ok()?;
-    let is_tracked = Tracked::all(&real, home, clock::monotonic() + LIMIT).iter().any(Tracked::is_tracked);
-    is_tracked.then(|| real.to_string_lossy().into())
+/// It didn't answer in time, and isn't asked by this process again: a worker may have many files to look at.
+static IS_SLOW: AtomicBool = AtomicBool::new(false);
+
+/// What tracks a file. Git isn't run where there is no repository.
+pub fn tracker(path: &Path, home: &Path) -> Option<Tracked> {
+    let real = path.canonicalize().ok().filter(|_| !IS_SLOW.load(Ordering::Relaxed))?;
+    let end = clock::monotonic() + LIMIT;
+    let tracked = Tracked::all(&real, home, end).into_iter().find(Tracked::is_tracked);
+    IS_SLOW.fetch_or(clock::monotonic() >= end, Ordering::Relaxed);
+    tracked
 }
 
 /// A file, as a repository sees it.
@@ -44,6 +50,16 @@ impl Tracked {
         });
         let around = dir.ancestors().any(|dir| dir.join(".git").exists()).then(|| one(None));
         around.into_iter().chain(of_home.map(|repository| one(Some((repository, home.to_owned()))))).collect()
+    }
+
+    /// The file, behind all links.
+    pub fn path(&self) -> Box<str> {
+        self.dir.join(&self.name).to_string_lossy().into()
+    }
+
+    /// The repository, where it isn't the one around the file.
+    pub fn repository(&self) -> Option<Box<str>> {
+        self.bare.as_ref().map(|(repository, _)| repository.to_string_lossy().into())
     }
 
     /// Whether its next commit has the file.

@@ -110,8 +110,15 @@ fn problems_at(machine: &Machine, at: &Viewpoint, holders: &Holders, n: usize) -
         let file = machine.file(&key.spec.env_file).filter(|file| file.keys.first() == Some(&spec.name));
         let mut problems: Vec<Problem> = file.and_then(|file| gone::problem(machine, file, at.home)).into_iter().collect();
         problems.extend(file.map(|file| file_problems(machine, file, at.home)).unwrap_or_default());
-        for problem in problems.iter_mut().filter(|problem| problem.about.is_empty()) {
-            problem.about.push(key.spec.env_file.display().to_string());
+        for problem in &mut problems {
+            if problem.about.is_empty() {
+                problem.about.push(key.spec.env_file.display().to_string());
+            }
+            if problem.code == "control-character" {
+                let keys: Vec<&Key> = problem.about.iter().filter_map(|name| machine.key(&name.as_str().into())).collect();
+                let lacking: Vec<String> = keys.into_iter().flat_map(|key| who_lack(machine, key)).map(ToString::to_string).collect();
+                problem.about.extend(lacking);
+            }
         }
         problems.extend(rejected_key_problem(machine, key, at.home));
         problems.extend(renewal_problems(key));
@@ -293,12 +300,17 @@ fn clock_problem(machine: &Machine, now: Timestamp) -> Option<Problem> {
     Some(problem("clock-went-back", Severity::Warning, message, "timedatectl status".into()))
 }
 
-/// What to say of a file that git tracks.
-pub fn untrack(path: &Path, home: &Path) -> (String, String) {
+/// What to say of a file that git tracks, in the repository around it or in another for the home directory.
+pub fn untrack(path: &str, repository: Option<&str>, home: &Path) -> (String, String) {
+    let path = Path::new(path);
     let dir = path.parent().map(|dir| shell_word(dir, home)).unwrap_or_default();
     let name = path.file_name().map(|name| shell_word(name.as_ref(), home)).unwrap_or_default();
-    let fix =
-        format!("git -C {dir} rm --cached {name}, name it in .gitignore, commit, and renew its keys: earlier commits keep the old ones");
+    let of_home =
+        |repository: &str| format!(" --git-dir {} --work-tree {}", shell_word(Path::new(repository), home), shell_word(home, home));
+    let repository = repository.map(of_home).unwrap_or_default();
+    let fix = format!(
+        "git -C {dir}{repository} rm --cached {name}, name it in .gitignore, commit, and renew its keys: earlier commits keep the old ones"
+    );
     (format!("{} is tracked by git", tilde(path, home)), fix)
 }
 
@@ -312,7 +324,7 @@ fn file_problems(machine: &Machine, file: &FileTrack, home: &Path) -> Vec<Proble
         problems.push(problem("env-file-mode", Severity::Warning, message, format!("chmod 600 {}", shell_word(&file.path, home))));
     }
     if let Some(real) = &contents.tracked {
-        let (message, fix) = untrack(Path::new(&**real), home);
+        let (message, fix) = untrack(real, contents.tracked_in.as_deref(), home);
         problems.push(problem("env-file-tracked", Severity::Error, message, fix));
     }
     if contents.static_aws_keys {
@@ -381,14 +393,19 @@ fn file_problems(machine: &Machine, file: &FileTrack, home: &Path) -> Vec<Proble
     problems
 }
 
+/// Consumers that run with another value than the file has of a key.
+fn who_lack<'m>(machine: &'m Machine, key: &'m Key) -> impl Iterator<Item = &'m ConsumerName> {
+    let value = key.record.current.map(|print| (key.spec.name.clone(), print)).into_iter().collect();
+    let lacks = move |name: &&ConsumerName| machine.consumer(name).and_then(|consumer| consumer.holds(&value)) == Some(false);
+    machine.users_of_key(&key.spec.name).filter(lacks)
+}
+
 /// Also about consumers that wait for another, since they aren't given this one.
 fn rejected_key_problem(machine: &Machine, key: &Key, home: &Path) -> Option<Problem> {
     let rejection = key.rejection().filter(|_| key.lack().is_none())?;
     let path = tilde(&key.spec.env_file, home);
     let message = format!("the key {} in {path} is not accepted: {}", key.spec.name, rejection.detail);
-    let value = key.record.current.map(|print| (key.spec.name.clone(), print)).into_iter().collect();
-    let lacks = |name: &&ConsumerName| machine.consumer(name).and_then(|consumer| consumer.holds(&value)) == Some(false);
-    let about = machine.users_of_key(&key.spec.name).filter(lacks).map(ConsumerName::as_str);
+    let about = who_lack(machine, key).map(ConsumerName::as_str);
     let fix = format!("credd renew {}", key.spec.name);
     Some(problem("rejected-key", Severity::Error, message, fix).about([key.spec.name.as_str()].into_iter().chain(about)))
 }

@@ -85,7 +85,7 @@ impl Failure {
         // What follows is an excerpt of a file, laid out by itself.
         let (sentence, excerpt) = message.split_at(message.find('\n').unwrap_or(message.len()));
         let mut text = laid_out(&format!("credd: {sentence}"), columns, 0);
-        text.push_str(excerpt.trim_start_matches('\n'));
+        text.push_str(excerpt.strip_prefix('\n').unwrap_or(excerpt));
         if let Some(hint) = &self.hint {
             if !text.ends_with('\n') {
                 text.push('\n');

@@ -71,7 +71,7 @@ fn errors_have_file_line_and_caret() {
 #[test]
 fn what_is_no_text_has_its_line() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), b"[alerts]\ndays = [20] # caf\xe9\n").unwrap();
+    std::fs::write(file.path(), b"[alerts]\ndays = [20] # \xe9\n").unwrap();
     let error = Config::load(file.path(), true, &surroundings()).unwrap_err().to_string();
     assert!(error.contains("line 2 is not UTF-8 text") && error.contains("mend the file"), "{error}");
 }

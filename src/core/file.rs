@@ -53,6 +53,8 @@ pub struct FileTrack {
     /// When a report of it was first believed in this run: what was modified before wasn't seen to
     /// happen.
     pub watched_since: Option<Timestamp>,
+    /// When a report of it was last believed.
+    looked_at: Option<Timestamp>,
     phase: Phase,
     suspected: Option<Suspected>,
     /// Since when it hasn't been quiet.
@@ -73,6 +75,7 @@ impl FileTrack {
             keys: Vec::new(),
             believed: None,
             watched_since: None,
+            looked_at: None,
             phase: Phase::Quiet,
             suspected: None,
             restless_since: None,
@@ -113,6 +116,17 @@ impl FileTrack {
             Phase::Settling(_) => {}
             Phase::Reading { stirred } => *stirred = true,
         }
+    }
+
+    /// Nobody tells that git doesn't track it any more: whether it is to be looked at again, where that was a while ago.
+    pub fn mind_git(&mut self, now: Timestamp) -> bool {
+        let is_tracked = self.contents().is_some_and(|contents| contents.tracked.is_some());
+        let is_recent = self.looked_at.is_some_and(|at| at <= now && now < later(at, HOLD));
+        let is_due = self.phase == Phase::Quiet && is_tracked && !is_recent;
+        if is_due {
+            self.phase = Phase::Settling(now);
+        }
+        is_due
     }
 
     /// Whether a look is to come, and likely to tell something: decisions wait for that.
@@ -200,6 +214,7 @@ impl FileTrack {
         self.suspected = None;
         self.phase = Phase::Quiet;
         self.watched_since.get_or_insert(now);
+        self.looked_at = Some(now);
         self.believed = Some(report.body.clone());
         Verdict::Believe(report)
     }

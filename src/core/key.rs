@@ -156,9 +156,26 @@ impl Key {
     pub fn lack(&self) -> Option<&Lack> {
         match &self.found {
             Found::Lack(lack) => Some(lack),
-            Found::Unknown => self.record.lack.as_deref(),
+            Found::Unknown => self.record.lack.as_deref().filter(|_| self.record.lack_of == Some(self.place())),
             Found::Value(_) => None,
         }
+    }
+
+    /// The file and the variable in it.
+    fn place(&self) -> Box<str> {
+        format!("{} {}", self.spec.env_file.display(), self.spec.variable).into()
+    }
+
+    /// Saves what is lacking now. Returns what was before, and whether that is another.
+    pub fn save_lack(&mut self) -> (Option<Lack>, bool) {
+        let before_of = self.record.lack_of.take();
+        let before = self.record.lack.take().filter(|_| before_of == Some(self.place()));
+        if let Found::Lack(lack) = &self.found {
+            self.record.lack = Some(Box::new(lack.clone()));
+            self.record.lack_of = Some(self.place());
+        }
+        let is_another = before != self.record.lack;
+        (before.map(|lack| *lack), is_another)
     }
 
     /// The value that is in the file now.

@@ -156,6 +156,9 @@ pub struct KeyRecord {
     /// Why it has none since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lack: Option<Box<Lack>>,
+    /// In which file, and of which variable: in another that is another matter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lack_of: Option<Box<str>>,
     /// Reminders are quiet until then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snoozed_until: Option<Timestamp>,

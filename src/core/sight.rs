@@ -52,8 +52,10 @@ pub struct FileContents {
     pub exports_others: bool,
     /// Static AWS credentials stand beside the bearer key.
     pub static_aws_keys: bool,
-    /// Its place behind all links, for people, if git tracks it.
+    /// Its place behind all links, if git tracks it.
     pub tracked: Option<Box<str>>,
+    /// The repository that does, where it isn't the one around the file but the user's for the home directory.
+    pub tracked_in: Option<Box<str>>,
     /// One for each variable asked after, in the order asked.
     pub variables: Box<[VariableReport]>,
 }

@@ -22,6 +22,7 @@ pub fn contents(bytes: &[u8], variables: &[String], salt: &Salt, home: &[u8]) ->
         exports_others: exports_others(&reading, variables),
         static_aws_keys: ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].iter().all(|name| is_set(&reading, name)),
         tracked: None,
+        tracked_in: None,
         variables: variables.iter().map(|variable| report(&reading, variable, salt)).collect(),
     }
 }

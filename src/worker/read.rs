@@ -25,13 +25,20 @@ const MOST_BYTES: usize = 1 << 20;
 /// `home` is the value of `HOME`, which a `~` in the file stands for.
 pub fn read(query: &FileQuery, salt: &Salt, home: &[u8]) -> FileReport {
     let body = match whole(&query.path) {
-        Ok((bytes, stat)) => FileBody::Read(FileContents {
-            modified_at: timestamp(stat.st_mtime, stat.st_mtime_nsec),
-            changed_at: timestamp(stat.st_ctime, stat.st_ctime_nsec),
-            mode: permissions(&stat),
-            tracked: git::tracked(&query.path, Path::new(OsStr::from_bytes(home))),
-            ..contents::contents(&bytes, &query.variables, salt, home)
-        }),
+        Ok((bytes, stat)) => {
+            let contents = contents::contents(&bytes, &query.variables, salt, home);
+            // No key is held while git is asked.
+            drop(bytes);
+            let tracker = git::tracker(&query.path, Path::new(OsStr::from_bytes(home)));
+            FileBody::Read(FileContents {
+                modified_at: timestamp(stat.st_mtime, stat.st_mtime_nsec),
+                changed_at: timestamp(stat.st_ctime, stat.st_ctime_nsec),
+                mode: permissions(&stat),
+                tracked: tracker.as_ref().map(git::Tracked::path),
+                tracked_in: tracker.and_then(|tracker| tracker.repository()),
+                ..contents
+            })
+        }
         Err(body) => body,
     };
     FileReport { path: query.path.clone(), body }

@@ -107,6 +107,7 @@ impl Crowd {
             exports_others: false,
             static_aws_keys: false,
             tracked: None,
+            tracked_in: None,
             variables,
         };
         FileReport { path: path.to_owned(), body: FileBody::Read(contents) }

@@ -117,7 +117,12 @@ fn a_bare_repository_for_the_home_directory_counts() {
     assert_eq!(rig.findings().codes(), [""; 0]);
     let mut add = rig.home.command("git");
     run(add.arg("--git-dir").arg(&repository).arg("--work-tree").arg(home).args(["add", ".backlog-toolkit-env"]));
-    assert_eq!(rig.findings().one("env-file-tracked").0, "error");
+    let findings = rig.findings();
+    let (severity, _, fix) = findings.one("env-file-tracked");
+    assert_eq!(severity, "error");
+    let command = fix.split_once(", ").unwrap().0;
+    run(rig.home.command("sh").args(["-c", command]));
+    assert_eq!(rig.findings().codes(), [""; 0], "{command}");
 }
 
 #[test]

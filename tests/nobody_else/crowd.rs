@@ -131,6 +131,7 @@ fn held_against(what: &str, begun: usize, attack: impl Fn(&Attack) + Sync) {
         before.anonymous / 1024,
         peak / 1024
     );
+    assert!(undisturbed < 3 * WAITED, "{what}: undisturbed {quiet:?}");
     for (at, shared) in [half, late].into_iter().zip(SHARED) {
         assert!(busy[at] < WAITED + shared * undisturbed, "{what}: {busy:?}, undisturbed {quiet:?}");
     }

@@ -95,7 +95,7 @@ fn examine(paths: &Paths, popup: &OnceCell<Option<Trial>>) -> Result<Examined, F
 
 /// Carries repairs out, each after asking unless all are agreed to; whether any was tried.
 fn repair(examined: &Examined, args: &DoctorArgs, paths: &Paths) -> Result<bool, Failure> {
-    let mut tried = false;
+    let (mut tried, mut answered) = (false, false);
     for finding in &examined.findings {
         let Some(repair) = &finding.repair else { continue };
         if !args.yes {
@@ -103,7 +103,15 @@ fn repair(examined: &Examined, args: &DoctorArgs, paths: &Paths) -> Result<bool,
                 // Nothing else has said so yet.
                 writeln!(io::stderr(), "{}: {}", finding.problem.message, why::why(&finding.problem.code))?;
             }
-            if !agreed(&repair.question(&paths.home))? {
+            let Some(agreed) = agreed(&repair.question(&paths.home))? else {
+                if answered {
+                    break;
+                }
+                return Err(Failure::usage("--fix asks before each repair, and nobody answers")
+                    .hint("to have all safe repairs made without asking: credd doctor --fix --yes"));
+            };
+            answered = true;
+            if !agreed {
                 continue;
             }
         }
@@ -115,15 +123,14 @@ fn repair(examined: &Examined, args: &DoctorArgs, paths: &Paths) -> Result<bool,
 }
 
 /// Asks a question, and takes an answer from wherever there is one (`yes | credd doctor --fix`).
-fn agreed(question: &str) -> Result<bool, Failure> {
+fn agreed(question: &str) -> io::Result<Option<bool>> {
     let mut err = io::stderr().lock();
     write!(err, "{question} [y/N] ")?;
     err.flush()?;
     let mut answer = String::new();
     if io::stdin().read_line(&mut answer)? == 0 {
         writeln!(err)?;
-        return Err(Failure::usage("--fix asks before each repair, and nobody answers")
-            .hint("to have all safe repairs made without asking: credd doctor --fix --yes"));
+        return Ok(None);
     }
-    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    Ok(Some(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")))
 }

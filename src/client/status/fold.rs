@@ -35,7 +35,7 @@ pub(in crate::client) fn fold(text: &str, width: usize) -> Vec<String> {
 /// The first word; where a command begins with it, all of that.
 fn piece<'t>(before: &str, text: &'t str) -> &'t str {
     let is_command = begins_command(before, text);
-    let is_between_ticks = text.starts_with('`');
+    let is_between_ticks = text.strip_prefix('`').is_some_and(|rest| rest.contains('`'));
     let (mut end, mut quoted) = (0, false);
     loop {
         let last = word(&text[end..]);
@@ -46,7 +46,8 @@ fn piece<'t>(before: &str, text: &'t str) -> &'t str {
         let goes_on = if is_between_ticks {
             !last[usize::from(first)..].contains('`')
         } else if is_command {
-            quoted || !(last.ends_with([',', ';', ')']) || next.starts_with('('))
+            let is_sentence = last.ends_with('.') && next.starts_with(char::is_uppercase);
+            quoted || !(last.ends_with([',', ';', ')']) || is_sentence || next.starts_with('('))
         } else {
             last == "credd" || is_option(next)
         };
@@ -126,6 +127,8 @@ mod tests {
         holds("start it with: credd install (or, in the foreground: credd run)", &["credd install", "credd run)"]);
         holds("see: credd status, then credd apply litellm", &["credd status,", "credd apply litellm"]);
         holds("2 warnings. credd doctor --fix can repair 1 of them.", &["credd doctor --fix"]);
+        assert_eq!(fold("start it: credd install. Then look.", 26), ["start it: credd install.", "Then look."]);
+        assert_eq!(fold("a `lone one of these", 6), ["a", "`lone", "one of", "these"]);
         holds("run `aws sso login --profile corp` again", &["`aws sso login --profile corp`"]);
         let aws = "aws iam delete-service-specific-credential --user-name u --service-specific-credential-id ACCA1";
         holds(&format!("once nothing misses it, delete it: {aws}"), &[aws]);

@@ -10,9 +10,13 @@ pub(in crate::client) fn needed_until(former: &FormerKey, key: &KeyStatus, statu
     if !is_good(key, status) {
         return Some("a key that works is in the file".into());
     }
+    if status.consumers.iter().any(is_unseen) {
+        return Some("credd runs, and can tell who has the new one".into());
+    }
     let lacks_new = |consumer: &&ConsumerStatus| {
-        let runs = !matches!(consumer.state, ConsumerState::Current | ConsumerState::Absent) || is_unseen(consumer);
-        let is_for_it = consumer.key_fingerprints.is_empty() || consumer.key_fingerprints.contains_key(&key.name);
+        let runs = !matches!(consumer.state, ConsumerState::Current | ConsumerState::Absent);
+        // Of one that was ended in vain it isn't known which keys it is for.
+        let is_for_it = consumer.key_fingerprints.contains_key(&key.name) || consumer.key_fingerprints.is_empty();
         runs && is_for_it && !consumer.overruled.contains_key(&key.name) && !has(consumer, key)
     };
     let lacking = || status.consumers.iter().find(lacks_new).map(|consumer| &consumer.name);

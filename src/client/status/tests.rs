@@ -244,7 +244,7 @@ fn a_key_that_was_replaced_is_needed_until_each_consumer_has_the_new_one() {
     assert_eq!(about(litellm("failed", &json!({}))), kept);
     assert_eq!(about(litellm("absent", &json!({}))), "revoke it");
     let unseen = litellm("absent", &json!({"detail": "nobody looks at its processes without a daemon"}));
-    assert_eq!(about(unseen), kept);
+    assert_eq!(about(unseen), "keep it until credd runs, and can tell who has the new one");
     let other = json!({"key_fingerprints": {"home": OTHER, "bedrock": OTHER}, "overruled": {"bedrock": "home"}});
     assert_eq!(about(litellm("stale", &other)), "revoke it");
 }

@@ -140,21 +140,18 @@ impl Machine {
         let Some(key) = self.keys.get_mut(name) else { return Change::Nothing };
         self.dirty.insert(Subject::Key(name.clone()));
         let before = std::mem::replace(&mut key.found, Found::Unknown);
-        let lacked = key.record.lack.take();
         let present = key.look(&report.body);
-        if let Found::Lack(lack) = &key.found {
-            if lacked.as_deref() != Some(lack) {
+        let (lacked, is_another) = key.save_lack();
+        if is_another {
+            step.save.insert(Subject::Key(name.clone()));
+            if let Found::Lack(lack) = &key.found {
                 let event = match lack {
                     Lack::Missing(_) => "key-missing",
                     Lack::Dynamic(_) => "key-dynamic",
                     Lack::Unreadable(_) => "file-unreadable",
                 };
                 step.tell(event, Some(name), None, None, lack.why().to_owned());
-                step.save.insert(Subject::Key(name.clone()));
             }
-            key.record.lack = Some(Box::new(lack.clone()));
-        } else if lacked.is_some() {
-            step.save.insert(Subject::Key(name.clone()));
         }
         // What was decided while nobody could tell its value may not have been carried out.
         let unchanged = if matches!(before, Found::Value(_)) { Change::Nothing } else { Change::FirstLook };

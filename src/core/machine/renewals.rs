@@ -342,7 +342,9 @@ impl Machine {
         let key = self.keys.get(name);
         let unrevoked = key.into_iter().flat_map(|key| key.unrevoked(step.now).map(move |known| (key, known)));
         unrevoked.filter_map(|(key, known)| {
-            let at = step.calendar.next_reminder(known.replaced_at?)?;
+            // Who still runs with it needs it: that is looked at again at the next time.
+            let since = if self.in_use(known.fingerprint) { step.now } else { known.replaced_at? };
+            let at = step.calendar.next_reminder(since)?;
             known.expires_at(key.spec.lifetime).is_none_or(|end| end > at).then_some((at, known.fingerprint))
         })
     }

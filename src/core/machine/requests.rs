@@ -105,10 +105,8 @@ impl Machine {
     /// A process that starts is not told of by the kernel, so who asks while a consumer isn't running
     /// as it should has it looked at. The end of a known process is told of.
     fn refresh(&mut self, ticket: Ticket, step: &mut Step) {
-        // Nobody tells that git doesn't track a file any more.
         for file in self.files.values_mut() {
-            if file.contents().is_some_and(|contents| contents.tracked.is_some()) {
-                file.read_now(step.now);
+            if file.mind_git(step.now) {
                 self.dirty.insert(Subject::File(file.path.clone()));
             }
         }

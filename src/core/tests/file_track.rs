@@ -28,6 +28,7 @@ fn contents(finding: Finding) -> FileContents {
         exports_others: false,
         static_aws_keys: false,
         tracked: None,
+        tracked_in: None,
         variables: [VariableReport { variable: "K".into(), finding, duplicates: [].into(), cut_short: false }].into(),
     }
 }

@@ -278,6 +278,10 @@ fn what_a_file_lacks_is_known_when_the_daemon_starts_again() {
     assert_eq!(world.key_state("bedrock"), KeyState::Missing, "before its file is looked at");
     world.run(MINUTE);
     assert_eq!((world.key_state("bedrock"), told(&world, "key-missing")), (KeyState::Missing, 1));
+    // What another file has is another matter.
+    let elsewhere = Settings { keys: shared([key("bedrock", "K", "/elsewhere")]), ..world.settings.clone() };
+    let machine = Machine::new(elsewhere, world.ledger.clone());
+    assert_eq!(machine.key(&"bedrock".into()).unwrap().state(&[25], world.now()), KeyState::Ok);
     world.stop();
     world.set(FILE, "K", 1);
     world.start();

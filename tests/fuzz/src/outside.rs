@@ -125,6 +125,7 @@ impl World {
             exports_others: false,
             static_aws_keys: false,
             tracked: None,
+            tracked_in: None,
             variables: Box::new([variable]),
         };
         FileReport { path: path.to_owned(), body: FileBody::Read(contents) }

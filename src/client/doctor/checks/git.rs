@@ -35,7 +35,7 @@ pub(super) fn check(situation: &Situation) -> Vec<Finding> {
 fn findings(situation: &Situation, file: &EnvFile, tracked: &Tracked) -> Vec<Finding> {
     let path = situation.tilde(&file.real);
     if tracked.is_tracked() {
-        let (message, fix) = untrack(&file.real, &situation.paths.home);
+        let (message, fix) = untrack(&tracked.path(), tracked.repository().as_deref(), &situation.paths.home);
         return vec![Finding::error("env-file-tracked", &message, &fix)];
     }
     let open = tracked.is_open().then(|| {

@@ -35,6 +35,21 @@ fn nobody_is_reminded_to_revoke_a_key_while_its_successor_does_not_work() {
 }
 
 #[test]
+fn nor_while_somebody_runs_with_it() {
+    let mut by_hand = settings(Iam::Off);
+    by_hand.consumers[0].restartable = false;
+    let mut world = world_of(by_hand);
+    world.edit(FILE, "K", 2);
+    world.run(DAY * 3);
+    assert_eq!((world.holds("litellm", "K"), shown(&world, Reason::Revoke)), (Some(1), 0));
+    world.kill("litellm");
+    world.launch("litellm", &[("K", 2)]);
+    world.ask(Request::Refresh);
+    world.run(DAY * 2);
+    assert_eq!((world.holds("litellm", "K"), shown(&world, Reason::Revoke)), (Some(2), 1));
+}
+
+#[test]
 fn what_renew_has_put_there_has_its_date_from_that() {
     let mut world = world(Iam::Off);
     world.run(DAY * 5);

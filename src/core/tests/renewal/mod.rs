@@ -17,7 +17,11 @@ fn settings(iam: Iam) -> Settings {
 
 /// The usual world with a long-term key that IAM knows since the start.
 fn world(iam: Iam) -> World {
-    let mut world = World::new(settings(iam));
+    world_of(settings(iam))
+}
+
+fn world_of(settings: Settings) -> World {
+    let mut world = World::new(settings);
     world.kind = KeyKind::BedrockLongTerm;
     let now = world.now();
     world.issue(1, now, Some(now + DAY * 30));

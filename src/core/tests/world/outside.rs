@@ -279,6 +279,7 @@ impl World {
                 exports_others: false,
                 static_aws_keys: false,
                 tracked: None,
+                tracked_in: None,
                 variables,
             })
         } else {
