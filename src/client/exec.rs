@@ -15,7 +15,6 @@ use crate::consumers::environment::{Changes, Environ};
 use crate::consumers::tracked::{self, Trouble};
 use crate::hardening;
 use crate::paths::Paths;
-use crate::protocol::those_there_are;
 
 /// Arguments of `credd exec`.
 #[derive(Clone, Debug, clap::Args)]
@@ -64,7 +63,7 @@ pub fn run(paths: &Paths, args: &ExecArgs) -> Result<u8, Failure> {
 fn wanted<'k>(keys: &'k [KeyConfig], names: &[String]) -> Result<Vec<&'k KeyConfig>, Failure> {
     let all = || keys.iter().map(|key| key.name.as_str());
     if let Some(wrong) = names.iter().find(|name| !all().any(|there| there == **name)) {
-        return Err(Failure::usage(format!("no key is named {:?}", clean(wrong))).hint(those_there_are(all())));
+        return Err(super::unknown("key", wrong, &all().collect::<Vec<_>>()));
     }
     Ok(keys.iter().filter(|key| names.is_empty() || names.iter().any(|name| key.name.as_str() == name)).collect())
 }

@@ -13,7 +13,7 @@ use crate::clock;
 use crate::config::{Alerts, Config, KeyConfig};
 use crate::core::{HistoryEntry, Life, Reason};
 use crate::paths::Paths;
-use crate::protocol::{AlertStatus, KeyStanding, KeyStatus, Status, those_there_are};
+use crate::protocol::{AlertStatus, KeyStanding, KeyStatus, Status};
 
 mod dates;
 mod next;
@@ -47,8 +47,8 @@ struct Grounds<'a> {
 pub fn run(paths: &Paths, args: &ExplainArgs) -> Result<u8, Failure> {
     let current = status::current(paths)?.in_words(&paths.home);
     if let Some(name) = args.name.as_ref().filter(|name| !current.keys.contains(name)) {
-        let names = those_there_are(current.keys.iter().map(String::as_str));
-        return Err(Failure::usage(format!("no key is named {:?}", clean(name))).hint(names));
+        let names: Vec<&str> = current.keys.iter().map(String::as_str).collect();
+        return Err(super::unknown("key", name, &names));
     }
     let config = super::configuration(paths)?;
     let entries = history::entries(paths, usize::MAX)?;

@@ -65,6 +65,22 @@ fn one_key_for_a_variable_is_no_problem() {
 }
 
 #[test]
+fn a_value_that_nobody_is_given_is_told_with_who_has_another() {
+    let mut world = World::running();
+    world.files.get_mut(std::path::Path::new(FILE)).unwrap().control_characters = true;
+    world.edit(FILE, "K", 2);
+    world.run(MINUTE);
+    assert_eq!(seen(&world).0.state, ConsumerState::Stale);
+    let config = Config::defaults(&Surroundings { home: "/home/u".into() });
+    let calendar = crate::cron::CronCalendar::new(&config.alerts.remind, config.probes()).unwrap();
+    let home = std::path::Path::new("/home/u");
+    let at = crate::view::Viewpoint { now: world.now(), calendar: &calendar, config: &config, home, daemon: None, problems: Vec::new() };
+    let problems = crate::view::status(&world.machine, at).problems;
+    let told = problems.iter().find(|problem| problem.code == "control-character").unwrap();
+    assert_eq!(told.about, ["bedrock", "litellm"]);
+}
+
+#[test]
 fn what_comes_by_itself_is_not_to_be_asked_for() {
     let mut world = World::running();
     for value in 2..=5 {

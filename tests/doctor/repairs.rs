@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Stdio;
 
-use crate::rig::{CREDD, Rig};
+use crate::rig::{CREDD, Rig, VARIABLE};
 use crate::support::daemon::SOON;
 use crate::support::{said, wait};
 
@@ -30,6 +30,22 @@ fn without_a_terminal_repairs_need_a_yes() {
     answered.stdin(fs::File::open(rig.path("answers")).unwrap());
     let output = rig.output(answered);
     assert_eq!((output.status.code(), mode(rig.home.env_file())), (Some(0), 0o600), "{}", said(&output));
+}
+
+#[test]
+fn an_answer_to_the_first_question_alone_leaves_the_others_and_says_so() {
+    let rig = Rig::new("one-answer");
+    let _daemon = rig.daemon();
+    rig.home.write_env(&format!("export {VARIABLE}='{}'\nexport {VARIABLE}='{}'\n", rig.old, rig.new));
+    fs::set_permissions(rig.home.env_file(), fs::Permissions::from_mode(0o644)).unwrap();
+    let before = rig.findings().all.len();
+    fs::write(rig.path("answers"), "y\n").unwrap();
+    let mut answered = rig.command(&["--fix", "--json"]);
+    answered.stdin(fs::File::open(rig.path("answers")).unwrap());
+    let output = rig.output(answered);
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", said(&output)));
+    let left = told["findings"].as_array().unwrap().len();
+    assert!(0 < left && left < before, "{before}: {}", said(&output));
 }
 
 #[test]
